@@ -1,0 +1,190 @@
+"""Every refusal of the exchange: one tree, each class named for the fact, its numbers as attributes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_SHOWN_CHARACTERS = 120
+
+
+class ScidexError(Exception):
+    """The exchange refused."""
+
+    def __init__(self, **facts: Any) -> None:
+        self.facts = facts
+        for name, value in facts.items():
+            setattr(self, name, value)
+        super().__init__(self._sentence())
+
+    def _sentence(self) -> str:
+        sentence = (type(self).__doc__ or "").strip().splitlines()[0]
+        told = ", ".join(f"{name}={shown(value)}" for name, value in self.facts.items())
+        return f"{sentence} ({told})" if told else sentence
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Keyword-only facts do not survive the default pickling, and refusals cross process borders.
+        return _rebuilt, (type(self), self.facts)
+
+
+def shown(value: object) -> str:
+    """A value as it may stand in a message: printable, on one line, never longer than a line."""
+    if isinstance(value, (str, bytes)):
+        value = value[: _SHOWN_CHARACTERS + 1]
+    try:
+        text = ascii(value)
+    except ValueError:  # an integer of more digits than Python prints
+        text = "a number of too many digits"
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _rebuilt(kind: type[ScidexError], facts: dict[str, Any]) -> ScidexError:
+    return kind(**facts)
+
+
+class InvalidArgument(ScidexError):
+    """An argument is not what the verb takes."""
+
+    field: str
+    value: object
+    fact: str
+
+    def __init__(self, *, field: str, value: object = None, fact: str, **more: Any) -> None:
+        super().__init__(field=field, value=value, fact=fact, **more)
+
+    def _sentence(self) -> str:
+        return f"{self.field} {self.fact}; got {shown(self.value)}"
+
+
+class InvalidAmount(InvalidArgument):
+    """A number of tokens is not a whole number within bounds."""
+
+
+class InvalidTime(InvalidArgument):
+    """An instant is not a time with its zone, or lies on the wrong side of another."""
+
+
+class InvalidId(InvalidArgument):
+    """A name is not plain text of a sensible length."""
+
+
+class UnknownMechanism(ScidexError):
+    """No auction rule has this name."""
+
+
+class UnknownId(ScidexError):
+    """Nothing is known under this id."""
+
+
+class UnknownAccount(UnknownId):
+    """No account has this id."""
+
+
+class UnknownBid(UnknownId):
+    """No bid has this id."""
+
+
+class UnknownSlot(UnknownId):
+    """No slot with this id was ever offered."""
+
+
+class UnknownPool(UnknownId):
+    """No pool has this name."""
+
+
+class UnknownRound(UnknownId):
+    """No round with this id has been cleared."""
+
+
+class SlotNotSold(ScidexError):
+    """The slot was offered and has not been sold."""
+
+
+class AccountExists(ScidexError):
+    """An account with this id exists already."""
+
+
+class PoolExists(ScidexError):
+    """A pool with this name exists already."""
+
+
+class InsufficientTokens(ScidexError):
+    """The wallet holds fewer available tokens than this needs."""
+
+    field: str
+    account_id: str
+    needed: int
+    available: int
+
+
+class SupplyExceeded(ScidexError):
+    """Minting this would put more tokens in circulation than an exact number of every client can count."""
+
+
+class TooManyOpenBids(ScidexError):
+    """The bidder has as many open bids in this pool as it may have."""
+
+
+class BidNotOpen(ScidexError):
+    """The bid is not open any more."""
+
+
+class AskNotOpen(ScidexError):
+    """The slot is not on offer any more."""
+
+
+class AlreadySettled(ScidexError):
+    """The slot is settled already, with other numbers."""
+
+
+class SlotVoided(ScidexError):
+    """The slot was voided and its tokens went back."""
+
+
+class SlotNotSettled(ScidexError):
+    """Impact is attested to settled slots alone."""
+
+
+class FenceMismatch(ScidexError):
+    """The fence number is not that of the slot's present lease."""
+
+
+class AttesterNotIndependent(ScidexError):
+    """Impact is attested by an evaluator that does not belong to the bidder's owner."""
+
+
+class IdempotencyConflict(ScidexError):
+    """This idempotency key was used before, with other arguments."""
+
+
+class BidsRefused(ScidexError):
+    """One or more bids of the batch were refused, so none was placed."""
+
+    errors: dict[int, ScidexError]
+
+    def _sentence(self) -> str:
+        first, error = next(iter(self.errors.items()))
+        return f"{len(self.errors)} of the bids were refused, so none was placed; bids[{first}]: {error}"
+
+
+class StoreError(ScidexError):
+    """The database could not do this."""
+
+
+class InvalidDatabaseUrl(StoreError):
+    """The address names no database this can open."""
+
+
+class DatabaseBusy(StoreError):
+    """The database was busy with other writers for longer than the deadline."""
+
+
+class DatabaseUnavailable(StoreError):
+    """The database did not answer, refused, or broke the connection; the outcome of a write is not known."""
+
+
+class SchemaTooNew(StoreError):
+    """The database was written by a newer version of this program."""
+
+
+class JournalMismatch(StoreError):
+    """Replaying the journal did not lead where it led before."""

@@ -1,0 +1,139 @@
+"""A pool's book: its locks, its counts, and reading the best bids of a round without reading the rest."""
+
+from __future__ import annotations
+
+import zlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from scidex.errors import UnknownPool
+from scidex.mechanism.eligibility import Sifted, sift
+from scidex.mechanism.registry import MECHANISMS
+from scidex.mechanism.tie_breaking import Standing, TieRule, rank
+from scidex.store.database import Transaction
+
+RESTING = 0
+"""The round number of bids that wait for any round."""
+
+_STRIPES = 16
+_SLACK = 64
+_EVERYTHING = 2**62
+
+
+@dataclass(frozen=True)
+class Market:
+    """A pool as it is configured, and its open round."""
+
+    pool: str
+    mechanism: str
+    theta: str | None
+    tie_rule: TieRule
+    open_round_id: int
+    seed: str
+    last_digest: str
+    created_at: datetime
+
+    @property
+    def parameters(self) -> dict[str, Fraction]:
+        """What the pool's mechanism takes beside the bids and the asks."""
+        return {} if self.theta is None else {"theta": Fraction(self.theta)}
+
+    def after_this_round(self) -> Market:
+        """Return this market with no open round, for what remains when the round has cleared: resting bids."""
+        return replace(self, open_round_id=RESTING)
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A bid as the counts know it."""
+
+    pool: str
+    bidder_id: str
+    round_id: int
+
+
+def lock_pools(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False) -> dict[str, Market]:
+    """
+    Lock pools until the transaction ends, alone to clear them, else beside other bidders; return them by name.
+
+    The round is read under the lock, so a bid belongs to exactly one round. Raises UnknownPool.
+    """
+    names = sorted(set(pools))
+    tx.lock([f"pool {name}" for name in names], shared=not to_clear)
+    return read_pools(tx, names)
+
+
+def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, Market]:
+    """Return pools by name. Raises UnknownPool."""
+    wanted = list(names)
+    found = {row["pool"]: Market(**row) for row in tx.rows("pools_named", pools=wanted)}
+    for name in wanted:
+        if name not in found:
+            raise UnknownPool(field="pool", pool=name)
+    return found
+
+
+def count(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) -> None:
+    """Count new bids into their pools' books."""
+    tx.run_many("count_bids", _by_stripe(markets, bids))
+
+
+def uncount(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) -> None:
+    """Count bids that ended out of their pools' books."""
+    tx.run_many("uncount_bids", _by_stripe(markets, bids))
+
+
+def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict[str, Any]]:
+    # The stripe follows from the bidder, so that a replay counts alike; sorted, so that writers never deadlock.
+    counts: Counter[tuple[str, int, bool]] = Counter()
+    for bid in bids:
+        counts[bid.pool, zlib.crc32(bid.bidder_id.encode()) % _STRIPES, bid.round_id == RESTING] += 1
+    return [
+        {
+            "pool": pool,
+            "stripe": stripe,
+            "round_id": markets[pool].open_round_id,
+            "round_bids": counts[pool, stripe, False],
+            "resting_bids": counts[pool, stripe, True],
+        }
+        for pool, stripe in sorted({(pool, stripe) for pool, stripe, _ in counts})
+    ]
+
+
+def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, provider_owners: set[str]) -> Sifted:
+    """
+    Return the bids that decide the open round, best first, and those passed over on the way.
+
+    Of a pool whose mechanism looks at the margin alone, no more is read than the winners, one loser, and what ties
+    with it; so the cost of a round grows with its slots and not with its losers.
+    """
+    whole = MECHANISMS[market.mechanism].reads_whole_book
+    needed = slots + 1
+    most = _EVERYTHING if whole else needed + _SLACK
+    while True:
+        for_round = _range(tx, market, market.open_round_id, now, most)
+        resting = _range(tx, market, RESTING, now, most)
+        running = {bid.task for bid, is_running in (*for_round, *resting) if is_running}
+        ranked = rank(
+            (bid for bid, _ in (*for_round, *resting)), tie_rule=market.tie_rule, seed=market.seed
+        )
+        sifted = sift(ranked, provider_owners=provider_owners, running=running)
+        if whole:
+            return sifted
+        unread = [bids[-1][0].price for bids in (for_round, resting) if len(bids) == most]
+        # A bid that was not read yet could still tie with the last one needed.
+        if not unread or (len(sifted.competing) >= needed and max(unread) < sifted.competing[needed - 1].price):
+            return sifted._replace(competing=sifted.competing[:needed])
+        most *= 4
+
+
+def _range(
+    tx: Transaction, market: Market, round_id: int, now: datetime, most: int
+) -> list[tuple[Standing, bool]]:
+    resting = round_id == RESTING
+    rows = tx.tuples("book_range", pool=market.pool, round_id=round_id, now=now, most=most)
+    return [(Standing(*row[:7], resting), row[7] is not None) for row in rows]

@@ -1,0 +1,339 @@
+"""Clearing a round: what `clear_round` and `recompute` do inside their transaction."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from fractions import Fraction
+from typing import Any
+
+from scidex.errors import JournalMismatch, UnknownRound
+from scidex.exchange import book, closing, resting, wallets
+from scidex.exchange.book import RESTING, Counted, Market
+from scidex.exchange.records import Clear, Round
+from scidex.mechanism.eligibility import OWN_ASK, TASK_RUNNING, Sifted, sift
+from scidex.mechanism.registry import MECHANISMS
+from scidex.mechanism.registry import clear as clear_by
+from scidex.mechanism.tie_breaking import Standing, rank
+from scidex.mechanism.values import Ask, Bid, Clearing
+from scidex.store.database import Database, Row, Transaction
+from scidex.store.db_writes import Work, as_json, effect
+
+
+@dataclass(frozen=True)
+class Offer:
+    """A slot in a round: what it may cost at least, and who is behind it."""
+
+    slot_id: str
+    provider_id: str
+    owner_id: str
+    kind: str
+    reserve_price_tokens: int
+    sequence: int
+
+
+@dataclass(frozen=True)
+class Sale:
+    """A slot and the bid that won it."""
+
+    slot: Offer
+    bid: Standing
+    price: int
+    proceeds: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a round's bids and asks decide."""
+
+    sales: list[Sale]
+    price: int | None
+    runner_up: Standing | None
+
+
+@effect("clear_round")
+def clear_round(work: Work, *, pool: str) -> Round:
+    """Clear a pool's open round. Raises UnknownPool."""
+    tx = work.tx
+    market = book.lock_pools(tx, [pool], to_clear=True)[pool]
+    tx.run("expire_asks", pool=pool, now=work.now)
+    offers = [Offer(**row) for row in tx.rows("asks_on_offer", pool=pool, now=work.now)]
+    if not offers:
+        work.changed = False
+        return _no_round(market, work.now)
+    _bring_resting_bids_up_to_date(work, market)
+    owners = _provider_owners(offers)
+    sifted = book.best_bids(tx, market, slots=len(offers), now=work.now, provider_owners=owners)
+    outcome = decide(market.mechanism, market.parameters, sifted.competing, offers)
+    return _record(work, market, offers, sifted, outcome)
+
+
+def _no_round(market: Market, now: datetime) -> Round:
+    return Round(
+        round_id=None,
+        pool=market.pool,
+        cleared_at=now,
+        slots=0,
+        bids=0,
+        clearing_price_tokens=None,
+        runner_up_bid_id=None,
+        mechanism=market.mechanism,
+        tie_rule=market.tie_rule,
+        seed=None,
+        digest=None,
+        previous_digest=None,
+        clears=(),
+    )
+
+
+def _bring_resting_bids_up_to_date(work: Work, market: Market) -> None:
+    """End resting bids that have expired, once each, and wake suspended ones that are covered again."""
+    due = closing.due_bids(work.tx, market, work.now, resting_only=True)
+    closing.expire(work.tx, due, {market.pool: market})
+    if sleepers := work.tx.values("accounts_with_suspended_bids", pool=market.pool):
+        locked = wallets.lock(work.tx, sleepers)
+        resting.resume(work.tx, locked.values())
+        wallets.save(work.tx, locked.values())
+
+
+def _provider_owners(offers: Iterable[Offer]) -> set[str]:
+    return {offer.owner_id for offer in offers if offer.kind != "system"}
+
+
+def decide(
+    mechanism: str, parameters: Mapping[str, Any], competing: list[Standing], offers: list[Offer]
+) -> Outcome:
+    """Return what a round decides: a function of its competing bids, best first, and its offers, and nothing else."""
+    clearing = clear_by(
+        mechanism,
+        [Bid(bid.id, bid.owner, bid.price, place) for place, bid in enumerate(competing)],
+        [Ask(place, offer.provider_id, offer.reserve_price_tokens) for place, offer in enumerate(offers)],
+        **parameters,
+    )
+    bids = {bid.id: bid for bid in competing}
+    return Outcome(
+        sales=_sales(clearing, bids, offers),
+        price=None if clearing.price is None else math.floor(clearing.price),
+        runner_up=None if clearing.runner_up is None else bids[clearing.runner_up],
+    )
+
+
+def _sales(clearing: Clearing, bids: dict[int, Standing], offers: list[Offer]) -> list[Sale]:
+    # Where a rule yields a fraction of a token both sides are rounded down: still within every winner's bid, and never
+    # below a reserve, which is whole.
+    return [
+        Sale(offers[trade.ask_id], bids[trade.bid_id], math.floor(trade.buyer_pays), math.floor(trade.provider_gets))
+        for trade in clearing.trades
+    ]
+
+
+def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome) -> Round:
+    tx, round_id = work.tx, market.open_round_id
+    clears = _clears(market, outcome, work.now)
+    facts = {
+        "round_id": round_id,
+        "pool": market.pool,
+        "cleared_at": work.now,
+        "slots": len(offers),
+        "bids": tx.values("bids_in_book", pool=market.pool, round_id=round_id)[0],
+        "clearing_price_tokens": outcome.price,
+        "runner_up_bid_id": outcome.runner_up.id if outcome.runner_up else None,
+        "mechanism": market.mechanism,
+        "tie_rule": market.tie_rule,
+        "seed": market.seed,
+        "previous_digest": market.last_digest,
+    }
+    remembered = as_json(_remembered(market, offers, sifted, outcome))
+    digest = _digest(facts, market.theta, remembered, clears)
+    tx.run("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
+    _sell(work, market, outcome, clears)
+    # Other resting bids for what was sold leave the book, and so do those whose task was sold in another pool meanwhile.
+    sold_tasks = {sale.bid.task for sale in outcome.sales}
+    resting.rerank_tasks(tx, sold_tasks | sifted.running)
+    tx.run(
+        "advance_pool",
+        pool=market.pool,
+        cleared_round_id=round_id,
+        open_round_id=work.numbers("round_numbers", 1)[0],
+        seed=work.make_up("seed", lambda: secrets.token_hex(16)),
+        last_digest=digest,
+    )
+    return Round(**facts, digest=digest, clears=tuple(clears))
+
+
+def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
+    runner_up = outcome.runner_up
+    task = runner_up.task if runner_up else None
+    price = runner_up.price if runner_up else None
+    return [
+        Clear(
+            slot_id=sale.slot.slot_id,
+            clearing_price_tokens=sale.price,
+            winning_task_id=sale.bid.task,
+            runner_up_task_id=task,
+            slot_started_at=now,
+            slot_finished_at=None,
+            pool=market.pool,
+            round_id=market.open_round_id,
+            bid_id=sale.bid.id,
+            bidder_id=sale.bid.bidder,
+            provider_id=sale.slot.provider_id,
+            max_price_tokens=sale.bid.price,
+            winning_premium_tokens=sale.bid.price - sale.price,
+            provider_proceeds_tokens=sale.proceeds,
+            runner_up_price_tokens=price,
+            actual_cost_tokens=None,
+            actual_impact=None,
+            roi=None,
+            attested_by=None,
+            status="won",
+            reason="",
+        )
+        for sale in sorted(outcome.sales, key=lambda sale: sale.slot.sequence)
+    ]
+
+
+def _sell(work: Work, market: Market, outcome: Outcome, clears: list[Clear]) -> None:
+    tx = work.tx
+    tx.run_many("insert_clears", [clear._asdict() for clear in clears])
+    tx.run("sell_asks", slot_ids=[clear.slot_id for clear in clears])
+    won_resting = [sale.bid for sale in outcome.sales if sale.bid.resting]
+    tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": market.open_round_id} for bid in won_resting])
+    book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
+    _shrink_holds(tx, market, clears)
+
+
+def _shrink_holds(tx: Transaction, market: Market, clears: list[Clear]) -> None:
+    """Set aside what winners owe and no more: the premium, and what their other bids of this round held, are free."""
+    owed: Counter[str] = Counter()
+    for clear in clears:
+        owed[clear.bidder_id] += clear.clearing_price_tokens
+    locked = wallets.lock(tx, owed)
+    next_market = market.after_this_round()
+    resters = [account_id for account_id, wallet in locked.items() if wallet.rests_in(market.pool)]
+    bids = resting.open_bids(tx, resters, {market.pool: next_market}) if resters else {}
+    for account_id, wallet in locked.items():
+        wallet.end_round(market.pool, owed[account_id])
+        if account_id in resters:
+            changed = resting.cover(tx, wallet, next_market, bids.get((account_id, market.pool), []))
+            resting.rerank_tasks(tx, [bid["task_id"] for bid in changed])
+    wallets.save(tx, locked.values())
+
+
+# -- computing a round again -------------------------------------------------------------------------------------------
+
+
+def _remembered(market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome) -> dict[str, Any]:
+    """
+    Return what decided this round and could not be found again: resting bids that lost, slots that nobody bought.
+
+    Round bids stay in the book as they were. Of a rule that looks at the margin alone the best losers suffice.
+    """
+    won = {sale.bid.id for sale in outcome.sales}
+    sold = {sale.slot.slot_id for sale in outcome.sales}
+    # Trade reduction sells one slot fewer than it finds; the margin is then the pair after the sold ones.
+    margin = len(won) + 2
+    whole = MECHANISMS[market.mechanism].reads_whole_book
+    losers = [bid for bid in sifted.competing[: None if whole else margin] if bid.resting and bid.id not in won]
+    unsold = [offer for offer in offers if offer.slot_id not in sold]
+    return {
+        "resting": losers,
+        "unsold": [list(vars(offer).values()) for offer in (unsold if whole else unsold[:2])],
+        "provider_owners": sorted(_provider_owners(offers)),
+        "running": sorted(bid_id for bid_id, reason in sifted.passed_over.items() if reason == TASK_RUNNING),
+    }
+
+
+def _digest(facts: Row, theta: str | None, remembered: str, clears: Iterable[Clear]) -> str:
+    sales = [(c.slot_id, c.bid_id, c.clearing_price_tokens, c.provider_proceeds_tokens) for c in clears]
+    return hashlib.sha256(as_json([facts, theta, remembered, sales]).encode()).hexdigest()
+
+
+def recompute(db: Database, round_id: int) -> Round:
+    """
+    Decide a cleared round once more from what is stored of it, and return the outcome.
+
+    Raises UnknownRound, and JournalMismatch where the outcome or the digest is not what was recorded.
+    """
+    with db.reading() as tx:
+        row = tx.row("round", round_id=round_id)
+        if row is None:
+            raise UnknownRound(field="round_id", round_id=round_id)
+        recorded = [Clear(**clear) for clear in tx.rows("clears_of_round", round_id=round_id)]
+        remembered = json.loads(row["book"])
+        sold = [Offer(**offer) for offer in tx.rows("asks_of_round", round_id=round_id)]
+        market = Market(
+            row["pool"], row["mechanism"], row["theta"], row["tie_rule"], round_id, row["seed"], "", row["cleared_at"]
+        )
+        offers = sorted(
+            [*sold, *(Offer(*offer) for offer in remembered["unsold"])],
+            key=lambda offer: (offer.reserve_price_tokens, offer.sequence),
+        )
+        competing = _book_of_cleared(tx, market, len(offers), remembered)
+    outcome = decide(market.mechanism, market.parameters, competing, offers)
+    clears = _clears(market, outcome, row["cleared_at"])
+    facts = {name: row[name] for name in _FACTS}
+    again = Round(**facts, digest=row["digest"], clears=tuple(clears))
+    _assert_same(row, recorded, outcome, clears)
+    return again
+
+
+_FACTS = (
+    "round_id",
+    "pool",
+    "cleared_at",
+    "slots",
+    "bids",
+    "clearing_price_tokens",
+    "runner_up_bid_id",
+    "mechanism",
+    "tie_rule",
+    "seed",
+    "previous_digest",
+)
+
+
+def _book_of_cleared(tx: Transaction, market: Market, slots: int, remembered: Row) -> list[Standing]:
+    losers = [Standing(*bid) for bid in remembered["resting"]]
+    running = set(remembered["running"])
+    whole = MECHANISMS[market.mechanism].reads_whole_book
+    most = 2**62 if whole else slots + 65 + len(running)
+    while True:
+        rows = tx.tuples(
+            "book_range_of_cleared",
+            pool=market.pool,
+            round_id=market.open_round_id,
+            now=market.created_at,
+            most=most,
+        )
+        bids = [Standing(*row[:7], bool(row[7])) for row in rows if row[0] not in running]
+        ranked = rank([*bids, *losers], tie_rule=market.tie_rule, seed=market.seed)
+        competing = sift(ranked, provider_owners=remembered["provider_owners"], running=()).competing
+        if whole or len(rows) < most or (len(competing) > slots and rows[-1][4] < competing[slots].price):
+            return competing if whole else competing[: slots + 1]
+        most *= 4
+
+
+def _assert_same(row: Row, recorded: list[Clear], outcome: Outcome, clears: list[Clear]) -> None:
+    def decided(sold: Iterable[Clear]) -> list[tuple[Any, ...]]:
+        return [
+            (c.slot_id, c.bid_id, c.clearing_price_tokens, c.provider_proceeds_tokens, c.runner_up_task_id)
+            for c in sold
+        ]
+
+    facts = {name: row[name] for name in _FACTS}
+    runner_up = outcome.runner_up.id if outcome.runner_up else None
+    checks = {
+        "clears": decided(recorded) == decided(clears),
+        "clearing_price_tokens": row["clearing_price_tokens"] == outcome.price,
+        "runner_up_bid_id": row["runner_up_bid_id"] == runner_up,
+        "digest": row["digest"] == _digest(facts, row["theta"], row["book"], clears),
+    }
+    if wrong := [name for name, same in checks.items() if not same]:
+        raise JournalMismatch(round_id=row["round_id"], fact=f"recomputed to other {', '.join(wrong)}")

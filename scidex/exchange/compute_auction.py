@@ -1,0 +1,474 @@
+"""The market's verbs: offer slots, bid, clear, settle, and ask why."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from fractions import Fraction
+from typing import Any
+
+from scidex import settings as _settings
+from scidex.clock import utc_now
+from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
+from scidex.exchange import arguments as checked
+from scidex.exchange import clearing, explaining, offering, reading
+from scidex.exchange import closing as _closing  # noqa: F401  (registers what cancelling and expiring do)
+from scidex.exchange import placing as _placing  # noqa: F401  (registers what placing does)
+from scidex.exchange import settling as _settling  # noqa: F401  (registers what settling does)
+from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, Round
+from scidex.mechanism.registry import MECHANISMS
+from scidex.mechanism.tie_breaking import TIE_RULES
+from scidex.settings import DEFAULT_POOL, TREASURY
+from scidex.store import Database, default_database
+from scidex.store.db_writes import execute_journaled
+from scidex.store.migrate import migrate
+
+__all__ = [
+    "attest",
+    "cancel_bid",
+    "clear_round",
+    "create_pool",
+    "ensure_schema",
+    "explain",
+    "get_bid",
+    "get_order_book",
+    "get_pool",
+    "get_recent_stats",
+    "get_round",
+    "offer_slots",
+    "place_bid",
+    "place_bids",
+    "quote",
+    "recompute",
+    "refund_unfilled",
+    "settle",
+    "void",
+    "withdraw_slot",
+    "write_decided_bids",
+]
+
+_MOST_SLOTS_AT_ONCE = 100_000
+_MOST_BIDS_AT_ONCE = 100_000
+_MOST_PAGE = 10_000
+_MOST_SECONDS = 10 * 365 * 86_400
+_MOST_NUMBER = 2**63 - 1
+_TIMES_IN_FORCE = ("round", "gtt")
+
+
+def ensure_schema(*, db: Database | None = None) -> list[str]:
+    """
+    Bring a database's schema up to date, and open the system's accounts and the default pool where they are missing.
+
+    Safe to call again, and by many processes at once. Returns the names of the migrations taken now. Raises SchemaTooNew.
+    """
+    database = db or default_database()
+    taken = migrate(database)
+    execute_journaled(database, "open_market", {"pool": DEFAULT_POOL})
+    return taken
+
+
+def create_pool(
+    pool: str,
+    *,
+    mechanism: str = "uniform_price",
+    theta: Fraction | float | str | None = None,
+    tie_rule: str = "arrival",
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Pool:
+    """
+    Open a pool: a book of like slots, cleared by one mechanism.
+
+    `theta` (0 to 1) is for the rules that weigh two prices. Raises PoolExists, InvalidArgument.
+    """
+    rule = checked.choice(mechanism, "mechanism", tuple(MECHANISMS))
+    if not MECHANISMS[rule].balanced:
+        raise InvalidArgument(
+            field="mechanism", value=rule, fact="pays providers more than buyers bring, which a pool cannot fund"
+        )
+    arguments = {
+        "pool": checked.identifier(pool, "pool"),
+        "mechanism": rule,
+        "theta": _theta(theta, takes_one="theta" in MECHANISMS[rule].parameters),
+        "tie_rule": checked.choice(tie_rule, "tie_rule", TIE_RULES),
+    }
+    return _journaled(db, "create_pool", arguments, now)
+
+
+def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
+    """Return how a pool clears, and the commitment to its open round's lottery. Raises UnknownPool."""
+    return reading.pool(db or default_database(), checked.identifier(pool, "pool"))
+
+
+def offer_slots(
+    count: int,
+    *,
+    available_at: datetime | None = None,
+    pool: str = DEFAULT_POOL,
+    reserve_price_tokens: int = 0,
+    provider_id: str = TREASURY,
+    expires_at: datetime | None = None,
+    token_allowance: int | None = None,
+    max_seconds: int | None = None,
+    idempotency_key: str | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> list[Ask]:
+    """
+    Offer `count` like slots, each sold once, at no less than the reserve; the provider gets what they sell for.
+
+    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Raises UnknownPool,
+    UnknownAccount, InvalidAmount, InvalidTime, IdempotencyConflict.
+    """
+    arguments = {
+        "count": checked.count(count, "count", most=_MOST_SLOTS_AT_ONCE),
+        "pool": checked.identifier(pool, "pool"),
+        "reserve_price_tokens": checked.tokens(reserve_price_tokens, "reserve_price_tokens", least=0),
+        "provider_id": checked.identifier(provider_id, "provider_id"),
+        "available_at": _instant(available_at, "available_at"),
+        "expires_at": _instant(expires_at, "expires_at"),
+        "token_allowance": None if token_allowance is None else checked.tokens(token_allowance, "token_allowance"),
+        "max_seconds": None
+        if max_seconds is None
+        else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS),
+        "idempotency_key": _key(idempotency_key),
+    }
+    return _journaled(db, "offer_slots", arguments, now)
+
+
+def withdraw_slot(slot_id: str, *, now: datetime | None = None, db: Database | None = None) -> Ask:
+    """Take an unsold slot off the market. Raises UnknownSlot, AskNotOpen."""
+    return _journaled(db, "withdraw_slot", {"slot_id": _slot(slot_id)}, now)
+
+
+def place_bid(
+    bidder_id: str,
+    task_id: str,
+    max_price_tokens: int,
+    expected_value_usd: float = 0.0,
+    ttl_at: datetime | None = None,
+    pool: str = DEFAULT_POOL,
+    time_in_force: str = "round",
+    idempotency_key: str | None = None,
+    *,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Bid:
+    """
+    Bid for the next slot of a pool, and set aside the most that this can come to cost.
+
+    `time_in_force`: a `round` bid stands for one round, a `gtt` bid rests in the book until `ttl_at` (a day from now
+    unless given). An open bid of this bidder for this task and pool is amended: it keeps its id, and its place in the
+    queue where the price stays. The same idempotency key and arguments answer the same bid.
+
+    Raises UnknownAccount, UnknownPool, InsufficientTokens, InvalidAmount, InvalidTime, InvalidId, InvalidArgument,
+    TooManyOpenBids, IdempotencyConflict.
+    """
+    request = {
+        "bidder_id": bidder_id,
+        "task_id": task_id,
+        "max_price_tokens": max_price_tokens,
+        "expected_value_usd": expected_value_usd,
+        "ttl_at": ttl_at,
+        "pool": pool,
+        "time_in_force": time_in_force,
+        "idempotency_key": idempotency_key,
+    }
+    try:
+        return _placed([_request(request)], now, db)[0]
+    except BidsRefused as refused:
+        raise refused.errors[0] from None
+
+
+def place_bids(
+    bids: Iterable[Mapping[str, Any]], *, now: datetime | None = None, db: Database | None = None
+) -> list[Bid]:
+    """
+    Place bids given by place_bid's argument names, all of them or none; return them in the same order.
+
+    Raises BidsRefused, whose `errors` has the error of each refused bid by its index, and InvalidArgument for what is
+    no list of at most 100,000 bids.
+    """
+    if isinstance(bids, (str, bytes, Mapping)) or not isinstance(bids, Iterable):
+        raise InvalidArgument(field="bids", value=bids, fact="must be a list of bids")
+    requests: list[dict[str, Any]] = []
+    errors: dict[int, ScidexError] = {}
+    for index, bid in enumerate(bids):
+        if index == _MOST_BIDS_AT_ONCE:
+            raise InvalidArgument(field="bids", value=index + 1, fact=f"must be at most {_MOST_BIDS_AT_ONCE} bids")
+        try:
+            requests.append(_request(bid))
+        except ScidexError as error:
+            errors[index] = error
+    if errors:
+        raise BidsRefused(errors=errors)
+    return _placed(requests, now, db) if requests else []
+
+
+def get_bid(bid_id: int, *, db: Database | None = None) -> Bid:
+    """Return a bid as it stands. Raises UnknownBid."""
+    return reading.bid(db or default_database(), _bid(bid_id))
+
+
+def cancel_bid(
+    bid_id: int, *, reason: str = "cancelled", now: datetime | None = None, db: Database | None = None
+) -> Bid:
+    """Cancel an open bid; what it set aside is free at once. Raises UnknownBid, BidNotOpen."""
+    return _journaled(db, "cancel_bid", {"bid_id": _bid(bid_id), "reason": checked.text(reason, "reason")}, now)
+
+
+def clear_round(
+    now: datetime | None = None, *, pool: str = DEFAULT_POOL, dry_run: bool = False, db: Database | None = None
+) -> Round:
+    """
+    Sell the slots of a pool that are available at `now` to its best bids, by its mechanism.
+
+    With `dry_run` the same round is computed and nothing is written. Without an ask no round is held: its `round_id` is
+    None, and bids stay open. Raises UnknownPool.
+    """
+    if type(dry_run) is not bool:
+        raise InvalidArgument(field="dry_run", value=dry_run, fact="must be True or False")
+    return _journaled(db, "clear_round", {"pool": checked.identifier(pool, "pool")}, now, dry_run=dry_run)
+
+
+def get_round(round_id: int, *, db: Database | None = None) -> Round:
+    """Return a cleared round as it was recorded, its clears as they stand now. Raises UnknownRound."""
+    return reading.round_(db or default_database(), _number(round_id, "round_id"))
+
+
+def recompute(round_id: int, *, db: Database | None = None) -> Round:
+    """
+    Decide a cleared round again from what is stored of it, and return the outcome: the same.
+
+    Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
+    """
+    return clearing.recompute(db or default_database(), _number(round_id, "round_id"))
+
+
+def settle(
+    slot_id: str,
+    actual_cost_tokens: int,
+    actual_impact: float | None = None,
+    attested_by: str | None = None,
+    fence: int | None = None,
+    *,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Clear:
+    """
+    Debit a slot's winner by the clearing price, pay the provider, and write down cost, impact and ROI.
+
+    `actual_impact` is in USD, None where it is not known yet. The same call again answers the same. Raises UnknownSlot,
+    SlotNotSold, SlotVoided, AlreadySettled (for other numbers), FenceMismatch, UnknownAccount,
+    AttesterNotIndependent, InvalidAmount, InvalidArgument.
+    """
+    impact = None if actual_impact is None else _impact(actual_impact)
+    arguments = {
+        "slot_id": _slot(slot_id),
+        "actual_cost_tokens": checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_impact": impact,
+        "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
+        "fence": None if fence is None else _number(fence, "fence"),
+        "tokens_per_usd": _settings.from_environment().tokens_per_usd,
+    }
+    return _journaled(db, "settle", arguments, now)
+
+
+def attest(
+    slot_id: str,
+    actual_impact: float,
+    attested_by: str,
+    *,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Clear:
+    """
+    Say what a settled slot's impact was, in USD, as an evaluator that does not belong to the bidder's owner.
+
+    The latest word counts and every word is kept; price and cost never change. Raises UnknownSlot, SlotNotSold,
+    SlotNotSettled, UnknownAccount, AttesterNotIndependent, InvalidArgument.
+    """
+    arguments = {
+        "slot_id": _slot(slot_id),
+        "actual_impact": _impact(actual_impact),
+        "attested_by": checked.identifier(attested_by, "attested_by"),
+        "tokens_per_usd": _settings.from_environment().tokens_per_usd,
+    }
+    return _journaled(db, "attest", arguments, now)
+
+
+def void(
+    slot_id: str, reason: str = "voided", *, now: datetime | None = None, db: Database | None = None
+) -> Clear:
+    """
+    Undo a sale whose slot died: the winner's tokens are free again, and its task may be bid for.
+
+    Voiding again answers the same. To offer the capacity again, offer a new slot. Raises UnknownSlot, SlotNotSold, and
+    AlreadySettled after settlement.
+    """
+    return _journaled(db, "void", {"slot_id": _slot(slot_id), "reason": checked.text(reason, "reason")}, now)
+
+
+def refund_unfilled(now: datetime | None = None, *, db: Database | None = None) -> int:
+    """Release every open bid whose time to live has passed, and return how many there were."""
+    return _journaled(db, "refund_unfilled", {}, now)
+
+
+def write_decided_bids(
+    *, pool: str = DEFAULT_POOL, most: int = 10_000, now: datetime | None = None, db: Database | None = None
+) -> int:
+    """
+    Write down the status of at most `most` bids that cleared rounds decided, and return how many were written.
+
+    Readers see true statuses with or without this; it keeps what is stored small to search. Raises UnknownPool.
+    """
+    arguments = {
+        "pool": checked.identifier(pool, "pool"),
+        "most": checked.count(most, "most", most=_MOST_BIDS_AT_ONCE),
+    }
+    return _journaled(db, "write_decided_bids", arguments, now)
+
+
+def get_order_book(
+    *,
+    pool: str = DEFAULT_POOL,
+    limit: int = 1_000,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> dict[str, list[dict[str, Any]]]:
+    """
+    Return `{"bids": […], "asks": […]}`: a pool's open bids, best first, and its slots on offer, soonest first.
+
+    At most `limit` (1 to 10,000) of each. Raises UnknownPool.
+    """
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.order_book(
+        db or default_database(), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
+    )
+
+
+def get_recent_stats(
+    *,
+    hours: float = 24,
+    pool: str = DEFAULT_POOL,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> dict[str, Any]:
+    """
+    Return what a pool did in the last hours: prices, fill rate, tokens, and the top 10 wins against realised impact.
+
+    Raises UnknownPool.
+    """
+    span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
+    moment = _instant(now, "now") or utc_now()
+    return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
+
+
+def explain(bid_id: int, *, db: Database | None = None) -> Explanation:
+    """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
+    return explaining.explain(db or default_database(), _bid(bid_id))
+
+
+def quote(
+    probability: float = 0.9,
+    *,
+    pool: str = DEFAULT_POOL,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Quote:
+    """
+    Return what to bid to win the pool's next round with a probability (above 0, below 1).
+
+    From the prices that recent rounds asked for, and the book as it stands. Raises UnknownPool, InvalidArgument.
+    """
+    chance = checked.number(probability, "probability", least=0.0, most=1.0)
+    if not 0.0 < chance < 1.0:
+        raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
+    moment = _instant(now, "now") or utc_now()
+    return explaining.quote(db or default_database(), checked.identifier(pool, "pool"), chance, moment)
+
+
+def _journaled(
+    db: Database | None, verb: str, arguments: dict[str, Any], now: datetime | None, *, dry_run: bool = False
+) -> Any:
+    moment = _instant(now, "now")
+    return execute_journaled(db or default_database(), verb, arguments, now=moment, dry_run=dry_run)
+
+
+def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
+    given = _settings.from_environment()
+    arguments = {"bids": requests, "bid_hours": given.bid_hours, "most_open_bids": given.most_open_bids}
+    bids: list[Bid] = _journaled(db, "place_bids", arguments, now)
+    return bids
+
+
+_BID_DEFAULTS = {
+    "expected_value_usd": 0.0,
+    "ttl_at": None,
+    "pool": DEFAULT_POOL,
+    "time_in_force": "round",
+    "idempotency_key": None,
+}
+_BID_ARGUMENTS = {"bidder_id", "task_id", "max_price_tokens", *_BID_DEFAULTS}
+
+
+def _request(bid: Any) -> dict[str, Any]:
+    if not isinstance(bid, Mapping):
+        raise InvalidArgument(field="bid", value=bid, fact="must be a mapping of place_bid's argument names")
+    given = {**_BID_DEFAULTS, **bid}
+    if given.keys() != _BID_ARGUMENTS:
+        odd = sorted(given.keys() ^ _BID_ARGUMENTS, key=str)[0]
+        fact = "is missing" if odd in _BID_ARGUMENTS else "is no argument of place_bid"
+        raise InvalidArgument(field=str(odd)[:100], value=given.get(odd), fact=fact)
+    return {
+        "bidder_id": checked.identifier(given["bidder_id"], "bidder_id"),
+        "task_id": checked.identifier(given["task_id"], "task_id"),
+        "max_price_tokens": checked.tokens(given["max_price_tokens"], "max_price_tokens"),
+        "expected_value_usd": checked.number(given["expected_value_usd"], "expected_value_usd", least=0.0),
+        "ttl_at": None if given["ttl_at"] is None else checked.instant(given["ttl_at"], "ttl_at"),
+        "pool": checked.identifier(given["pool"], "pool"),
+        "time_in_force": checked.choice(given["time_in_force"], "time_in_force", _TIMES_IN_FORCE),
+        "idempotency_key": _key(given["idempotency_key"]),
+    }
+
+
+def _instant(value: datetime | None, field: str) -> datetime | None:
+    return None if value is None else checked.instant(value, field)
+
+
+def _key(value: str | None) -> str | None:
+    return None if value is None else checked.identifier(value, "idempotency_key")
+
+
+def _impact(value: float) -> float:
+    return checked.number(value, "actual_impact", least=-checked.MOST_USD)
+
+
+def _slot(value: Any) -> str:
+    if type(value) is int:
+        raise UnknownSlot(field="slot_id", slot_id=value)
+    return checked.identifier(value, "slot_id")
+
+
+def _bid(value: Any) -> int:
+    if type(value) is str:
+        raise UnknownBid(field="bid_id", bid_id=checked.identifier(value, "bid_id"))
+    return _number(value, "bid_id")
+
+
+def _number(value: Any, field: str) -> int:
+    return checked.count(value, field, least=-_MOST_NUMBER, most=_MOST_NUMBER)
+
+
+def _theta(theta: Any, *, takes_one: bool) -> str | None:
+    if not takes_one:
+        if theta is not None:
+            raise InvalidArgument(field="theta", value=theta, fact="is not for this mechanism")
+        return None
+    try:
+        weight = Fraction("1/2" if theta is None else theta)
+    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
+        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1") from None
+    if not 0 <= weight <= 1:
+        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1")
+    return str(weight)

@@ -1,0 +1,275 @@
+"""Placing and amending bids: what `place_bid` and `place_bids` do inside their transaction."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from datetime import timedelta
+from typing import Any
+
+from scidex.errors import (
+    BidsRefused,
+    IdempotencyConflict,
+    InsufficientTokens,
+    InvalidArgument,
+    InvalidId,
+    InvalidTime,
+    ScidexError,
+    TooManyOpenBids,
+    UnknownAccount,
+    UnknownPool,
+)
+from scidex.exchange import book, resting, wallets
+from scidex.exchange.book import RESTING, Counted, Market
+from scidex.exchange.records import Bid
+from scidex.exchange.wallets import Wallet
+from scidex.store.db_writes import Work, effect
+
+Request = dict[str, Any]
+Terms = dict[str, Any]
+Pair = tuple[str, str]
+
+
+@effect("place_bids")
+def place_bids(work: Work, *, bids: list[Request], bid_hours: int, most_open_bids: int) -> list[Bid]:
+    """Place bids, all or none. Raises BidsRefused with the error of each refused one."""
+    batch = _Batch(work, bids, timedelta(hours=bid_hours), most_open_bids)
+    batch.answer_repeated()
+    if batch.fresh:
+        batch.lock()
+        batch.check()
+        batch.hold()
+        batch.write()
+    work.changed = bool(batch.fresh)
+    return [batch.answers[index] for index in range(len(bids))]
+
+
+class _Batch:
+    """Bids on their way into the books, by their index in the batch."""
+
+    def __init__(self, work: Work, requests: list[Request], ttl: timedelta, most_open_bids: int) -> None:
+        self.work = work
+        self.tx = work.tx
+        self.fresh: dict[int, Request] = dict(enumerate(requests))
+        self.ttl = ttl
+        self.most_open_bids = most_open_bids
+        self.answers: dict[int, Bid] = {}
+        self.errors: dict[int, ScidexError] = {}
+        self.terms: dict[int, Terms] = {}
+        self.by_pair: dict[Pair, dict[int, Terms]] = defaultdict(dict)
+
+    def answer_repeated(self) -> None:
+        """Answer what was placed before under the same idempotency key, and take the new keys."""
+        # In the order of the keys: two batches that share some then queue, and never deadlock.
+        keyed = [(r["bidder_id"], r["idempotency_key"], i) for i, r in self.fresh.items() if r["idempotency_key"]]
+        for bidder_id, key, index in sorted(keyed):
+            try:
+                answer = self.work.first_answer(f"bid {bidder_id}", key, _asked(self.fresh[index]))
+            except IdempotencyConflict as conflict:
+                self.errors[index] = conflict
+                continue
+            if answer is not None:
+                self.answers[index] = Bid(**answer)
+                del self.fresh[index]
+        self._refuse()
+
+    def lock(self) -> None:
+        """Lock pools, then tasks, then wallets, and read what stands."""
+        requests = self.fresh.values()
+        self.markets = self._lock_pools({request["pool"] for request in requests})
+        if resting_tasks := {r["task_id"] for r in requests if r["time_in_force"] == "gtt"}:
+            resting.lock_tasks(self.tx, resting_tasks)
+        self.barred = resting.barred_tasks(self.tx, (request["task_id"] for request in requests))
+        self.wallets = wallets.lock(self.tx, (request["bidder_id"] for request in requests))
+        self.standing = resting.open_bids(self.tx, self.wallets, self.markets)
+
+    def _lock_pools(self, pools: set[str]) -> dict[str, Market]:
+        try:
+            return book.lock_pools(self.tx, pools)
+        except UnknownPool:
+            known = {row["pool"] for row in self.tx.rows("pools_named", pools=list(pools))}
+            for index, request in self.fresh.items():
+                if request["pool"] not in known:
+                    self.errors[index] = UnknownPool(field="pool", pool=request["pool"])
+            self._refuse()
+            raise
+
+    def check(self) -> None:
+        """Turn requests into the terms of bids. Raises BidsRefused."""
+        tasks_of = {pair: {bid["task_id"]: bid for bid in bids} for pair, bids in self.standing.items()}
+        asked: set[tuple[str, str, str]] = set()
+        for index, request in self.fresh.items():
+            try:
+                self._check_request(request, asked)
+            except ScidexError as error:
+                self.errors[index] = error
+                continue
+            pair = (request["bidder_id"], request["pool"])
+            stands = tasks_of.get(pair, {}).get(request["task_id"])
+            terms = self.terms[index] = self.by_pair[pair][index] = self._new_terms(request, stands)
+            if self._open_bids_after(pair) > self.most_open_bids:
+                self.errors[index] = TooManyOpenBids(
+                    field="bidder_id", account_id=pair[0], pool=pair[1], most=self.most_open_bids
+                )
+            assert terms["round_id"] in (RESTING, self.markets[pair[1]].open_round_id)
+        self._refuse()
+
+    def _check_request(self, request: Request, asked: set[tuple[str, str, str]]) -> None:
+        bidder_id, task_id = request["bidder_id"], request["task_id"]
+        wallet = self.wallets.get(bidder_id)
+        if wallet is None:
+            raise UnknownAccount(field="bidder_id", account_id=bidder_id)
+        if wallet.kind == "system":
+            raise InvalidId(field="bidder_id", value=bidder_id, fact="must not be a system account")
+        if request["ttl_at"] is not None and request["ttl_at"] <= self.work.now:
+            raise InvalidTime(field="ttl_at", value=request["ttl_at"], fact="must lie after now")
+        triple = (bidder_id, request["pool"], task_id)
+        if triple in asked:
+            raise InvalidArgument(
+                field="task_id", value=task_id, fact="must not appear twice for one bidder and pool"
+            )
+        asked.add(triple)
+
+    def _new_terms(self, request: Request, stands: Terms | None) -> Terms:
+        rests = request["time_in_force"] == "gtt"
+        reason = self.barred.get(request["task_id"], "")
+        round_id = RESTING if rests else self.markets[request["pool"]].open_round_id
+        # An amended bid keeps its place in the queue only where its price and its time in force stay.
+        keeps_place = (
+            stands is not None
+            and stands["max_price_tokens"] == request["max_price_tokens"]
+            and stands["round_id"] == round_id
+        )
+        return {
+            "id": stands["id"] if stands else None,
+            "bidder_id": request["bidder_id"],
+            "task_id": request["task_id"],
+            "max_price_tokens": request["max_price_tokens"],
+            "expected_value_usd": request["expected_value_usd"],
+            "ttl_at": request["ttl_at"] or self.work.now + self.ttl,
+            "pool": request["pool"],
+            "placed_at": self.work.now,
+            "sequence": stands["sequence"] if stands and keeps_place else None,
+            "time_in_force": request["time_in_force"],
+            "round_id": round_id,
+            "competing": int(not reason),
+            "reason": reason,
+            "stands": stands,
+        }
+
+    def _open_bids_after(self, pair: Pair) -> int:
+        new = sum(1 for terms in self.by_pair[pair].values() if terms["stands"] is None)
+        return len(self.standing.get(pair, ())) + new
+
+    def hold(self) -> None:
+        """Set aside what the bidders can come to owe. Raises BidsRefused."""
+        pairs_of: dict[str, list[Pair]] = defaultdict(list)
+        for pair in sorted(self.by_pair):
+            pairs_of[pair[0]].append(pair)
+        for bidder_id, pairs in pairs_of.items():
+            self._hold_for(self.wallets[bidder_id], pairs)
+        self._refuse()
+
+    def _hold_for(self, wallet: Wallet, pairs: list[Pair]) -> None:
+        holds = {pair: self._hold_with(pair, self.by_pair[pair]) for pair in pairs}
+        before = {pair: wallet.holds.get(pair[1]) for pair in pairs}
+        more = sum(hold.tokens - (known.tokens if (known := before[pair]) else 0) for pair, hold in holds.items())
+        if more > wallet.available:
+            self._find_uncovered(wallet, pairs)
+            return
+        # Those that shrink come first, so that what they free covers the others.
+        for pair in sorted(pairs, key=lambda pair: holds[pair].tokens - (k.tokens if (k := before[pair]) else 0)):
+            wallet.set_hold(pair[1], holds[pair])
+
+    def _hold_with(self, pair: Pair, added: dict[int, Terms]) -> wallets.BidHold:
+        replaced = {terms["id"] for terms in added.values()}
+        kept = [bid for bid in self.standing.get(pair, ()) if bid["id"] not in replaced]
+        return resting.hold_of(self.markets[pair[1]], [*kept, *added.values()])
+
+    def _find_uncovered(self, wallet: Wallet, pairs: list[Pair]) -> None:
+        """Name the bids that the wallet does not cover, taking them one after another."""
+        kept: dict[Pair, dict[int, Terms]] = {pair: {} for pair in pairs}
+        for index, pair in sorted((index, pair) for pair in pairs for index in self.by_pair[pair]):
+            added = {**kept[pair], index: self.by_pair[pair][index]}
+            try:
+                wallet.set_hold(pair[1], self._hold_with(pair, added))
+            except InsufficientTokens as error:
+                self.errors[index] = error
+            else:
+                kept[pair] = added
+
+    def write(self) -> None:
+        """Write the bids, the wallets, the counts, and the answers to idempotency keys."""
+        self._number()
+        new = [terms for terms in self.terms.values() if terms["stands"] is None]
+        amended = [terms for terms in self.terms.values() if terms["stands"] is not None]
+        self.tx.run_many("insert_bids", [_stored(terms) for terms in new])
+        self.tx.run_many("amend_bids", [_stored(terms) for terms in amended])
+        wallets.save(self.tx, self.wallets.values())
+        self._count(new, amended)
+        self._rerank()
+        for index, terms in self.terms.items():
+            bid = self.answers[index] = _answer(terms)
+            if key := self.fresh[index]["idempotency_key"]:
+                self.work.keep_answer(f"bid {bid.bidder_id}", key, bid)
+
+    def _number(self) -> None:
+        unplaced = [terms for terms in self.terms.values() if terms["sequence"] is None]
+        for terms, number in zip(unplaced, self.work.numbers("bid_numbers", len(unplaced)), strict=True):
+            terms["sequence"] = number
+            terms["id"] = terms["id"] or number
+
+    def _count(self, new: list[Terms], amended: list[Terms]) -> None:
+        moved = [terms for terms in amended if terms["round_id"] != terms["stands"]["round_id"]]
+        book.count(self.tx, self.markets, (_counted(terms) for terms in (*new, *moved)))
+        book.uncount(
+            self.tx,
+            self.markets,
+            (Counted(t["pool"], t["bidder_id"], t["stands"]["round_id"]) for t in moved),
+        )
+
+    def _rerank(self) -> None:
+        resting_tasks = {
+            terms["task_id"]
+            for terms in self.terms.values()
+            if terms["round_id"] == RESTING or (terms["stands"] and terms["stands"]["round_id"] == RESTING)
+        }
+        if not resting_tasks:
+            return
+        resting.rerank_tasks(self.tx, resting_tasks)
+        by_id = {terms["id"]: terms for terms in self.terms.values()}
+        for row in self.tx.rows("bids_by_id", ids=list(by_id)):
+            by_id[row["id"]]["reason"] = row["reason"]
+
+    def _refuse(self) -> None:
+        if self.errors:
+            raise BidsRefused(errors=dict(sorted(self.errors.items())))
+
+
+def _asked(request: Request) -> Request:
+    return {name: value for name, value in request.items() if name != "idempotency_key"}
+
+
+def _stored(terms: Terms) -> Terms:
+    return {name: value for name, value in terms.items() if name != "stands"}
+
+
+def _counted(terms: Terms) -> Counted:
+    return Counted(terms["pool"], terms["bidder_id"], terms["round_id"])
+
+
+def _answer(terms: Terms) -> Bid:
+    return Bid(
+        id=terms["id"],
+        bidder_id=terms["bidder_id"],
+        task_id=terms["task_id"],
+        max_price_tokens=terms["max_price_tokens"],
+        expected_value_usd=terms["expected_value_usd"],
+        ttl_at=terms["ttl_at"],
+        status="open",
+        pool=terms["pool"],
+        placed_at=terms["placed_at"],
+        sequence=terms["sequence"],
+        time_in_force=terms["time_in_force"],
+        round_id=terms["round_id"],
+        reason=terms["reason"],
+    )

@@ -1,0 +1,157 @@
+"""What the open bids of a wallet set aside, and which open bids may compete as tasks and wallets change."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import Any
+
+from scidex.exchange.book import RESTING, Market, lock_pools, read_pools
+from scidex.exchange.wallets import BidHold, Wallet
+from scidex.mechanism.eligibility import SUPERSEDED, TASK_RUNNING
+from scidex.mechanism.hold import most_owed
+from scidex.mechanism.lifecycle import TASK_STATES_THAT_BAR
+from scidex.store.database import Row, Transaction
+
+SUSPENDED = "suspended"
+
+
+def lock_tasks(tx: Transaction, task_ids: Iterable[str]) -> None:
+    """Let nobody else change which bids for these tasks may compete, until the transaction ends."""
+    tx.lock([f"task {task_id}" for task_id in set(task_ids)], shared=False)
+
+
+def barred_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, str]:
+    """Return those of the tasks whose bids may not compete, with the reason: blocked, done, failed or running."""
+    names = list(set(task_ids))
+    states, live = tx.gather([("tasks_that_bar", {"task_ids": names}), ("live_tasks", {"task_ids": names})])
+    barred = {
+        row["task_id"]: TASK_STATES_THAT_BAR[row["status"]]
+        for row in states
+        if row["status"] in TASK_STATES_THAT_BAR
+    }
+    return barred | {row["winning_task_id"]: TASK_RUNNING for row in live}
+
+
+def lock_for_change_of(tx: Transaction, task_ids: Iterable[str]) -> None:
+    """Lock tasks, and before them the pools in which bids for them are open, so that all those bids may be moved."""
+    names = list(set(task_ids))
+    lock_pools(tx, tx.values("pools_with_bids_for", task_ids=names))
+    lock_tasks(tx, names)
+
+
+def rerank_tasks(tx: Transaction, task_ids: Iterable[str], *, round_bids_too: bool = False) -> None:
+    """
+    Set which open bids for these tasks may compete, after the tasks or their bids have changed.
+
+    Of a task's resting bids in a pool the best one alone stands in the book that clears; the others follow it, unscanned,
+    until it leaves. Bids for the open round are moved only by a caller that has locked their pools, so that the book of
+    a cleared round stays as it was.
+    """
+    names = sorted(set(task_ids))
+    if not names:
+        return
+    bids = tx.rows("open_bids_for_tasks", task_ids=names, round_bids_too=int(round_bids_too))
+    if not bids:
+        return
+    barred = barred_tasks(tx, names)
+    changes = []
+    for (task_id, _), rows in groupby(bids, key=lambda bid: (bid["task_id"], bid["pool"])):
+        led = False
+        for bid in rows:
+            reason = _reason_to_wait(bid, barred.get(task_id), led=led)
+            led = led or (not reason and bid["round_id"] == RESTING)
+            if (bid["competing"], bid["reason"]) != (int(not reason), reason):
+                changes.append(_change(bid, reason))
+    tx.run_many("set_competing", changes)
+
+
+def _change(bid: Row, reason: str) -> Row:
+    return {"id": bid["id"], "round_id": bid["round_id"], "competing": int(not reason), "reason": reason}
+
+
+def _reason_to_wait(bid: Row, bar: str | None, *, led: bool) -> str:
+    if bid["reason"] == SUSPENDED:
+        return SUSPENDED
+    if bar:
+        return bar
+    return SUPERSEDED if led and bid["round_id"] == RESTING else ""
+
+
+def hold_of(market: Market, bids: Iterable[Row]) -> BidHold:
+    """
+    Return what a bidder's open bids in a pool set aside: the most that it can come to owe in the next round.
+
+    What its resting bids alone would set aside is kept apart, since that remains when the round has cleared.
+    """
+    standing = [(bid["max_price_tokens"], bid["round_id"] == RESTING) for bid in bids if bid["reason"] != SUSPENDED]
+    everything = most_owed(market.mechanism, [price for price, _ in standing])
+    resting = most_owed(market.mechanism, [price for price, rests in standing if rests])
+    suspended = sum(1 for bid in bids if bid["reason"] == SUSPENDED)
+    return BidHold(market.open_round_id, everything - resting, resting, suspended)
+
+
+def open_bids(
+    tx: Transaction, bidder_ids: Iterable[str], markets: dict[str, Market]
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
+    """Return the open bids of bidders in pools, by (bidder, pool)."""
+    rounds = [RESTING, *(market.open_round_id for market in markets.values())]
+    rows = tx.rows("open_bids_of", bidder_ids=list(bidder_ids), pools=list(markets), round_ids=rounds)
+    bids: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    for row in rows:
+        bids[row["bidder_id"], row["pool"]].append(row)
+    return bids
+
+
+def rehold(tx: Transaction, wallets: dict[str, Wallet], pairs: Iterable[tuple[str, str]], markets: dict[str, Market]) -> None:
+    """Set aside anew, in locked wallets, for the open bids of (bidder, pool) pairs after some of them ended."""
+    wanted = set(pairs)
+    bids = open_bids(tx, sorted({bidder for bidder, _ in wanted}), markets)
+    for bidder_id, pool in sorted(wanted):
+        wallets[bidder_id].set_hold(pool, hold_of(markets[pool], bids[bidder_id, pool]))
+
+
+def cover(
+    tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """
+    Keep as many of a wallet's open bids in a pool standing as its tokens cover, best first; suspend the others.
+
+    `bids` are all its open bids there. Suspended ones stand again as soon as they are covered. Returns the bids whose
+    standing changed. The wallet's hold follows.
+    """
+    before = wallet.holds.get(market.pool)
+    if before is not None:
+        wallet.hold_more(-before.tokens)
+    kept = [bid for bid in bids if bid["round_id"] != RESTING]
+    changed = []
+    for bid in sorted(bids, key=lambda bid: (-bid["max_price_tokens"], bid["sequence"])):
+        if bid["round_id"] != RESTING:
+            continue
+        covered = hold_of(market, [*kept, {**bid, "reason": ""}]).tokens <= wallet.available
+        if covered != (bid["reason"] != SUSPENDED):
+            bid["reason"] = "" if covered else SUSPENDED
+            changed.append(bid)
+        if covered:
+            kept.append(bid)
+    hold = hold_of(market, bids)
+    hold.changed = True
+    wallet.holds[market.pool] = hold
+    wallet.hold_more(hold.tokens)
+    # Not yet in the book: which of a task's bids stands there is for `rerank_tasks` to say.
+    tx.run_many("set_competing", [{**_change(bid, bid["reason"]), "competing": 0} for bid in changed])
+    return changed
+
+
+def resume(tx: Transaction, wallets: Iterable[Wallet]) -> None:
+    """Let suspended bids of locked wallets stand again where they are covered now."""
+    for wallet in wallets:
+        pools = sorted(pool for pool, hold in wallet.holds.items() if hold.suspended_bids)
+        if not pools:
+            continue
+        markets = read_pools(tx, pools)
+        bids = open_bids(tx, [wallet.account_id], markets)
+        for pool in pools:
+            changed = cover(tx, wallet, markets[pool], bids[wallet.account_id, pool])
+            rerank_tasks(tx, [bid["task_id"] for bid in changed])

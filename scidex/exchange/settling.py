@@ -1,0 +1,204 @@
+"""What follows a sale: settling it, attesting its impact, or undoing it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scidex.errors import (
+    AlreadySettled,
+    AttesterNotIndependent,
+    FenceMismatch,
+    SlotNotSettled,
+    SlotNotSold,
+    SlotVoided,
+    UnknownAccount,
+    UnknownSlot,
+)
+from scidex.exchange import resting, wallets
+from scidex.exchange.records import Clear
+from scidex.exchange.wallets import Move
+from scidex.settings import TREASURY
+from scidex.store.database import Transaction
+from scidex.store.db_writes import Work, effect
+
+
+@effect("settle")
+def settle(
+    work: Work,
+    *,
+    slot_id: str,
+    actual_cost_tokens: int,
+    actual_impact: float | None,
+    attested_by: str | None,
+    fence: int | None,
+    tokens_per_usd: int,
+) -> Clear:
+    """Debit the winner by the clearing price, pay the provider, and write down cost, impact and ROI."""
+    clear = _lock_sold(work.tx, slot_id)
+    if clear.status == "voided":
+        raise SlotVoided(field="slot_id", slot_id=slot_id)
+    if clear.status == "settled":
+        _assert_same_settlement(work.tx, clear, actual_cost_tokens, actual_impact, attested_by)
+        work.changed = False
+        return clear
+    if fence is not None:
+        raise FenceMismatch(field="fence", slot_id=slot_id, fence=fence, present=None)
+    if attested_by is not None:
+        _assert_independent(work.tx, attested_by, clear)
+    settled = clear._replace(
+        status="settled",
+        actual_cost_tokens=actual_cost_tokens,
+        actual_impact=actual_impact,
+        roi=_roi(actual_impact, actual_cost_tokens, tokens_per_usd),
+        attested_by=attested_by,
+        slot_finished_at=work.now,
+    )
+    _write_settlement(work, settled)
+    _pay(work, settled)
+    resting.rerank_tasks(work.tx, [clear.winning_task_id], round_bids_too=True)
+    return settled
+
+
+@effect("attest")
+def attest(
+    work: Work, *, slot_id: str, actual_impact: float, attested_by: str, tokens_per_usd: int
+) -> Clear:
+    """Write down a settled slot's impact, known later or revised; price and cost stay."""
+    tx = work.tx
+    tx.rows("lock_clear", slot_id=slot_id)
+    clear = _sold(tx, slot_id)
+    if clear.status != "settled":
+        raise SlotNotSettled(field="slot_id", slot_id=slot_id, status=clear.status)
+    _assert_independent(tx, attested_by, clear)
+    if (clear.actual_impact, clear.attested_by) == (actual_impact, attested_by):
+        work.changed = False
+        return clear
+    assert clear.actual_cost_tokens is not None, "a settled slot has its cost"
+    attested = clear._replace(
+        actual_impact=actual_impact,
+        attested_by=attested_by,
+        roi=_roi(actual_impact, clear.actual_cost_tokens, tokens_per_usd),
+    )
+    tx.run(
+        "attest_clear",
+        slot_id=slot_id,
+        actual_impact=actual_impact,
+        roi=attested.roi,
+        attested_by=attested_by,
+    )
+    _append_attestation(work, attested, revision=len(tx.rows("attestations_of", slot_id=slot_id)))
+    return attested
+
+
+@effect("void")
+def void(work: Work, *, slot_id: str, reason: str) -> Clear:
+    """Undo a sale whose slot died: the winner's tokens are free again, and its task may be bid for."""
+    clear = _lock_sold(work.tx, slot_id)
+    if clear.status == "settled":
+        raise AlreadySettled(field="slot_id", slot_id=slot_id, status=clear.status)
+    if clear.status == "voided":
+        work.changed = False
+        return clear
+    tx = work.tx
+    tx.run("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
+    winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
+    winner.hold_more(-clear.clearing_price_tokens)
+    resting.resume(tx, [winner])
+    wallets.save(tx, [winner])
+    resting.rerank_tasks(tx, [clear.winning_task_id], round_bids_too=True)
+    return clear._replace(status="voided", reason=reason, slot_finished_at=work.now)
+
+
+def _lock_sold(tx: Transaction, slot_id: str) -> Clear:
+    """Lock a sale, its task and the pools where bids for that task are open; return the sale as it is now."""
+    resting.lock_for_change_of(tx, [_sold(tx, slot_id).winning_task_id])
+    tx.rows("lock_clear", slot_id=slot_id)
+    return _sold(tx, slot_id)
+
+
+def _sold(tx: Transaction, slot_id: str) -> Clear:
+    row = tx.row("clear", slot_id=slot_id)
+    if row is not None:
+        return Clear(**row)
+    if tx.row("ask", slot_id=slot_id) is not None:
+        raise SlotNotSold(field="slot_id", slot_id=slot_id)
+    raise UnknownSlot(field="slot_id", slot_id=slot_id)
+
+
+def _assert_same_settlement(
+    tx: Transaction, clear: Clear, cost: int, impact: float | None, attested_by: str | None
+) -> None:
+    first = tx.rows("attestations_of", slot_id=clear.slot_id)[0]
+    settled = (clear.actual_cost_tokens, first["actual_impact"], first["attested_by"])
+    if settled != (cost, impact, attested_by):
+        raise AlreadySettled(
+            field="slot_id",
+            slot_id=clear.slot_id,
+            actual_cost_tokens=settled[0],
+            actual_impact=settled[1],
+            attested_by=settled[2],
+        )
+
+
+def _assert_independent(tx: Transaction, attester_id: str, clear: Clear) -> None:
+    owners = {}
+    for account_id in (attester_id, clear.bidder_id):
+        owners[account_id] = tx.row("account", account_id=account_id)
+    attester, bidder = owners[attester_id], owners[clear.bidder_id]
+    if attester is None:
+        raise UnknownAccount(field="attested_by", account_id=attester_id)
+    assert bidder is not None, "a winner has an account"
+    if attester["kind"] != "evaluator" or attester["owner_id"] == bidder["owner_id"]:
+        raise AttesterNotIndependent(
+            field="attested_by", account_id=attester_id, kind=attester["kind"], bidder_id=clear.bidder_id
+        )
+
+
+def _roi(impact: float | None, cost_tokens: int, tokens_per_usd: int) -> float | None:
+    """Return impact in USD over cost in USD; None where nothing was spent or the impact is not known."""
+    return None if impact is None or cost_tokens == 0 else impact * tokens_per_usd / cost_tokens
+
+
+def _write_settlement(work: Work, settled: Clear) -> None:
+    changed = work.tx.run(
+        "settle_clear",
+        slot_id=settled.slot_id,
+        actual_cost_tokens=settled.actual_cost_tokens,
+        actual_impact=settled.actual_impact,
+        roi=settled.roi,
+        attested_by=settled.attested_by,
+        slot_finished_at=settled.slot_finished_at,
+    )
+    assert changed == 1, "the sale was locked"
+    _append_attestation(work, settled, revision=0)
+
+
+def _append_attestation(work: Work, clear: Clear, *, revision: int) -> None:
+    work.tx.run(
+        "append_attestation",
+        slot_id=clear.slot_id,
+        revision=revision,
+        actual_impact=clear.actual_impact,
+        attested_by=clear.attested_by,
+        made_at=work.now,
+    )
+
+
+def _pay(work: Work, settled: Clear) -> None:
+    locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY])
+    locked[settled.bidder_id].hold_more(-settled.clearing_price_tokens)
+    made = wallets.transfer(work, locked, list(_payments(settled)))
+    if made:
+        resting.resume(work.tx, [locked[settled.provider_id]])
+    wallets.save(work.tx, locked.values())
+
+
+def _payments(settled: Clear) -> Any:
+    # Under a rule with two prices the treasury keeps what the buyer pays and the provider does not get.
+    reason = f"settle {settled.slot_id}"
+    shares = {settled.provider_id: settled.provider_proceeds_tokens}
+    rest = settled.clearing_price_tokens - settled.provider_proceeds_tokens
+    shares[TREASURY] = shares.get(TREASURY, 0) + rest
+    for account_id, amount in shares.items():
+        if amount > 0:
+            yield Move(settled.bidder_id, account_id, amount, reason)

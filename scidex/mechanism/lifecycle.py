@@ -1,0 +1,36 @@
+"""The states of bids, slots and tasks, and the steps allowed between them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+BID_STEPS: Mapping[str, frozenset[str]] = {
+    "open": frozenset({"won", "lost", "expired", "cancelled"}),
+    "won": frozenset({"running", "settled", "voided"}),
+    "running": frozenset({"settled", "voided"}),
+    "settled": frozenset(),
+    "lost": frozenset(),
+    "expired": frozenset(),
+    "cancelled": frozenset(),
+    "voided": frozenset(),
+}
+
+ASK_STEPS: Mapping[str, frozenset[str]] = {
+    "open": frozenset({"sold", "withdrawn", "expired"}),
+    "sold": frozenset(),
+    "withdrawn": frozenset(),
+    "expired": frozenset(),
+}
+
+# Why a task's bids may not compete, by the task's state; a state that is not here lets them.
+TASK_STATES_THAT_BAR: Mapping[str, str] = {
+    "blocked": "task_blocked",
+    "running": "task_running",
+    "done": "task_done",
+    "failed": "task_failed",
+}
+
+
+def may_step(steps: Mapping[str, frozenset[str]], state: str, to: str) -> bool:
+    """Return whether `to` may follow `state`."""
+    return to in steps[state]

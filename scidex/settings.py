@@ -1,0 +1,40 @@
+"""What an operator may set, with its default and the reason for it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+DEFAULT_POOL = "scidex-agent"
+TREASURY = "system:treasury"
+ISSUANCE = "system:issuance"
+
+# The largest integer that every JSON reader keeps exact; it also bounds the supply, so that no sum can overflow.
+MOST_TOKENS = 2**53 - 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Settings of one process, read from the environment once."""
+
+    database_url: str = "sqlite:///scidex.db"
+    # How many tokens one US dollar is: turns expected value into bids, and actual cost into ROI.
+    tokens_per_usd: int = 1_000
+    # A bidder's open bids in one pool; placing a bid costs the number of them, so it has a limit.
+    most_open_bids: int = 10_000
+    # A bid without a time to live stands for this long.
+    bid_hours: int = 24
+    # No call to the database takes longer than this; after it the caller gets an error, not silence.
+    database_deadline_seconds: float = 30.0
+    # Connections that one process keeps to PostgreSQL.
+    postgres_connections: int = 16
+
+
+def from_environment() -> Settings:
+    """Settings with every `SCIDEX_…` variable that is set taking the place of its default."""
+    given = {
+        name: type(default)(os.environ[variable])
+        for name, default in vars(Settings()).items()
+        if (variable := f"SCIDEX_{name.upper()}") in os.environ
+    }
+    return Settings(**given)

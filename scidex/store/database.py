@@ -1,0 +1,105 @@
+"""What a database gives to the verbs: transactions, and named statements within them."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+from scidex.store.statements import Dialect
+
+Row = Mapping[str, Any]
+Result = TypeVar("Result")
+
+
+class Transaction(ABC):
+    """Named statements inside one transaction of one database."""
+
+    dialect: Dialect
+
+    @abstractmethod
+    def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
+        """Run a statement and return its rows; columns that end in `_at` are instants in UTC."""
+
+    @abstractmethod
+    def tuples(self, statement: str, /, **arguments: Any) -> list[tuple[Any, ...]]:
+        """Run a statement and return its rows bare and as stored, for large reads."""
+
+    @abstractmethod
+    def run(self, statement: str, /, **arguments: Any) -> int:
+        """Run a statement and return how many rows it changed."""
+
+    @abstractmethod
+    def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
+        """Run a statement once for each row of arguments, at the least cost that the database allows."""
+
+    @abstractmethod
+    def draw_numbers(self, series: str, count: int) -> list[int]:
+        """Return the next `count` numbers of a series, rising."""
+
+    @abstractmethod
+    def note_numbers(self, series: str, last: int) -> None:
+        """Make sure that the series never again yields `last` or a smaller number."""
+
+    @abstractmethod
+    def lock(self, names: Iterable[str], *, shared: bool) -> None:
+        """Hold the named locks until the transaction ends; SQLite's single writer already does."""
+
+    @abstractmethod
+    def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
+        """Run several statements in one round trip and return the rows of each."""
+
+    @abstractmethod
+    def script(self, sql: str) -> None:
+        """Run statements written in this database's own dialect, for migrations."""
+
+    def row(self, statement: str, /, **arguments: Any) -> dict[str, Any] | None:
+        """Run a statement and return its first row, or None."""
+        rows = self.rows(statement, **arguments)
+        return rows[0] if rows else None
+
+    def values(self, statement: str, /, **arguments: Any) -> list[Any]:
+        """Run a statement and return the first column."""
+        return [row[0] for row in self.tuples(statement, **arguments)]
+
+
+class Database(ABC):
+    """One market's database. Safe to share between threads."""
+
+    dialect: Dialect
+    url: str
+
+    @abstractmethod
+    def write(self, work: Callable[[Transaction], Result]) -> Result:
+        """
+        Run `work` in one transaction and commit it durably.
+
+        Work may be run again after it lost a race, so it must do nothing but use its transaction. Whatever it raises
+        undoes it and is raised here.
+        """
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Transaction]:
+        """Give a transaction that sees one consistent state and writes nothing."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close every connection."""
+
+    def __enter__(self) -> Database:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:
+    """Turn rows of arguments into one list a column."""
+    return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
+
+
+def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
+    """Yield `items` in slices of at most `size`."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,264 @@
+"""The one way to write: a verb's effect and its journal row land in one transaction, or neither does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from scidex.clock import utc_now
+from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError
+from scidex.store.database import Database, Transaction
+
+Result = TypeVar("Result")
+Effect = Callable[..., Any]
+
+_EFFECTS: dict[str, Effect] = {}
+_ACTOR: ContextVar[str] = ContextVar("actor", default="system:operator")
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One write: who did what with which arguments and when, and what was made up for it on the way."""
+
+    entry_id: int
+    verb: str
+    actor: str
+    arguments: dict[str, Any]
+    generated: dict[str, Any]
+    made_at: datetime
+
+
+class Work:
+    """What an effect may use: its transaction, the time of the verb, and things made up that replay gives back."""
+
+    def __init__(self, tx: Transaction, now: datetime, actor: str, recorded: dict[str, Any] | None = None) -> None:
+        self.tx = tx
+        self.now = now
+        self.actor = actor
+        self.generated: dict[str, Any] = {}
+        self.changed = True
+        self._recorded = recorded
+
+    def make_up(self, name: str, make: Callable[[], Any]) -> Any:
+        """Return `make()` and journal it under `name`; in a replay return what was journaled."""
+        value = make() if self._recorded is None else self._recorded[name]
+        self.generated[name] = value
+        return value
+
+    def numbers(self, series: str, count: int) -> list[int]:
+        """Return the next numbers of a series, journaled as their first and last where they follow each other."""
+        if count == 0:
+            return []
+        if self._recorded is None:
+            numbers = self.tx.draw_numbers(series, count)
+        else:
+            numbers = _unpacked(self._recorded[series])
+            self.tx.note_numbers(series, numbers[-1])
+        self.generated[series] = _packed(numbers)
+        return numbers
+
+    def once(
+        self,
+        scope: str,
+        key: str | None,
+        arguments: dict[str, Any],
+        act: Callable[[], Result],
+        revive: Callable[[Any], Result],
+    ) -> Result:
+        """
+        Return `act()`, or the first answer where `key` was used in `scope` before.
+
+        Raises IdempotencyConflict where it was used with other arguments.
+        """
+        if key is None:
+            return act()
+        answer = self.first_answer(scope, key, arguments)
+        if answer is not None:
+            self.changed = False
+            return revive(answer)
+        result = act()
+        self.keep_answer(scope, key, result)
+        return result
+
+    def first_answer(self, scope: str, key: str, arguments: dict[str, Any]) -> Any:
+        """Return the answer that `key` got in `scope`, or None and take the key. Raises IdempotencyConflict."""
+        digest = hashlib.sha256(as_json(arguments).encode()).hexdigest()
+        # Whoever comes second with a key waits here until the first has committed.
+        if self.tx.run("claim_key", scope=scope, idempotency_key=key, arguments_digest=digest, made_at=self.now):
+            return None
+        known = self.tx.rows("answer_of_key", scope=scope, idempotency_key=key)[0]
+        if known["arguments_digest"] != digest or known["answer"] is None:
+            raise IdempotencyConflict(field="idempotency_key", idempotency_key=key)
+        return with_times(json.loads(known["answer"]))
+
+    def keep_answer(self, scope: str, key: str, result: Any) -> None:
+        """Remember the first answer to a key that was taken."""
+        self.tx.run("store_answer", scope=scope, idempotency_key=key, answer=as_json(_fields_of(result)))
+
+
+class _Undo(Exception):
+    """Carries a dry run's result out of the transaction that it undoes."""
+
+    def __init__(self, result: Any) -> None:
+        self.result = result
+
+
+def effect(verb: str) -> Callable[[Effect], Effect]:
+    """Register a function as what `verb` does: `f(work, **arguments)`, a function of the database and these alone."""
+
+    def register(function: Effect) -> Effect:
+        assert verb not in _EFFECTS, f"two effects for {verb}"
+        _EFFECTS[verb] = function
+        return function
+
+    return register
+
+
+@contextmanager
+def acting_as(actor: str) -> Iterator[None]:
+    """Journal the writes of this block as `actor`'s."""
+    token = _ACTOR.set(actor)
+    try:
+        yield
+    finally:
+        _ACTOR.reset(token)
+
+
+def execute_journaled(
+    db: Database,
+    verb: str,
+    arguments: dict[str, Any],
+    *,
+    now: datetime | None = None,
+    dry_run: bool = False,
+) -> Any:
+    """
+    Do `verb` and journal it, in one transaction; return what its effect returns.
+
+    An effect that changed nothing leaves no journal row, and neither does a dry run, which is undone. Raises what the
+    effect raises, after undoing everything.
+    """
+    made_at = utc_now() if now is None else now.astimezone(UTC)
+    actor = _ACTOR.get()
+
+    def work(tx: Transaction) -> Any:
+        doing = Work(tx, made_at, actor)
+        result = _EFFECTS[verb](doing, **arguments)
+        if dry_run:
+            raise _Undo(result)
+        if doing.changed:
+            # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
+            entry_id = tx.draw_numbers("journal_numbers", 1)[0]
+            _write(tx, entry_id, verb, actor, as_json(arguments), as_json(doing.generated), made_at)
+        return result
+
+    try:
+        return db.write(work)
+    except _Undo as undone:
+        return undone.result
+
+
+def read_journal(db: Database) -> Iterator[JournalEntry]:
+    """Yield every journal entry in order."""
+    last = 0
+    while True:
+        with db.reading() as tx:
+            rows = tx.rows("journal_after", entry_id=last, page=_PAGE)
+        for row in rows:
+            yield JournalEntry(
+                entry_id=row["entry_id"],
+                verb=row["verb"],
+                actor=row["actor"],
+                arguments=with_times(json.loads(row["arguments"])),
+                generated=json.loads(row["generated"]),
+                made_at=row["made_at"],
+            )
+        if len(rows) < _PAGE:
+            return
+        last = rows[-1]["entry_id"]
+
+
+def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:
+    """
+    Do every write of a journal again in `into`, a database with the schema and no history.
+
+    Returns the number of entries. The tables of `into` are then those of the journal's own database. Raises
+    JournalMismatch where an entry names no known verb, is refused, or generates something else than it did.
+    """
+    entries = read_journal(journal) if isinstance(journal, Database) else journal
+    count = 0
+    for count, entry in enumerate(entries, start=1):
+        into.write(lambda tx, entry=entry: _redo(tx, entry))  # type: ignore[misc]
+    return count
+
+
+def _redo(tx: Transaction, entry: JournalEntry) -> None:
+    if entry.verb not in _EFFECTS:
+        raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="no such verb")
+    doing = Work(tx, entry.made_at, entry.actor, recorded=entry.generated)
+    try:
+        _EFFECTS[entry.verb](doing, **entry.arguments)
+    except (ScidexError, KeyError) as error:
+        raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=str(error)) from error
+    if doing.generated != entry.generated:
+        raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="generated something else")
+    tx.note_numbers("journal_numbers", entry.entry_id)
+    arguments, generated = as_json(entry.arguments), as_json(entry.generated)
+    _write(tx, entry.entry_id, entry.verb, entry.actor, arguments, generated, entry.made_at)
+
+
+def _write(
+    tx: Transaction, entry_id: int, verb: str, actor: str, arguments: str, generated: str, made_at: datetime
+) -> None:
+    tx.run(
+        "append_journal",
+        entry_id=entry_id,
+        verb=verb,
+        actor=actor,
+        arguments=arguments,
+        generated=generated,
+        made_at=made_at,
+    )
+
+
+def as_json(value: Any) -> str:
+    """One text for one value: keys sorted, no spaces, instants in UTC, records as objects of their fields."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
+
+
+def _fields_of(result: Any) -> Any:
+    if isinstance(result, list):
+        return [_fields_of(item) for item in result]
+    return result._asdict() if hasattr(result, "_asdict") else result
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds")
+    raise TypeError(f"not a journal value: {value!r}")
+
+
+def with_times(value: Any) -> Any:
+    """The value that `as_json` wrote, with the texts under names that end in `_at` as instants again."""
+    if isinstance(value, dict):
+        return {
+            name: datetime.fromisoformat(item) if name.endswith("_at") and item else with_times(item)
+            for name, item in value.items()
+        }
+    return [with_times(item) for item in value] if isinstance(value, list) else value
+
+
+def _packed(numbers: list[int]) -> Any:
+    first, last = numbers[0], numbers[-1]
+    return [first, last] if last - first + 1 == len(numbers) else {"numbers": numbers}
+
+
+def _unpacked(packed: Any) -> list[int]:
+    return list(range(packed[0], packed[1] + 1)) if isinstance(packed, list) else list(packed["numbers"])

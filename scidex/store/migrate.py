@@ -1,0 +1,80 @@
+"""Brings a database's schema up to date, forward only."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from scidex.errors import SchemaTooNew
+from scidex.store.database import Database, Transaction
+from scidex.store.statements import Dialect
+
+# Migrations are written for PostgreSQL; these words are all that SQLite spells differently.
+_SQLITE_TYPES = {
+    "BIGINT": "INTEGER",
+    "DOUBLE PRECISION": "REAL",
+    "TIMESTAMPTZ": "TEXT",
+    ' COLLATE "C"': "",
+}
+_TYPE = re.compile("|".join(_SQLITE_TYPES))
+_END_OF_TABLE = re.compile(r"^\);$", re.MULTILINE)
+_LOCK = "scidex schema"
+
+
+@dataclass(frozen=True)
+class Migration:
+    """One step of the schema; steps are taken in the order of their names."""
+
+    name: str
+    sql: str
+
+
+def migrate(db: Database) -> list[str]:
+    """
+    Take every migration that `db` has not taken, each once, whoever else does the same now.
+
+    Returns the names of those taken. Raises SchemaTooNew where the database has one that this program does not know.
+    """
+    known = migrations(db.dialect)
+
+    def work(tx: Transaction) -> list[str]:
+        tx.lock([_LOCK], shared=False)
+        tx.run("create_version_table")
+        taken = set(tx.values("migrations_taken"))
+        if unknown := taken - {migration.name for migration in known}:
+            raise SchemaTooNew(unknown_migration=max(unknown))
+        missing = [migration for migration in known if migration.name not in taken]
+        for migration in missing:
+            tx.script(migration.sql)
+            tx.run("note_migration", name=migration.name)
+        return [migration.name for migration in missing]
+
+    return db.write(work)
+
+
+@cache
+def migrations(dialect: Dialect) -> tuple[Migration, ...]:
+    """Every migration of a dialect in order: the shared files, and those marked `.sqlite.sql` or `.postgres.sql`."""
+    found = []
+    for path in sorted(_folder().glob("*.sql")):
+        written_for = path.name.split(".")[1]
+        if written_for == "sql":
+            sql = path.read_text(encoding="utf-8")
+            found.append(Migration(path.stem, in_dialect(sql, dialect)))
+        elif written_for == dialect:
+            found.append(Migration(path.stem, path.read_text(encoding="utf-8")))
+    return tuple(found)
+
+
+def in_dialect(sql: str, dialect: Dialect) -> str:
+    """Rewrite PostgreSQL's table definitions for a dialect; SQLite's tables are STRICT."""
+    if dialect == "postgres":
+        return sql
+    return _END_OF_TABLE.sub(") STRICT;", _TYPE.sub(lambda match: _SQLITE_TYPES[match[0]], sql))
+
+
+def _folder() -> Path:
+    packed = Path(__file__).parent / "migrations"
+    return packed if packed.is_dir() else Path(__file__).parents[2] / "migrations"

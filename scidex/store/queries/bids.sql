@@ -1,0 +1,121 @@
+-- name: open_bids_of
+-- Open bids of bidders in pools, for the given rounds (0: those that rest).
+SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, reason, sequence
+FROM compute_auction_bids
+WHERE status = 'open' AND bidder_id IN each_text(:bidder_ids) AND pool IN each_text(:pools)
+    AND round_id IN each_number(:round_ids);
+
+-- name: insert_bids
+-- Add bids to the book.
+INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
+    pool, placed_at, sequence, time_in_force, round_id, competing, reason)
+VALUES (:id, :bidder_id, :task_id, :max_price_tokens, :expected_value_usd, :ttl_at, 'open',
+    :pool, :placed_at, :sequence, :time_in_force, :round_id, :competing, :reason);
+
+-- name: amend_bids
+-- Give open bids new terms.
+UPDATE compute_auction_bids SET max_price_tokens = :max_price_tokens, expected_value_usd = :expected_value_usd,
+    ttl_at = :ttl_at, placed_at = :placed_at, sequence = :sequence, time_in_force = :time_in_force,
+    round_id = :round_id, competing = :competing, reason = :reason
+WHERE id = :id;
+
+-- name: close_bids
+-- End open bids that were not sold.
+UPDATE compute_auction_bids SET status = :status, competing = 0, reason = :reason WHERE id = :id;
+
+-- name: set_competing
+-- Let open bids compete, or not, and say why.
+UPDATE compute_auction_bids SET competing = :competing, reason = :reason
+WHERE id = :id AND status = 'open' AND round_id = :round_id;
+
+-- name: pools_with_bids_for
+-- Pools in which bids for a task are open.
+SELECT DISTINCT b.pool FROM compute_auction_bids b JOIN compute_auction_pools p ON p.pool = b.pool
+WHERE b.status = 'open' AND b.task_id IN each_text(:task_ids) AND (b.round_id = 0 OR b.round_id = p.open_round_id);
+
+-- name: sell_resting_bids
+-- Move resting bids that won into the round that sold them.
+UPDATE compute_auction_bids SET status = 'won', round_id = :round_id WHERE id = :id;
+
+-- name: count_bids
+-- Count bids into, or out of, a stripe of a pool's book.
+INSERT INTO compute_auction_book_counts (pool, stripe, round_id, round_bids, resting_bids)
+VALUES (:pool, :stripe, :round_id, :round_bids, :resting_bids)
+ON CONFLICT (pool, stripe) DO UPDATE SET
+    round_bids = CASE WHEN compute_auction_book_counts.round_id = excluded.round_id
+        THEN compute_auction_book_counts.round_bids ELSE 0 END + excluded.round_bids,
+    resting_bids = compute_auction_book_counts.resting_bids + excluded.resting_bids,
+    round_id = excluded.round_id;
+
+-- name: uncount_bids
+-- Count bids out of a stripe of a pool's book.
+UPDATE compute_auction_book_counts SET
+    round_bids = CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END - :round_bids,
+    resting_bids = resting_bids - :resting_bids,
+    round_id = :round_id
+WHERE pool = :pool AND stripe = :stripe;
+
+-- name: bids_in_book
+-- How many open bids a pool's book has.
+SELECT CAST(COALESCE(SUM(CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END + resting_bids), 0) AS BIGINT)
+FROM compute_auction_book_counts WHERE pool = :pool;
+
+-- name: book_range
+-- The best bids of a pool that may compete in a round (0: those that rest), best first.
+SELECT b.id, b.bidder_id, a.owner_id, b.task_id, b.max_price_tokens, b.sequence, b.expected_value_usd,
+    c.slot_id
+FROM compute_auction_bids b
+JOIN token_accounts a ON a.account_id = b.bidder_id
+LEFT JOIN compute_auction_clears c ON c.winning_task_id = b.task_id AND c.status IN ('won', 'running')
+WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.ttl_at > :now
+ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
+
+-- name: book_range_of_cleared
+-- The best bids of a pool that competed in a cleared round, resting winners among them.
+SELECT b.id, b.bidder_id, a.owner_id, b.task_id, b.max_price_tokens, b.sequence, b.expected_value_usd,
+    CASE WHEN b.time_in_force = 'gtt' THEN 1 ELSE 0 END
+FROM compute_auction_bids b
+JOIN token_accounts a ON a.account_id = b.bidder_id
+WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.ttl_at > :now
+ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
+
+-- name: expired_bids
+-- Open bids of a pool and round (0: those that rest) whose time to live has passed.
+SELECT id, bidder_id, pool, task_id, round_id, reason FROM compute_auction_bids
+WHERE status = 'open' AND pool = :pool AND round_id = :round_id AND ttl_at <= :now
+ORDER BY id;
+
+-- name: bid
+-- One bid as it stands.
+SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
+    time_in_force, round_id, reason
+FROM compute_auction_bid_states WHERE id = :id;
+
+-- name: bids_by_id
+-- Bids as they are stored.
+SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
+    time_in_force, round_id, reason
+FROM compute_auction_bids WHERE id IN each_number(:ids);
+
+-- name: tasks_that_bar
+-- The states of these tasks where the backlog knows them, locked against change until this has committed.
+SELECT task_id, status FROM tasks WHERE task_id IN each_text(:task_ids) FOR SHARE;
+
+-- name: live_tasks
+-- Those of these tasks that hold a slot now.
+SELECT winning_task_id FROM compute_auction_clears
+WHERE status IN ('won', 'running') AND winning_task_id IN each_text(:task_ids);
+
+-- name: open_bids_for_tasks
+-- Open bids for tasks that rest, and if asked those for the open round of their pool; best first.
+SELECT b.id, b.task_id, b.pool, b.round_id, b.bidder_id, b.max_price_tokens, b.sequence, b.competing, b.reason
+FROM compute_auction_bids b JOIN compute_auction_pools p ON p.pool = b.pool
+WHERE b.status = 'open' AND b.task_id IN each_text(:task_ids) AND (b.round_id = 0 OR (:round_bids_too = 1 AND b.round_id = p.open_round_id))
+ORDER BY b.task_id, b.pool, b.max_price_tokens DESC, b.sequence;
+
+-- name: stale_bids
+-- Bids that a cleared round decided and whose stored status is not written yet.
+SELECT s.id, s.status, s.reason FROM compute_auction_bid_states s
+JOIN compute_auction_bids b ON b.id = s.id
+WHERE b.pool = :pool AND b.status = 'open' AND b.round_id BETWEEN :first_round_id AND :last_round_id
+LIMIT :most;

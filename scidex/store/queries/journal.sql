@@ -1,0 +1,24 @@
+-- name: append_journal
+-- Add a write to the journal.
+INSERT INTO journal (entry_id, verb, actor, arguments, generated, made_at)
+VALUES (:entry_id, :verb, :actor, :arguments, :generated, :made_at);
+
+-- name: journal_after
+-- A page of the journal.
+SELECT entry_id, verb, actor, arguments, generated, made_at
+FROM journal WHERE entry_id > :entry_id ORDER BY entry_id LIMIT :page;
+
+-- name: claim_key
+-- Take an idempotency key; no row is changed where somebody has it.
+INSERT INTO idempotency_keys (scope, idempotency_key, arguments_digest, made_at)
+VALUES (:scope, :idempotency_key, :arguments_digest, :made_at)
+ON CONFLICT (scope, idempotency_key) DO NOTHING;
+
+-- name: store_answer
+-- Keep the first answer to a key.
+UPDATE idempotency_keys SET answer = :answer WHERE scope = :scope AND idempotency_key = :idempotency_key;
+
+-- name: answer_of_key
+-- The first answer to a key.
+SELECT arguments_digest, answer FROM idempotency_keys
+WHERE scope = :scope AND idempotency_key = :idempotency_key;

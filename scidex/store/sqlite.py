@@ -1,0 +1,252 @@
+"""SQLite: one writer that groups the commits of many threads, and a reading connection for each thread."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
+from scidex.store.database import Database, Result, Row, Transaction
+from scidex.store.statements import Statement, load
+
+# Commits that one flush to disk may carry; a bound, so that the first of them is not kept waiting.
+_MOST_GROUPED = 256
+
+
+class SqliteTransaction(Transaction):
+    """Named statements on one SQLite connection."""
+
+    dialect = "sqlite"
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._statements = load("sqlite")
+        self._shapes: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
+
+    def _execute(self, name: str, arguments: dict[str, Any]) -> sqlite3.Cursor:
+        statement = self._statements[name]
+        return self._connection.execute(statement.sql, _bound(statement, arguments))
+
+    def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
+        cursor = self._execute(statement, arguments)
+        shape = self._shapes.get(statement)
+        if shape is None:
+            names = tuple(column[0] for column in cursor.description)
+            shape = self._shapes[statement] = (names, tuple(n for n in names if n.endswith("_at")))
+        names, instants = shape
+        rows = [dict(zip(names, values, strict=True)) for values in cursor.fetchall()]
+        for row in rows:
+            for name in instants:
+                if row[name] is not None:
+                    row[name] = datetime.fromisoformat(row[name])
+        return rows
+
+    def tuples(self, statement: str, /, **arguments: Any) -> list[tuple[Any, ...]]:
+        return self._execute(statement, arguments).fetchall()
+
+    def run(self, statement: str, /, **arguments: Any) -> int:
+        return self._execute(statement, arguments).rowcount
+
+    def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
+        if rows:
+            known = self._statements[statement]
+            self._connection.executemany(known.sql, [_bound(known, dict(row)) for row in rows])
+
+    def draw_numbers(self, series: str, count: int) -> list[int]:
+        last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]
+        return list(range(last - count + 1, last + 1))
+
+    def note_numbers(self, series: str, last: int) -> None:
+        self.run("note_numbers", series=series, last=last)
+
+    def lock(self, names: Iterable[str], *, shared: bool) -> None:
+        """Nothing to do: a writing transaction is alone."""
+
+    def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
+        return [self.rows(statement, **arguments) for statement, arguments in calls]
+
+    def script(self, sql: str) -> None:
+        for statement in _statements_of(sql):
+            self._connection.execute(statement)
+
+
+class _Job:
+    """One piece of work that waits for the writer, and what came of it."""
+
+    __slots__ = ("done", "error", "result", "work")
+
+    def __init__(self, work: Callable[[Transaction], Any]) -> None:
+        self.work = work
+        self.done = False
+        self.result: Any = None
+        self.error: BaseException | None = None
+
+
+class SqliteDatabase(Database):
+    """A market in one SQLite file, or in memory."""
+
+    dialect = "sqlite"
+
+    def __init__(self, url: str, *, deadline_seconds: float) -> None:
+        self.url = url
+        self._path = _path_of(url)
+        self._deadline_seconds = deadline_seconds
+        self._waiting: deque[_Job] = deque()
+        self._writer_turn = threading.RLock()
+        self._local = threading.local()
+        self._readers: list[sqlite3.Connection] = []
+        self._writer = self._connect()
+        self._writing = SqliteTransaction(self._writer)
+        self._writes_in_progress = False
+
+    # -- writing ---------------------------------------------------------------------------------------------------
+
+    def write(self, work: Callable[[Transaction], Result]) -> Result:
+        job = _Job(work)
+        self._waiting.append(job)
+        # Whoever holds the turn does the work of all who wait, in one commit; the others find theirs done.
+        with self._writer_turn:
+            if self._writes_in_progress:
+                self._waiting.remove(job)
+                raise RuntimeError("a write may not be begun inside another")
+            while not job.done:
+                self._write_group()
+        if job.error is not None:
+            raise job.error
+        result: Result = job.result
+        return result
+
+    def _write_group(self) -> None:
+        group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_GROUPED))]
+        self._writes_in_progress = True
+        try:
+            self._commit_group(group)
+        except BaseException as error:
+            self._roll_back()
+            if not isinstance(error, sqlite3.Error):
+                # An interrupt reached this thread, not the work of the others: their turn comes again.
+                self._waiting.extendleft(reversed([job for job in group if not job.done]))
+                raise
+            refusal = _refusal(error)
+            for job in group:
+                job.error, job.done = refusal, True
+        finally:
+            self._writes_in_progress = False
+
+    def _commit_group(self, group: list[_Job]) -> None:
+        self._writer.execute("BEGIN IMMEDIATE")
+        for job in group:
+            self._attempt(job, alone=len(group) == 1)
+        if self._writer.in_transaction:
+            self._writer.execute("COMMIT")
+        for job in group:
+            job.done = True
+
+    def _attempt(self, job: _Job, *, alone: bool) -> None:
+        if not alone:
+            self._writer.execute("SAVEPOINT job")
+        try:
+            job.result = job.work(self._writing)
+        except Exception as error:
+            job.error = _refusal(error) if isinstance(error, sqlite3.Error) else error
+            self._writer.execute("ROLLBACK" if alone else "ROLLBACK TO job")
+        if not alone:
+            self._writer.execute("RELEASE job")
+
+    def _roll_back(self) -> None:
+        if self._writer.in_transaction:
+            self._writer.execute("ROLLBACK")
+
+    # -- reading ---------------------------------------------------------------------------------------------------
+
+    @contextmanager
+    def reading(self) -> Iterator[Transaction]:
+        if self._path == ":memory:":
+            with self._writer_turn:
+                yield self._writing
+            return
+        reader: SqliteTransaction | None = getattr(self._local, "reader", None)
+        if reader is None:
+            connection = self._connect()
+            connection.execute("PRAGMA query_only = ON")
+            self._readers.append(connection)
+            reader = self._local.reader = SqliteTransaction(connection)
+        connection = reader._connection
+        if connection.in_transaction:  # a read within a read sees the same state
+            yield reader
+            return
+        connection.execute("BEGIN")
+        try:
+            yield reader
+        except sqlite3.Error as error:
+            raise _refusal(error) from error
+        finally:
+            connection.execute("ROLLBACK")
+
+    def close(self) -> None:
+        with self._writer_turn:
+            for connection in (*self._readers, self._writer):
+                connection.close()
+            self._readers.clear()
+
+    def _connect(self) -> sqlite3.Connection:
+        try:
+            connection = sqlite3.connect(
+                self._path,
+                timeout=self._deadline_seconds,
+                isolation_level=None,
+                check_same_thread=False,
+                cached_statements=256,
+            )
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA temp_store = MEMORY")
+            # Copying the log back flushes the disk twice; every 4,096 pages keeps that rare and the log small.
+            connection.execute("PRAGMA wal_autocheckpoint = 4096")
+        except sqlite3.Error as error:
+            raise InvalidDatabaseUrl(field="database_url", url=self.url, fact=str(error)) from error
+        return connection
+
+
+def _path_of(url: str) -> str:
+    path = url.removeprefix("sqlite://").removeprefix("/")
+    if not path or "\x00" in path:
+        raise InvalidDatabaseUrl(field="database_url", url=url, fact="names no file")
+    return path
+
+
+def _bound(statement: Statement, arguments: dict[str, Any]) -> dict[str, Any]:
+    for name in statement.time_arguments:
+        instant = arguments.get(name)
+        if instant is not None:
+            # One width for every instant, so that the text sorts as the time does.
+            arguments[name] = instant.astimezone(UTC).isoformat(timespec="microseconds")
+    for name in statement.list_arguments:
+        arguments[name] = json.dumps(list(arguments[name]))
+    return arguments
+
+
+def _refusal(error: BaseException) -> ScidexError:
+    fact = str(error)
+    if isinstance(error, sqlite3.IntegrityError):
+        return StoreError(fact=fact)
+    if "locked" in fact or "busy" in fact:
+        return DatabaseBusy(fact=fact)
+    return DatabaseUnavailable(fact=fact)
+
+
+def _statements_of(sql: str) -> Iterator[str]:
+    pending = ""
+    for line in sql.splitlines(keepends=True):
+        pending += line
+        if sqlite3.complete_statement(pending):
+            yield pending
+            pending = ""
