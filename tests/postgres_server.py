@@ -194,9 +194,7 @@ def guard(binaries: Path, settings: Mapping[str, str]) -> None:
 
 
 @contextmanager
-def _cluster(
-    binaries: Path, home: Path, user: pwd.struct_passwd | None, settings: Mapping[str, str]
-) -> Iterator[None]:
+def _cluster(binaries: Path, home: Path, user: pwd.struct_passwd | None, settings: Mapping[str, str]) -> Iterator[None]:
     data, log_path = home / "data", home / "log"
     with log_path.open("w") as log:
         initdb: list[str | Path] = [

@@ -118,9 +118,7 @@ def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, pro
         for_round = _range(tx, market, market.open_round_id, now, most)
         resting = _range(tx, market, RESTING, now, most)
         running = {bid.task for bid, is_running in (*for_round, *resting) if is_running}
-        ranked = rank(
-            (bid for bid, _ in (*for_round, *resting)), tie_rule=market.tie_rule, seed=market.seed
-        )
+        ranked = rank((bid for bid, _ in (*for_round, *resting)), tie_rule=market.tie_rule, seed=market.seed)
         sifted = sift(ranked, provider_owners=provider_owners, running=running)
         if whole:
             return sifted
@@ -131,9 +129,7 @@ def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, pro
         most *= 4
 
 
-def _range(
-    tx: Transaction, market: Market, round_id: int, now: datetime, most: int
-) -> list[tuple[Standing, bool]]:
+def _range(tx: Transaction, market: Market, round_id: int, now: datetime, most: int) -> list[tuple[Standing, bool]]:
     resting = round_id == RESTING
     rows = tx.tuples("book_range", pool=market.pool, round_id=round_id, now=now, most=most)
     return [(Standing(*row[:7], resting), row[7] is not None) for row in rows]

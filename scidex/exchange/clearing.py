@@ -6,18 +6,17 @@ import hashlib
 import json
 import math
 import secrets
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from fractions import Fraction
 from typing import Any
 
 from scidex.errors import JournalMismatch, UnknownRound
 from scidex.exchange import book, closing, resting, wallets
 from scidex.exchange.book import RESTING, Counted, Market
 from scidex.exchange.records import Clear, Round
-from scidex.mechanism.eligibility import OWN_ASK, TASK_RUNNING, Sifted, sift
+from scidex.mechanism.eligibility import TASK_RUNNING, Sifted, sift
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.registry import clear as clear_by
 from scidex.mechanism.tie_breaking import Standing, rank
@@ -106,9 +105,7 @@ def _provider_owners(offers: Iterable[Offer]) -> set[str]:
     return {offer.owner_id for offer in offers if offer.kind != "system"}
 
 
-def decide(
-    mechanism: str, parameters: Mapping[str, Any], competing: list[Standing], offers: list[Offer]
-) -> Outcome:
+def decide(mechanism: str, parameters: Mapping[str, Any], competing: list[Standing], offers: list[Offer]) -> Outcome:
     """Return what a round decides: a function of its competing bids, best first, and its offers, and nothing else."""
     clearing = clear_by(
         mechanism,
@@ -151,6 +148,9 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
     }
     remembered = as_json(_remembered(market, offers, sifted, outcome))
     digest = _digest(facts, market.theta, remembered, clears)
+    cleared = Round(**facts, digest=digest, clears=tuple(clears))
+    if work.dry_run:
+        return cleared
     tx.run("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
     _sell(work, market, outcome, clears)
     # Other resting bids for what was sold leave the book, and so do those whose task was sold in another pool meanwhile.
@@ -164,7 +164,7 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
         seed=work.make_up("seed", lambda: secrets.token_hex(16)),
         last_digest=digest,
     )
-    return Round(**facts, digest=digest, clears=tuple(clears))
+    return cleared
 
 
 def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:

@@ -44,12 +44,25 @@ def refund_unfilled(work: Work) -> int:
     return len(due)
 
 
+@effect("write_decided_bids")
+def write_decided_bids(work: Work, *, pool: str, most: int) -> int:
+    """Write down the status of bids that cleared rounds decided, and return how many were written."""
+    market = book.lock_pools(work.tx, [pool])[pool]
+    decided = work.tx.rows("decided_bids", pool=pool, open_round_id=market.open_round_id, most=most)
+    # What became of a slot that was won is told by its sale, so the bid itself stays won.
+    ends = ("lost", "expired")
+    work.tx.run_many(
+        "write_status",
+        [{"id": bid["id"], "status": bid["status"] if bid["status"] in ends else "won"} for bid in decided],
+    )
+    work.changed = bool(decided)
+    return len(decided)
+
+
 def due_bids(tx: Transaction, market: Market, now: datetime, *, resting_only: bool = False) -> list[dict[str, Any]]:
     """Return a pool's open bids whose time to live has passed."""
     rounds = (RESTING,) if resting_only else (RESTING, market.open_round_id)
-    return [
-        bid for round_id in rounds for bid in tx.rows("expired_bids", pool=market.pool, round_id=round_id, now=now)
-    ]
+    return [bid for round_id in rounds for bid in tx.rows("expired_bids", pool=market.pool, round_id=round_id, now=now)]
 
 
 def expire(tx: Transaction, due: list[dict[str, Any]], markets: dict[str, Market]) -> None:

@@ -11,7 +11,7 @@ from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import clearing, explaining, offering, reading
+from scidex.exchange import clearing, explaining, reading
 from scidex.exchange import closing as _closing  # noqa: F401  (registers what cancelling and expiring do)
 from scidex.exchange import placing as _placing  # noqa: F401  (registers what placing does)
 from scidex.exchange import settling as _settling  # noqa: F401  (registers what settling does)
@@ -128,9 +128,7 @@ def offer_slots(
         "available_at": _instant(available_at, "available_at"),
         "expires_at": _instant(expires_at, "expires_at"),
         "token_allowance": None if token_allowance is None else checked.tokens(token_allowance, "token_allowance"),
-        "max_seconds": None
-        if max_seconds is None
-        else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS),
+        "max_seconds": None if max_seconds is None else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS),
         "idempotency_key": _key(idempotency_key),
     }
     return _journaled(db, "offer_slots", arguments, now)
@@ -297,9 +295,7 @@ def attest(
     return _journaled(db, "attest", arguments, now)
 
 
-def void(
-    slot_id: str, reason: str = "voided", *, now: datetime | None = None, db: Database | None = None
-) -> Clear:
+def void(slot_id: str, reason: str = "voided", *, now: datetime | None = None, db: Database | None = None) -> Clear:
     """
     Undo a sale whose slot died: the winner's tokens are free again, and its task may be bid for.
 

@@ -124,9 +124,7 @@ class _Batch:
             raise InvalidTime(field="ttl_at", value=request["ttl_at"], fact="must lie after now")
         triple = (bidder_id, request["pool"], task_id)
         if triple in asked:
-            raise InvalidArgument(
-                field="task_id", value=task_id, fact="must not appear twice for one bidder and pool"
-            )
+            raise InvalidArgument(field="task_id", value=task_id, fact="must not appear twice for one bidder and pool")
         asked.add(triple)
 
     def _new_terms(self, request: Request, stands: Terms | None) -> Terms:

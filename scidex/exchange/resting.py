@@ -27,9 +27,7 @@ def barred_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, str]:
     names = list(set(task_ids))
     states, live = tx.gather([("tasks_that_bar", {"task_ids": names}), ("live_tasks", {"task_ids": names})])
     barred = {
-        row["task_id"]: TASK_STATES_THAT_BAR[row["status"]]
-        for row in states
-        if row["status"] in TASK_STATES_THAT_BAR
+        row["task_id"]: TASK_STATES_THAT_BAR[row["status"]] for row in states if row["status"] in TASK_STATES_THAT_BAR
     }
     return barred | {row["winning_task_id"]: TASK_RUNNING for row in live}
 
@@ -104,7 +102,9 @@ def open_bids(
     return bids
 
 
-def rehold(tx: Transaction, wallets: dict[str, Wallet], pairs: Iterable[tuple[str, str]], markets: dict[str, Market]) -> None:
+def rehold(
+    tx: Transaction, wallets: dict[str, Wallet], pairs: Iterable[tuple[str, str]], markets: dict[str, Market]
+) -> None:
     """Set aside anew, in locked wallets, for the open bids of (bidder, pool) pairs after some of them ended."""
     wanted = set(pairs)
     bids = open_bids(tx, sorted({bidder for bidder, _ in wanted}), markets)
@@ -112,9 +112,7 @@ def rehold(tx: Transaction, wallets: dict[str, Wallet], pairs: Iterable[tuple[st
         wallets[bidder_id].set_hold(pool, hold_of(markets[pool], bids[bidder_id, pool]))
 
 
-def cover(
-    tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[str, Any]]
-) -> list[dict[str, Any]]:
+def cover(tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     Keep as many of a wallet's open bids in a pool standing as its tokens cover, best first; suspend the others.
 

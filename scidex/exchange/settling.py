@@ -60,9 +60,7 @@ def settle(
 
 
 @effect("attest")
-def attest(
-    work: Work, *, slot_id: str, actual_impact: float, attested_by: str, tokens_per_usd: int
-) -> Clear:
+def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, tokens_per_usd: int) -> Clear:
     """Write down a settled slot's impact, known later or revised; price and cost stay."""
     tx = work.tx
     tx.rows("lock_clear", slot_id=slot_id)

@@ -103,9 +103,7 @@ def lock(tx: Transaction, account_ids: Iterable[str]) -> dict[str, Wallet]:
     Holds of rounds that have cleared are released on the way, so that what is stored catches up with what is true.
     """
     names = sorted(set(account_ids))
-    accounts, holds = tx.gather(
-        [("lock_accounts", {"account_ids": names}), ("bid_holds_of", {"account_ids": names})]
-    )
+    accounts, holds = tx.gather([("lock_accounts", {"account_ids": names}), ("bid_holds_of", {"account_ids": names})])
     wallets = {
         row["account_id"]: Wallet(
             row["account_id"],
@@ -185,9 +183,7 @@ def transfer(work: Work, wallets: dict[str, Wallet], moves: Sequence[Move]) -> l
 def _moved(work: Work, debit: Wallet, credit: Wallet, move: Move) -> Transfer:
     assert debit is not credit, "tokens move between two accounts"
     if debit.account_id == ISSUANCE and move.amount_tokens - debit.balance > MOST_TOKENS:
-        raise SupplyExceeded(
-            field="amount_tokens", amount=move.amount_tokens, minted=-debit.balance, most=MOST_TOKENS
-        )
+        raise SupplyExceeded(field="amount_tokens", amount=move.amount_tokens, minted=-debit.balance, most=MOST_TOKENS)
     debit.move(-move.amount_tokens)
     credit.move(move.amount_tokens)
     return Transfer(

@@ -9,9 +9,7 @@ from scidex.mechanism.validation import check_prices
 from scidex.mechanism.values import Ask, Bid, Clearing, Price
 
 
-def clinching(
-    bids: Iterable[Bid], asks: Iterable[Ask], *, budgets: Mapping[Hashable, Price] | None = None
-) -> Clearing:
+def clinching(bids: Iterable[Bid], asks: Iterable[Ask], *, budgets: Mapping[Hashable, Price] | None = None) -> Clearing:
     """
     Raise a price from 0; as soon as an owner's rivals leave a slot over, the owner clinches it at that price.
 

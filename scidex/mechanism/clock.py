@@ -40,9 +40,7 @@ class Clock:
         for owner, demand in self._demand.items():
             self._owners_by_demand[demand].add(owner)
         self._clinched: dict[Hashable, list[Price]] = {owner: [] for owner in self._demand}
-        self._budgets: dict[Hashable, Any] = {
-            owner: budgets[owner] for owner in self._demand if owner in budgets
-        }
+        self._budgets: dict[Hashable, Any] = {owner: budgets[owner] for owner in self._demand if owner in budgets}
         numbers = (*book.prices(), *self._budgets.values())
         self._kind = next((number for number in numbers if not isinstance(number, int)), 0)
         self._events = [*_offers(book), *_drops(book)]

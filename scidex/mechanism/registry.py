@@ -44,9 +44,7 @@ _RULES = (
     Mechanism("mcafee", mcafee),
     Mechanism("trade_reduction", trade_reduction),
     Mechanism("vcg_double", vcg_double, balanced=False),
-    Mechanism(
-        "clinching", clinching, one_price=False, reads_whole_book=True, parameters=frozenset({"budgets"})
-    ),
+    Mechanism("clinching", clinching, one_price=False, reads_whole_book=True, parameters=frozenset({"budgets"})),
 )
 
 MECHANISMS: Mapping[str, Mechanism] = MappingProxyType({rule.name: rule for rule in _RULES})

@@ -44,6 +44,7 @@ class Work:
         self.actor = actor
         self.generated: dict[str, Any] = {}
         self.changed = True
+        self.dry_run = False
         self._recorded = recorded
 
     def make_up(self, name: str, make: Callable[[], Any]) -> Any:
@@ -150,6 +151,7 @@ def execute_journaled(
 
     def work(tx: Transaction) -> Any:
         doing = Work(tx, made_at, actor)
+        doing.dry_run = dry_run
         result = _EFFECTS[verb](doing, **arguments)
         if dry_run:
             raise _Undo(result)

@@ -125,7 +125,7 @@ class PostgresDatabase(Database):
                 if attempt == _MOST_ATTEMPTS:
                     raise DatabaseBusy(fact=_first_line(error)) from error
                 # Waits grow and differ, so that two who collided do not collide again.
-                time.sleep(random.uniform(0, 0.002 * 2**attempt))  # noqa: S311
+                time.sleep(random.uniform(0, 0.002 * 2**attempt))
             except psycopg.Error as error:
                 raise _refusal(error) from error
         raise AssertionError("unreachable")

@@ -58,9 +58,7 @@ def payments(clearing: Clearing, bids: Iterable[Bid]) -> Counter[Hashable]:
     return paid
 
 
-def surplus(
-    name: str, bids: Sequence[Bid], asks: Sequence[Ask], owner: Hashable, values: Sequence[int]
-) -> Price:
+def surplus(name: str, bids: Sequence[Bid], asks: Sequence[Ask], owner: Hashable, values: Sequence[int]) -> Price:
     """What an owner with falling values gains from the slots that these bids win it."""
     clearing = clear(name, bids, asks)
     won = sum(bid.owner == owner for bid in bids if bid.id in winners(clearing))

@@ -94,9 +94,7 @@ def test_an_owner_wins_with_its_best_bids(bids, asks, budgets):
 
 
 SLOTS = 2
-MARKETS = list(
-    itertools.product(itertools.product(range(4), repeat=2), itertools.product((0, 1, 2, 3, 99), repeat=2))
-)
+MARKETS = list(itertools.product(itertools.product(range(4), repeat=2), itertools.product((0, 1, 2, 3, 99), repeat=2)))
 
 
 def play(values, amounts, reserve):

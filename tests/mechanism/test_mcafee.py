@@ -51,8 +51,6 @@ def test_it_sells_all_at_one_price_or_reduces_trade(bids, asks):
     clearing = mcafee(bids, asks)
 
     if winners(clearing) == winners(uniform_price(bids, asks)):
-        assert {(trade.buyer_pays, trade.provider_gets) for trade in clearing.trades} <= {
-            (clearing.price,) * 2
-        }
+        assert {(trade.buyer_pays, trade.provider_gets) for trade in clearing.trades} <= {(clearing.price,) * 2}
     else:
         assert clearing == trade_reduction(bids, asks)

@@ -162,9 +162,7 @@ def test_scaling_every_price_scales_the_payments(name, bids, asks, factor):
     clearing = clear(name, bids, asks)
 
     assert winners(scaled) == winners(clearing)
-    assert payments(scaled, bids) == {
-        owner: paid * factor for owner, paid in payments(clearing, bids).items()
-    }
+    assert payments(scaled, bids) == {owner: paid * factor for owner, paid in payments(clearing, bids).items()}
     assert scaled.price == (None if clearing.price is None else clearing.price * factor)
 
 

@@ -40,9 +40,7 @@ def test_every_mechanism_refuses_a_negative_price(name):
     assert (error.field, error.value, error.fact) == ("bid.price", -2, "must not be negative")
 
 
-@pytest.mark.parametrize(
-    "prices", [(1, Decimal("NaN")), (Decimal("NaN"), 1), (float("nan"), 1), (1, float("nan"))]
-)
+@pytest.mark.parametrize("prices", [(1, Decimal("NaN")), (Decimal("NaN"), 1), (float("nan"), 1), (1, float("nan"))])
 def test_no_number_hides_among_numbers(prices):
     assert refusal(bids_at(*prices), asks_at(0)).fact == "must be finite"
 
@@ -82,9 +80,7 @@ def test_bids_are_bids_and_asks_are_asks():
 
 
 @pytest.mark.parametrize("name", ["k_double_auction", "marginal_pair"])
-@pytest.mark.parametrize(
-    "theta", [-0.1, 1.1, Fraction(3, 2), float("nan"), Decimal("NaN"), True, None, "0.5"]
-)
+@pytest.mark.parametrize("theta", [-0.1, 1.1, Fraction(3, 2), float("nan"), Decimal("NaN"), True, None, "0.5"])
 def test_theta_lies_between_zero_and_one(name, theta):
     error = refusal([], [], name, theta=theta)
 

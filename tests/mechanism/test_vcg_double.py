@@ -22,9 +22,7 @@ def test_without_a_trade_there_is_no_price():
 
 
 def welfare(bids, asks):
-    pairs = zip(
-        sorted((bid.price for bid in bids), reverse=True), sorted(ask.reserve for ask in asks), strict=False
-    )
+    pairs = zip(sorted((bid.price for bid in bids), reverse=True), sorted(ask.reserve for ask in asks), strict=False)
     return sum(max(0, price - reserve) for price, reserve in pairs)
 
 
@@ -39,9 +37,7 @@ def test_everyone_gains_what_its_presence_adds(bids, asks):
         bid = next(bid for bid in bids if bid.id == trade.bid_id)
         ask = next(ask for ask in asks if ask.id == trade.ask_id)
         assert bid.price - trade.buyer_pays == total - welfare([each for each in bids if each != bid], asks)
-        assert trade.provider_gets - ask.reserve == total - welfare(
-            bids, [each for each in asks if each != ask]
-        )
+        assert trade.provider_gets - ask.reserve == total - welfare(bids, [each for each in asks if each != ask])
 
 
 @some

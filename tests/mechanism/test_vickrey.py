@@ -57,9 +57,7 @@ def test_without_a_trade_every_bid_loses():
 
 def welfare(bids, asks):
     """The value of the bids that trade, less the reserves of the slots they take."""
-    pairs = zip(
-        sorted((bid.price for bid in bids), reverse=True), sorted(ask.reserve for ask in asks), strict=False
-    )
+    pairs = zip(sorted((bid.price for bid in bids), reverse=True), sorted(ask.reserve for ask in asks), strict=False)
     return sum(max(0, price - reserve) for price, reserve in pairs)
 
 

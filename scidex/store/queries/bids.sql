@@ -5,25 +5,25 @@ FROM compute_auction_bids
 WHERE status = 'open' AND bidder_id IN each_text(:bidder_ids) AND pool IN each_text(:pools)
     AND round_id IN each_number(:round_ids);
 
--- name: insert_bids
+-- name: insert_bids!
 -- Add bids to the book.
 INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
     pool, placed_at, sequence, time_in_force, round_id, competing, reason)
 VALUES (:id, :bidder_id, :task_id, :max_price_tokens, :expected_value_usd, :ttl_at, 'open',
     :pool, :placed_at, :sequence, :time_in_force, :round_id, :competing, :reason);
 
--- name: amend_bids
+-- name: amend_bids!
 -- Give open bids new terms.
 UPDATE compute_auction_bids SET max_price_tokens = :max_price_tokens, expected_value_usd = :expected_value_usd,
     ttl_at = :ttl_at, placed_at = :placed_at, sequence = :sequence, time_in_force = :time_in_force,
     round_id = :round_id, competing = :competing, reason = :reason
 WHERE id = :id;
 
--- name: close_bids
+-- name: close_bids!
 -- End open bids that were not sold.
 UPDATE compute_auction_bids SET status = :status, competing = 0, reason = :reason WHERE id = :id;
 
--- name: set_competing
+-- name: set_competing!
 -- Let open bids compete, or not, and say why.
 UPDATE compute_auction_bids SET competing = :competing, reason = :reason
 WHERE id = :id AND status = 'open' AND round_id = :round_id;
@@ -33,11 +33,11 @@ WHERE id = :id AND status = 'open' AND round_id = :round_id;
 SELECT DISTINCT b.pool FROM compute_auction_bids b JOIN compute_auction_pools p ON p.pool = b.pool
 WHERE b.status = 'open' AND b.task_id IN each_text(:task_ids) AND (b.round_id = 0 OR b.round_id = p.open_round_id);
 
--- name: sell_resting_bids
+-- name: sell_resting_bids!
 -- Move resting bids that won into the round that sold them.
 UPDATE compute_auction_bids SET status = 'won', round_id = :round_id WHERE id = :id;
 
--- name: count_bids
+-- name: count_bids!
 -- Count bids into, or out of, a stripe of a pool's book.
 INSERT INTO compute_auction_book_counts (pool, stripe, round_id, round_bids, resting_bids)
 VALUES (:pool, :stripe, :round_id, :round_bids, :resting_bids)
@@ -47,7 +47,7 @@ ON CONFLICT (pool, stripe) DO UPDATE SET
     resting_bids = compute_auction_book_counts.resting_bids + excluded.resting_bids,
     round_id = excluded.round_id;
 
--- name: uncount_bids
+-- name: uncount_bids!
 -- Count bids out of a stripe of a pool's book.
 UPDATE compute_auction_book_counts SET
     round_bids = CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END - :round_bids,
@@ -113,9 +113,13 @@ FROM compute_auction_bids b JOIN compute_auction_pools p ON p.pool = b.pool
 WHERE b.status = 'open' AND b.task_id IN each_text(:task_ids) AND (b.round_id = 0 OR (:round_bids_too = 1 AND b.round_id = p.open_round_id))
 ORDER BY b.task_id, b.pool, b.max_price_tokens DESC, b.sequence;
 
--- name: stale_bids
--- Bids that a cleared round decided and whose stored status is not written yet.
-SELECT s.id, s.status, s.reason FROM compute_auction_bid_states s
-JOIN compute_auction_bids b ON b.id = s.id
-WHERE b.pool = :pool AND b.status = 'open' AND b.round_id BETWEEN :first_round_id AND :last_round_id
-LIMIT :most;
+-- name: decided_bids
+-- Bids that a cleared round decided and whose stored status still says open.
+SELECT s.id, s.status FROM compute_auction_bids b
+JOIN compute_auction_bid_states s ON s.id = b.id
+WHERE b.status = 'open' AND b.pool = :pool AND b.round_id > 0 AND b.round_id < :open_round_id
+ORDER BY b.round_id, b.ttl_at, b.id LIMIT :most;
+
+-- name: write_status!
+-- Write down what a cleared round decided.
+UPDATE compute_auction_bids SET status = :status WHERE id = :id;

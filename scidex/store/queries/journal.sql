@@ -1,4 +1,4 @@
--- name: append_journal
+-- name: append_journal!
 -- Add a write to the journal.
 INSERT INTO journal (entry_id, verb, actor, arguments, generated, made_at)
 VALUES (:entry_id, :verb, :actor, :arguments, :generated, :made_at);
@@ -8,13 +8,13 @@ VALUES (:entry_id, :verb, :actor, :arguments, :generated, :made_at);
 SELECT entry_id, verb, actor, arguments, generated, made_at
 FROM journal WHERE entry_id > :entry_id ORDER BY entry_id LIMIT :page;
 
--- name: claim_key
+-- name: claim_key!
 -- Take an idempotency key; no row is changed where somebody has it.
 INSERT INTO idempotency_keys (scope, idempotency_key, arguments_digest, made_at)
 VALUES (:scope, :idempotency_key, :arguments_digest, :made_at)
 ON CONFLICT (scope, idempotency_key) DO NOTHING;
 
--- name: store_answer
+-- name: store_answer!
 -- Keep the first answer to a key.
 UPDATE idempotency_keys SET answer = :answer WHERE scope = :scope AND idempotency_key = :idempotency_key;
 

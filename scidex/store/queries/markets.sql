@@ -1,4 +1,4 @@
--- name: add_pool
+-- name: add_pool!
 -- Open a pool.
 INSERT INTO compute_auction_pools (pool, mechanism, theta, tie_rule, open_round_id, seed, last_digest, created_at)
 VALUES (:pool, :mechanism, :theta, :tie_rule, :open_round_id, :seed, '', :created_at)
@@ -14,12 +14,12 @@ FROM compute_auction_pools WHERE pool IN each_text(:pools);
 SELECT pool, mechanism, theta, tie_rule, open_round_id, seed, last_digest, created_at
 FROM compute_auction_pools ORDER BY pool;
 
--- name: advance_pool
+-- name: advance_pool!
 -- Open a pool's next round.
 UPDATE compute_auction_pools SET open_round_id = :open_round_id, seed = :seed, last_digest = :last_digest
 WHERE pool = :pool AND open_round_id = :cleared_round_id;
 
--- name: insert_asks
+-- name: insert_asks!
 -- Offer slots.
 INSERT INTO compute_auction_asks (slot_id, pool, provider_id, reserve_price_tokens, available_at, expires_at,
     token_allowance, max_seconds, status, sequence, offered_at)
@@ -52,20 +52,20 @@ SELECT slot_id, pool, provider_id, reserve_price_tokens, available_at, expires_a
     status, sequence, offered_at
 FROM compute_auction_asks WHERE slot_id = :slot_id;
 
--- name: sell_asks
+-- name: sell_asks!
 -- Take sold slots off the market.
 UPDATE compute_auction_asks SET status = 'sold' WHERE slot_id IN each_text(:slot_ids);
 
--- name: withdraw_ask
+-- name: withdraw_ask!
 -- Take an unsold slot off the market.
 UPDATE compute_auction_asks SET status = 'withdrawn' WHERE slot_id = :slot_id AND status = 'open';
 
--- name: expire_asks
+-- name: expire_asks!
 -- Take slots off the market whose offer has ended.
 UPDATE compute_auction_asks SET status = 'expired'
 WHERE status = 'open' AND pool = :pool AND expires_at <= :now;
 
--- name: insert_round
+-- name: insert_round!
 -- Keep what a round decided and what is needed to decide it again.
 INSERT INTO compute_auction_rounds (round_id, pool, cleared_at, slots, bids, sold, clearing_price_tokens,
     runner_up_bid_id, mechanism, theta, tie_rule, seed, book, digest, previous_digest)
@@ -85,7 +85,7 @@ SELECT round_id, pool, cleared_at, slots, bids, sold, clearing_price_tokens, run
 FROM compute_auction_rounds WHERE pool = :pool AND cleared_at > :since_at AND cleared_at <= :now
 ORDER BY cleared_at DESC, round_id DESC LIMIT :page;
 
--- name: insert_clears
+-- name: insert_clears!
 -- Record slots sold.
 INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id,
     slot_started_at, pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
@@ -153,23 +153,23 @@ FROM compute_auction_asks
 WHERE status = 'open' AND pool = :pool AND (expires_at IS NULL OR expires_at > :now)
 ORDER BY available_at, reserve_price_tokens, sequence LIMIT :page;
 
--- name: settle_clear
+-- name: settle_clear!
 -- Write down what a slot cost and brought.
 UPDATE compute_auction_clears SET status = 'settled', actual_cost_tokens = :actual_cost_tokens,
     actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by, slot_finished_at = :slot_finished_at
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
--- name: void_clear
+-- name: void_clear!
 -- Undo a sale whose slot died.
 UPDATE compute_auction_clears SET status = 'voided', reason = :reason, slot_finished_at = :slot_finished_at
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
--- name: attest_clear
+-- name: attest_clear!
 -- The latest word on a slot's impact.
 UPDATE compute_auction_clears SET actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by
 WHERE slot_id = :slot_id;
 
--- name: append_attestation
+-- name: append_attestation!
 -- Keep every word on a slot's impact, in order.
 INSERT INTO compute_auction_attestations (slot_id, revision, actual_impact, attested_by, made_at)
 VALUES (:slot_id, :revision, :actual_impact, :attested_by, :made_at);

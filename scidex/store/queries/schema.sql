@@ -1,4 +1,4 @@
--- name: create_version_table
+-- name: create_version_table!
 -- The migrations that this database has taken.
 CREATE TABLE IF NOT EXISTS schema_migrations (
     name TEXT PRIMARY KEY
@@ -8,6 +8,6 @@ CREATE TABLE IF NOT EXISTS schema_migrations (
 -- Names of the migrations taken.
 SELECT name FROM schema_migrations;
 
--- name: note_migration
+-- name: note_migration!
 -- Remember that a migration was taken.
 INSERT INTO schema_migrations (name) VALUES (:name);

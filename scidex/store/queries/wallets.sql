@@ -10,12 +10,12 @@ SELECT h.account_id, h.pool, h.round_id, h.round_tokens, h.resting_tokens, h.sus
 FROM token_bid_holds h JOIN compute_auction_pools p ON p.pool = h.pool
 WHERE h.account_id IN each_text(:account_ids);
 
--- name: save_accounts
+-- name: save_accounts!
 -- Store locked accounts again.
 UPDATE token_accounts SET balance_tokens = :balance_tokens, held_tokens = :held_tokens, entries = :entries
 WHERE account_id = :account_id;
 
--- name: save_bid_holds
+-- name: save_bid_holds!
 -- Store what the bids of locked accounts set aside.
 INSERT INTO token_bid_holds (account_id, pool, round_id, round_tokens, resting_tokens, suspended_bids)
 VALUES (:account_id, :pool, :round_id, :round_tokens, :resting_tokens, :suspended_bids)
@@ -23,13 +23,13 @@ ON CONFLICT (account_id, pool) DO UPDATE SET
     round_id = excluded.round_id, round_tokens = excluded.round_tokens,
     resting_tokens = excluded.resting_tokens, suspended_bids = excluded.suspended_bids;
 
--- name: add_account
+-- name: add_account!
 -- Open an account.
 INSERT INTO token_accounts (account_id, kind, owner_id, created_at)
 VALUES (:account_id, :kind, :owner_id, :created_at)
 ON CONFLICT (account_id) DO NOTHING;
 
--- name: append_transfers
+-- name: append_transfers!
 -- Add movements of tokens.
 INSERT INTO token_transfers (transfer_id, debit_account_id, credit_account_id, amount_tokens, reason,
     debit_entry, debit_balance_after, credit_entry, credit_balance_after, made_at)

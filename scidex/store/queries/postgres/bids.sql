@@ -1,4 +1,4 @@
--- name: insert_bids
+-- name: insert_bids!
 -- Add bids to the book.
 INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
     pool, placed_at, sequence, time_in_force, round_id, competing, reason)

@@ -1,4 +1,4 @@
--- name: insert_clears
+-- name: insert_clears!
 -- Record slots sold.
 INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id,
     slot_started_at, pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
@@ -15,7 +15,7 @@ FROM unnest(CAST(:slot_id AS text[]), CAST(:clearing_price_tokens AS bigint[]), 
         bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens, provider_proceeds_tokens,
         runner_up_price_tokens);
 
--- name: insert_asks
+-- name: insert_asks!
 -- Offer slots.
 INSERT INTO compute_auction_asks (slot_id, pool, provider_id, reserve_price_tokens, available_at, expires_at,
     token_allowance, max_seconds, status, sequence, offered_at)

@@ -1,4 +1,4 @@
--- name: save_accounts
+-- name: save_accounts!
 -- Store locked accounts again.
 UPDATE token_accounts a
 SET balance_tokens = n.balance_tokens, held_tokens = n.held_tokens, entries = n.entries
@@ -6,7 +6,7 @@ FROM unnest(CAST(:account_id AS text[]), CAST(:balance_tokens AS bigint[]), CAST
     CAST(:entries AS bigint[])) AS n (account_id, balance_tokens, held_tokens, entries)
 WHERE a.account_id = n.account_id;
 
--- name: save_bid_holds
+-- name: save_bid_holds!
 -- Store what the bids of locked accounts set aside.
 INSERT INTO token_bid_holds (account_id, pool, round_id, round_tokens, resting_tokens, suspended_bids)
 SELECT * FROM unnest(CAST(:account_id AS text[]), CAST(:pool AS text[]), CAST(:round_id AS bigint[]),
@@ -15,7 +15,7 @@ ON CONFLICT (account_id, pool) DO UPDATE SET
     round_id = excluded.round_id, round_tokens = excluded.round_tokens,
     resting_tokens = excluded.resting_tokens, suspended_bids = excluded.suspended_bids;
 
--- name: append_transfers
+-- name: append_transfers!
 -- Add movements of tokens.
 INSERT INTO token_transfers (transfer_id, debit_account_id, credit_account_id, amount_tokens, reason,
     debit_entry, debit_balance_after, credit_entry, credit_balance_after, made_at)

@@ -1,0 +1,101 @@
+"""What the market tells its readers, each in one consistent view of the database."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from scidex.errors import UnknownBid, UnknownRound
+from scidex.exchange.book import read_pools
+from scidex.exchange.records import Bid, Clear, Pool, Round
+from scidex.mechanism.tie_breaking import commitment
+from scidex.store.database import Database, Row, Transaction
+
+_TOP_WINS = 10
+_MOST_ROUNDS = 10_000
+
+
+def pool(db: Database, name: str) -> Pool:
+    """Return a pool. Raises UnknownPool."""
+    with db.reading() as tx:
+        market = read_pools(tx, [name])[name]
+    return Pool(
+        pool=market.pool,
+        mechanism=market.mechanism,
+        theta=market.theta,
+        tie_rule=market.tie_rule,
+        open_round_id=market.open_round_id,
+        seed_commitment=commitment(market.seed),
+        created_at=market.created_at,
+    )
+
+
+def bid(db: Database, bid_id: int) -> Bid:
+    """Return a bid as it stands. Raises UnknownBid."""
+    with db.reading() as tx:
+        return known_bid(tx, bid_id)
+
+
+def known_bid(tx: Transaction, bid_id: int) -> Bid:
+    """Return a bid as it stands. Raises UnknownBid."""
+    row = tx.row("bid", id=bid_id)
+    if row is None:
+        raise UnknownBid(field="bid_id", bid_id=bid_id)
+    return Bid(**row)
+
+
+def round_(db: Database, round_id: int) -> Round:
+    """Return a cleared round and its clears as they stand. Raises UnknownRound."""
+    with db.reading() as tx:
+        row = known_round(tx, round_id)
+        clears = tuple(Clear(**clear) for clear in tx.rows("clears_of_round", round_id=round_id))
+    facts = {name: row[name] for name in Round._fields if name != "clears"}
+    return Round(**facts, clears=clears)
+
+
+def known_round(tx: Transaction, round_id: int) -> dict[str, Any]:
+    """Return a cleared round's row. Raises UnknownRound."""
+    row = tx.row("round", round_id=round_id)
+    if row is None:
+        raise UnknownRound(field="round_id", round_id=round_id)
+    return row
+
+
+def order_book(db: Database, name: str, now: datetime, page: int) -> dict[str, list[dict[str, Any]]]:
+    """Return a pool's open bids, best first, and its slots on offer, soonest first. Raises UnknownPool."""
+    with db.reading() as tx:
+        market = read_pools(tx, [name])[name]
+        bids = tx.rows("book_bids", pool=name, round_id=market.open_round_id, now=now, page=page)
+        asks = tx.rows("book_asks", pool=name, now=now, page=page)
+    return {"bids": bids, "asks": asks}
+
+
+def recent_stats(db: Database, name: str, since: datetime, now: datetime) -> dict[str, Any]:
+    """Return what a pool's rounds of a span did. Raises UnknownPool."""
+    span = {"pool": name, "since_at": since, "now": now}
+    with db.reading() as tx:
+        market = read_pools(tx, [name])[name]
+        rounds = tx.rows("rounds_since", **span, page=_MOST_ROUNDS)
+        sums = tx.rows("sums_of_clears", **span)[0]
+        top = [Clear(**row) for row in tx.rows("top_clears", **span, page=_TOP_WINS)]
+    offered = sum(row["slots"] for row in rounds)
+    prices = [_price(row) for row in reversed(rounds)]
+    return {
+        "pool": name,
+        "since_at": since,
+        "until_at": now,
+        "open_round_id": market.open_round_id,
+        "rounds": len(rounds),
+        "slots_offered": offered,
+        "fill_rate": sums["slots_sold"] / offered if offered else None,
+        "last_price_tokens": next(
+            (row["clearing_price_tokens"] for row in rounds if row["clearing_price_tokens"] is not None), None
+        ),
+        "prices": prices,
+        **sums,
+        "top_wins": [clear._asdict() for clear in top],
+    }
+
+
+def _price(row: Row) -> dict[str, Any]:
+    return {name: row[name] for name in ("round_id", "cleared_at", "clearing_price_tokens", "slots", "sold", "bids")}
