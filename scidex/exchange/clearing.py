@@ -7,7 +7,7 @@ import json
 import math
 import secrets
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -113,19 +113,20 @@ def decide(mechanism: str, parameters: Mapping[str, Any], competing: list[Standi
         [Ask(place, offer.provider_id, offer.reserve_price_tokens) for place, offer in enumerate(offers)],
         **parameters,
     )
-    bids = {bid.id: bid for bid in competing}
+    bids: dict[Hashable, Standing] = {bid.id: bid for bid in competing}
+    slots: dict[Hashable, Offer] = dict(enumerate(offers))
     return Outcome(
-        sales=_sales(clearing, bids, offers),
+        sales=_sales(clearing, bids, slots),
         price=None if clearing.price is None else math.floor(clearing.price),
         runner_up=None if clearing.runner_up is None else bids[clearing.runner_up],
     )
 
 
-def _sales(clearing: Clearing, bids: dict[int, Standing], offers: list[Offer]) -> list[Sale]:
+def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping[Hashable, Offer]) -> list[Sale]:
     # Where a rule yields a fraction of a token both sides are rounded down: still within every winner's bid, and never
     # below a reserve, which is whole.
     return [
-        Sale(offers[trade.ask_id], bids[trade.bid_id], math.floor(trade.buyer_pays), math.floor(trade.provider_gets))
+        Sale(slots[trade.ask_id], bids[trade.bid_id], math.floor(trade.buyer_pays), math.floor(trade.provider_gets))
         for trade in clearing.trades
     ]
 
@@ -153,7 +154,7 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
         return cleared
     tx.run("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
     _sell(work, market, outcome, clears)
-    # Other resting bids for what was sold leave the book, and so do those whose task was sold in another pool meanwhile.
+    # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
     sold_tasks = {sale.bid.task for sale in outcome.sales}
     resting.rerank_tasks(tx, sold_tasks | sifted.running)
     tx.run(
@@ -312,7 +313,7 @@ def _book_of_cleared(tx: Transaction, market: Market, slots: int, remembered: Ro
             now=market.created_at,
             most=most,
         )
-        bids = [Standing(*row[:7], bool(row[7])) for row in rows if row[0] not in running]
+        bids = [Standing(*row) for row in rows if row[0] not in running]
         ranked = rank([*bids, *losers], tie_rule=market.tie_rule, seed=market.seed)
         competing = sift(ranked, provider_owners=remembered["provider_owners"], running=()).competing
         if whole or len(rows) < most or (len(competing) > slots and rows[-1][4] < competing[slots].price):

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from fractions import Fraction
-from typing import Any
+from typing import Any, TypeVar
 
 from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import clearing, explaining, reading
-from scidex.exchange import closing as _closing  # noqa: F401  (registers what cancelling and expiring do)
-from scidex.exchange import placing as _placing  # noqa: F401  (registers what placing does)
-from scidex.exchange import settling as _settling  # noqa: F401  (registers what settling does)
+from scidex.exchange import clearing, closing, explaining, offering, placing, reading, settling
 from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, Round
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
@@ -54,16 +51,19 @@ _MOST_SECONDS = 10 * 365 * 86_400
 _MOST_NUMBER = 2**63 - 1
 _TIMES_IN_FORCE = ("round", "gtt")
 
+Result = TypeVar("Result")
+
 
 def ensure_schema(*, db: Database | None = None) -> list[str]:
     """
     Bring a database's schema up to date, and open the system's accounts and the default pool where they are missing.
 
-    Safe to call again, and by many processes at once. Returns the names of the migrations taken now. Raises SchemaTooNew.
+    Safe to call again, and by many processes at once. Returns the names of the migrations taken now.
+    Raises SchemaTooNew.
     """
     database = db or default_database()
     taken = migrate(database)
-    execute_journaled(database, "open_market", {"pool": DEFAULT_POOL})
+    execute_journaled(database, offering.open_market, {"pool": DEFAULT_POOL})
     return taken
 
 
@@ -92,7 +92,7 @@ def create_pool(
         "theta": _theta(theta, takes_one="theta" in MECHANISMS[rule].parameters),
         "tie_rule": checked.choice(tie_rule, "tie_rule", TIE_RULES),
     }
-    return _journaled(db, "create_pool", arguments, now)
+    return _journaled(db, offering.create_pool, arguments, now)
 
 
 def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
@@ -131,12 +131,12 @@ def offer_slots(
         "max_seconds": None if max_seconds is None else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS),
         "idempotency_key": _key(idempotency_key),
     }
-    return _journaled(db, "offer_slots", arguments, now)
+    return _journaled(db, offering.offer_slots, arguments, now)
 
 
 def withdraw_slot(slot_id: str, *, now: datetime | None = None, db: Database | None = None) -> Ask:
     """Take an unsold slot off the market. Raises UnknownSlot, AskNotOpen."""
-    return _journaled(db, "withdraw_slot", {"slot_id": _slot(slot_id)}, now)
+    return _journaled(db, offering.withdraw_slot, {"slot_id": _slot(slot_id)}, now)
 
 
 def place_bid(
@@ -212,7 +212,7 @@ def cancel_bid(
     bid_id: int, *, reason: str = "cancelled", now: datetime | None = None, db: Database | None = None
 ) -> Bid:
     """Cancel an open bid; what it set aside is free at once. Raises UnknownBid, BidNotOpen."""
-    return _journaled(db, "cancel_bid", {"bid_id": _bid(bid_id), "reason": checked.text(reason, "reason")}, now)
+    return _journaled(db, closing.cancel_bid, {"bid_id": _bid(bid_id), "reason": checked.text(reason, "reason")}, now)
 
 
 def clear_round(
@@ -226,7 +226,7 @@ def clear_round(
     """
     if type(dry_run) is not bool:
         raise InvalidArgument(field="dry_run", value=dry_run, fact="must be True or False")
-    return _journaled(db, "clear_round", {"pool": checked.identifier(pool, "pool")}, now, dry_run=dry_run)
+    return _journaled(db, clearing.clear_round, {"pool": checked.identifier(pool, "pool")}, now, dry_run=dry_run)
 
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
@@ -269,7 +269,7 @@ def settle(
         "fence": None if fence is None else _number(fence, "fence"),
         "tokens_per_usd": _settings.from_environment().tokens_per_usd,
     }
-    return _journaled(db, "settle", arguments, now)
+    return _journaled(db, settling.settle, arguments, now)
 
 
 def attest(
@@ -292,7 +292,7 @@ def attest(
         "attested_by": checked.identifier(attested_by, "attested_by"),
         "tokens_per_usd": _settings.from_environment().tokens_per_usd,
     }
-    return _journaled(db, "attest", arguments, now)
+    return _journaled(db, settling.attest, arguments, now)
 
 
 def void(slot_id: str, reason: str = "voided", *, now: datetime | None = None, db: Database | None = None) -> Clear:
@@ -302,12 +302,12 @@ def void(slot_id: str, reason: str = "voided", *, now: datetime | None = None, d
     Voiding again answers the same. To offer the capacity again, offer a new slot. Raises UnknownSlot, SlotNotSold, and
     AlreadySettled after settlement.
     """
-    return _journaled(db, "void", {"slot_id": _slot(slot_id), "reason": checked.text(reason, "reason")}, now)
+    return _journaled(db, settling.void, {"slot_id": _slot(slot_id), "reason": checked.text(reason, "reason")}, now)
 
 
 def refund_unfilled(now: datetime | None = None, *, db: Database | None = None) -> int:
     """Release every open bid whose time to live has passed, and return how many there were."""
-    return _journaled(db, "refund_unfilled", {}, now)
+    return _journaled(db, closing.refund_unfilled, {}, now)
 
 
 def write_decided_bids(
@@ -322,7 +322,7 @@ def write_decided_bids(
         "pool": checked.identifier(pool, "pool"),
         "most": checked.count(most, "most", most=_MOST_BIDS_AT_ONCE),
     }
-    return _journaled(db, "write_decided_bids", arguments, now)
+    return _journaled(db, closing.write_decided_bids, arguments, now)
 
 
 def get_order_book(
@@ -385,17 +385,21 @@ def quote(
 
 
 def _journaled(
-    db: Database | None, verb: str, arguments: dict[str, Any], now: datetime | None, *, dry_run: bool = False
-) -> Any:
+    db: Database | None,
+    what: Callable[..., Result],
+    arguments: dict[str, Any],
+    now: datetime | None,
+    *,
+    dry_run: bool = False,
+) -> Result:
     moment = _instant(now, "now")
-    return execute_journaled(db or default_database(), verb, arguments, now=moment, dry_run=dry_run)
+    return execute_journaled(db or default_database(), what, arguments, now=moment, dry_run=dry_run)
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
     given = _settings.from_environment()
     arguments = {"bids": requests, "bid_hours": given.bid_hours, "most_open_bids": given.most_open_bids}
-    bids: list[Bid] = _journaled(db, "place_bids", arguments, now)
-    return bids
+    return _journaled(db, placing.place_bids, arguments, now)
 
 
 _BID_DEFAULTS = {
@@ -413,7 +417,7 @@ def _request(bid: Any) -> dict[str, Any]:
         raise InvalidArgument(field="bid", value=bid, fact="must be a mapping of place_bid's argument names")
     given = {**_BID_DEFAULTS, **bid}
     if given.keys() != _BID_ARGUMENTS:
-        odd = sorted(given.keys() ^ _BID_ARGUMENTS, key=str)[0]
+        odd = min(given.keys() ^ _BID_ARGUMENTS, key=str)
         fact = "is missing" if odd in _BID_ARGUMENTS else "is no argument of place_bid"
         raise InvalidArgument(field=str(odd)[:100], value=given.get(odd), fact=fact)
     return {

@@ -186,7 +186,7 @@ class _Batch:
     def _find_uncovered(self, wallet: Wallet, pairs: list[Pair]) -> None:
         """Name the bids that the wallet does not cover, taking them one after another."""
         kept: dict[Pair, dict[int, Terms]] = {pair: {} for pair in pairs}
-        for index, pair in sorted((index, pair) for pair in pairs for index in self.by_pair[pair]):
+        for index, pair in sorted((index, one) for one in pairs for index in self.by_pair[one]):
             added = {**kept[pair], index: self.by_pair[pair][index]}
             try:
                 wallet.set_hold(pair[1], self._hold_with(pair, added))

@@ -43,9 +43,9 @@ def rerank_tasks(tx: Transaction, task_ids: Iterable[str], *, round_bids_too: bo
     """
     Set which open bids for these tasks may compete, after the tasks or their bids have changed.
 
-    Of a task's resting bids in a pool the best one alone stands in the book that clears; the others follow it, unscanned,
-    until it leaves. Bids for the open round are moved only by a caller that has locked their pools, so that the book of
-    a cleared round stays as it was.
+    Of a task's resting bids in a pool the best one alone stands in the book that clears; the others follow it,
+    unscanned, until it leaves. Bids for the open round are moved only by a caller that has locked their pools, so that
+    the book of a cleared round stays as it was.
     """
     names = sorted(set(task_ids))
     if not names:

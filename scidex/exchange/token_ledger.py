@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from scidex.errors import AccountExists, InvalidId, UnknownAccount
 from scidex.exchange import arguments as checked
@@ -16,6 +17,8 @@ from scidex.store.db_writes import Work, effect, execute_journaled
 
 KINDS = ("agent", "quest", "worker", "evaluator")
 _MOST_PAGE = 1_000
+
+Result = TypeVar("Result")
 
 
 def create_account(
@@ -36,7 +39,7 @@ def create_account(
         "kind": checked.choice(kind, "kind", KINDS),
         "owner_id": account_id if owner_id is None else _outside(checked.identifier(owner_id, "owner_id"), "owner_id"),
     }
-    return _journaled(db, "create_account", arguments, now)
+    return _journaled(db, _create_account, arguments, now)
 
 
 def mint(
@@ -49,7 +52,11 @@ def mint(
     db: Database | None = None,
 ) -> Transfer:
     """Issue new tokens to an account. Raises UnknownAccount, InvalidAmount, SupplyExceeded, IdempotencyConflict."""
-    return _issued("mint", account_id, amount_tokens, reason, idempotency_key, now, db)
+    arguments = {
+        "account_id": _outside(checked.identifier(account_id, "account_id"), "account_id", but=TREASURY),
+        **_amount(amount_tokens, reason, idempotency_key),
+    }
+    return _journaled(db, _mint, arguments, now)
 
 
 def burn(
@@ -62,7 +69,11 @@ def burn(
     db: Database | None = None,
 ) -> Transfer:
     """Take tokens out of circulation. Raises UnknownAccount, InvalidAmount, InsufficientTokens, IdempotencyConflict."""
-    return _issued("burn", account_id, amount_tokens, reason, idempotency_key, now, db)
+    arguments = {
+        "account_id": _outside(checked.identifier(account_id, "account_id"), "account_id", but=TREASURY),
+        **_amount(amount_tokens, reason, idempotency_key),
+    }
+    return _journaled(db, _burn, arguments, now)
 
 
 def transfer(
@@ -86,7 +97,7 @@ def transfer(
         if account_id == ISSUANCE:
             raise InvalidId(field=field, value=account_id, fact="moves by mint and burn alone")
     arguments = {"debit": debit, "credit": credit, **_amount(amount_tokens, reason, idempotency_key)}
-    return _journaled(db, "transfer", arguments, now)
+    return _journaled(db, _transfer, arguments, now)
 
 
 def get_account(account_id: str, *, db: Database | None = None) -> Account:
@@ -158,19 +169,6 @@ def verify(db: Database | None = None) -> LedgerReport:
     )
 
 
-def _issued(
-    verb: str,
-    account_id: str,
-    amount_tokens: int,
-    reason: str,
-    key: str | None,
-    now: datetime | None,
-    db: Database | None,
-) -> Transfer:
-    account_id = _outside(checked.identifier(account_id, "account_id"), "account_id", but=TREASURY)
-    return _journaled(db, verb, {"account_id": account_id, **_amount(amount_tokens, reason, key)}, now)
-
-
 def _amount(amount_tokens: int, reason: str, key: str | None) -> dict[str, Any]:
     return {
         "amount_tokens": checked.tokens(amount_tokens, "amount_tokens"),
@@ -179,9 +177,11 @@ def _amount(amount_tokens: int, reason: str, key: str | None) -> dict[str, Any]:
     }
 
 
-def _journaled(db: Database | None, verb: str, arguments: dict[str, Any], now: datetime | None) -> Any:
+def _journaled(
+    db: Database | None, what: Callable[..., Result], arguments: dict[str, Any], now: datetime | None
+) -> Result:
     moment = None if now is None else checked.instant(now, "now")
-    return execute_journaled(db or default_database(), verb, arguments, now=moment)
+    return execute_journaled(db or default_database(), what, arguments, now=moment)
 
 
 def _outside(account_id: str, field: str, *, but: str | None = None) -> str:

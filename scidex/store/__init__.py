@@ -15,18 +15,19 @@ def connect(url: str | None = None, *, settings: _settings.Settings | None = Non
     """
     Open a market's database.
 
-    `sqlite:///market.db` (a path, relative to here), `sqlite:////var/lib/market.db` (absolute), `sqlite:///:memory:`, or
-    `postgresql://…`. Raises InvalidDatabaseUrl. The schema is made by `compute_auction.ensure_schema`.
+    `sqlite:///market.db` (a path, relative to here), `sqlite:////var/lib/market.db` (absolute),
+    `sqlite:///:memory:`, or `postgresql://…`. The schema is made by `compute_auction.ensure_schema`.
+    Raises InvalidDatabaseUrl.
     """
     settings = settings or _settings.from_environment()
     url = settings.database_url if url is None else url
     scheme = url.partition("://")[0] if isinstance(url, str) else ""
     if scheme == "sqlite":
-        from scidex.store.sqlite import SqliteDatabase
+        from scidex.store.sqlite import SqliteDatabase  # noqa: PLC0415  (drivers load when asked for)
 
         return SqliteDatabase(url, deadline_seconds=settings.database_deadline_seconds)
     if scheme in ("postgresql", "postgres"):
-        from scidex.store.postgres import PostgresDatabase
+        from scidex.store.postgres import PostgresDatabase  # noqa: PLC0415
 
         return PostgresDatabase(
             url,

@@ -9,16 +9,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, ParamSpec, TypeVar
 
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError
 from scidex.store.database import Database, Transaction
 
 Result = TypeVar("Result")
+Arguments = ParamSpec("Arguments")
 Effect = Callable[..., Any]
 
 _EFFECTS: dict[str, Effect] = {}
+_VERBS: dict[Effect, str] = {}
 _ACTOR: ContextVar[str] = ContextVar("actor", default="system:operator")
 _PAGE = 500
 
@@ -111,12 +114,13 @@ class _Undo(Exception):
         self.result = result
 
 
-def effect(verb: str) -> Callable[[Effect], Effect]:
+def effect(verb: str) -> Callable[[Callable[Arguments, Result]], Callable[Arguments, Result]]:
     """Register a function as what `verb` does: `f(work, **arguments)`, a function of the database and these alone."""
 
-    def register(function: Effect) -> Effect:
+    def register(function: Callable[Arguments, Result]) -> Callable[Arguments, Result]:
         assert verb not in _EFFECTS, f"two effects for {verb}"
         _EFFECTS[verb] = function
+        _VERBS[function] = verb
         return function
 
     return register
@@ -134,37 +138,41 @@ def acting_as(actor: str) -> Iterator[None]:
 
 def execute_journaled(
     db: Database,
-    verb: str,
+    what: Callable[..., Result],
     arguments: dict[str, Any],
     *,
     now: datetime | None = None,
     dry_run: bool = False,
-) -> Any:
+) -> Result:
     """
-    Do `verb` and journal it, in one transaction; return what its effect returns.
+    Do an effect and journal it, in one transaction; return what it returns.
 
-    An effect that changed nothing leaves no journal row, and neither does a dry run, which is undone. Raises what the
-    effect raises, after undoing everything.
+    `arguments` are all that it may depend on beside the database, and are journaled under its verb. An effect that
+    changed nothing leaves no journal row, and neither does a dry run, which is undone. Raises what the effect raises,
+    after undoing everything.
     """
     made_at = utc_now() if now is None else now.astimezone(UTC)
     actor = _ACTOR.get()
+    verb = _VERBS[what]
 
-    def work(tx: Transaction) -> Any:
+    def work(tx: Transaction) -> Result:
         doing = Work(tx, made_at, actor)
         doing.dry_run = dry_run
-        result = _EFFECTS[verb](doing, **arguments)
+        result = what(doing, **arguments)
         if dry_run:
             raise _Undo(result)
         if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
             entry_id = tx.draw_numbers("journal_numbers", 1)[0]
-            _write(tx, entry_id, verb, actor, as_json(arguments), as_json(doing.generated), made_at)
+            entry = JournalEntry(entry_id, verb, actor, arguments, doing.generated, made_at)
+            _append(tx, entry)
         return result
 
     try:
         return db.write(work)
     except _Undo as undone:
-        return undone.result
+        result: Result = undone.result
+        return result
 
 
 def read_journal(db: Database) -> Iterator[JournalEntry]:
@@ -196,8 +204,9 @@ def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:
     """
     entries = read_journal(journal) if isinstance(journal, Database) else journal
     count = 0
-    for count, entry in enumerate(entries, start=1):
-        into.write(lambda tx, entry=entry: _redo(tx, entry))  # type: ignore[misc]
+    for entry in entries:
+        into.write(partial(_redo, entry=entry))
+        count += 1
     return count
 
 
@@ -212,21 +221,18 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     if doing.generated != entry.generated:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="generated something else")
     tx.note_numbers("journal_numbers", entry.entry_id)
-    arguments, generated = as_json(entry.arguments), as_json(entry.generated)
-    _write(tx, entry.entry_id, entry.verb, entry.actor, arguments, generated, entry.made_at)
+    _append(tx, entry)
 
 
-def _write(
-    tx: Transaction, entry_id: int, verb: str, actor: str, arguments: str, generated: str, made_at: datetime
-) -> None:
+def _append(tx: Transaction, entry: JournalEntry) -> None:
     tx.run(
         "append_journal",
-        entry_id=entry_id,
-        verb=verb,
-        actor=actor,
-        arguments=arguments,
-        generated=generated,
-        made_at=made_at,
+        entry_id=entry.entry_id,
+        verb=entry.verb,
+        actor=entry.actor,
+        arguments=as_json(entry.arguments),
+        generated=as_json(entry.generated),
+        made_at=entry.made_at,
     )
 
 

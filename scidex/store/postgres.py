@@ -78,7 +78,7 @@ class PostgresTransaction(Transaction):
         return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
 
     def script(self, sql: str) -> None:
-        self._connection.execute(sql)  # type: ignore[call-overload]  # a migration's own text
+        self._connection.execute(sql)
 
 
 class PostgresDatabase(Database):

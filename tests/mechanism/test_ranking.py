@@ -39,8 +39,8 @@ def test_asks_at_one_reserve_go_by_id():
 @some
 @given(ids, st.randoms(use_true_random=False))
 def test_the_order_of_the_input_decides_nothing(ids, random):
-    bids = [Bid(id, "x", 5, 0) for id in ids]
-    asks = [Ask(id, "x", 5) for id in ids]
+    bids = [Bid(name, "x", 5, 0) for name in ids]
+    asks = [Ask(name, "x", 5) for name in ids]
 
     assert rank_bids(random.sample(bids, len(bids))) == rank_bids(bids)
     assert rank_asks(random.sample(asks, len(asks))) == rank_asks(asks)
