@@ -132,4 +132,4 @@ def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, pro
 def _range(tx: Transaction, market: Market, round_id: int, now: datetime, most: int) -> list[tuple[Standing, bool]]:
     resting = round_id == RESTING
     rows = tx.tuples("book_range", pool=market.pool, round_id=round_id, now=now, most=most)
-    return [(Standing(*row[:7], resting=resting), row[7] is not None) for row in rows]
+    return [(Standing._make((*row[:7], resting)), row[7] is not None) for row in rows]
