@@ -31,6 +31,10 @@ class Transaction(ABC):
         """Run a statement and return how many rows it changed."""
 
     @abstractmethod
+    def post(self, statement: str, /, **arguments: Any) -> None:
+        """Run a statement without waiting for its answer; a refusal comes with a later statement, or the commit."""
+
+    @abstractmethod
     def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
         """Run a statement once for each row of arguments, at the least cost that the database allows."""
 

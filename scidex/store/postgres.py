@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import random
-import socket
-import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import psycopg
-from psycopg.rows import dict_row
-from psycopg_pool import ConnectionPool, PoolTimeout
+from psycopg import pq
+from psycopg_pool import ConnectionPool
 
 from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
-from scidex.store.database import Database, Result, Row, Transaction, columns_of
+from scidex.store.database import Database, Result, Row, Transaction, chunks, columns_of
+from scidex.store.libpq import Channel, DeadlinePassed
 from scidex.store.statements import load
 
 # Losing a race (a deadlock, a serialization failure, a row that another got first) is tried again this often.
@@ -29,56 +28,64 @@ _RACES = (
 )
 
 
+# Statements sent before their answers are read; a bound, since both ends buffer what the other has not read.
+_SENT_AT_ONCE = 200
+TUPLES = pq.ExecStatus.TUPLES_OK
+
+
 class PostgresTransaction(Transaction):
     """Named statements on one PostgreSQL connection."""
 
     dialect = "postgres"
 
-    def __init__(self, connection: psycopg.Connection[Any]) -> None:
-        self._connection = connection
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
         self._statements = load("postgres")
-        self._named = connection.cursor(row_factory=dict_row)
-        self._bare = connection.cursor()
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
-        return self._named.execute(self._statements[statement].sql, arguments).fetchall()
+        return self._channel.dicts(self._channel.last(self._statements[statement], arguments))
 
     def tuples(self, statement: str, /, **arguments: Any) -> list[tuple[Any, ...]]:
-        return self._bare.execute(self._statements[statement].sql, arguments).fetchall()
+        return self._channel.tuples(self._channel.last(self._statements[statement], arguments))
 
     def run(self, statement: str, /, **arguments: Any) -> int:
-        return self._bare.execute(self._statements[statement].sql, arguments).rowcount
+        return self._channel.last(self._statements[statement], arguments).command_tuples or 0
+
+    def post(self, statement: str, /, **arguments: Any) -> None:
+        self._channel.send(self._statements[statement], arguments)
 
     def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
-        if not rows:
-            return
         known = self._statements[statement]
         if known.takes_columns:
-            self._bare.execute(known.sql, columns_of(rows))
-        else:
-            self._bare.executemany(known.sql, rows)
+            if rows:
+                self._channel.send(known, columns_of(rows))
+            return
+        for chunk in chunks(rows, _SENT_AT_ONCE):
+            for row in chunk:
+                self._channel.send(known, row)
+            self._channel.receive()
 
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
 
     def note_numbers(self, series: str, last: int) -> None:
-        self.rows("note_numbers", series=series, last=last)
+        self.post("note_numbers", series=series, last=last)
 
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         statement = "lock_shared" if shared else "lock_exclusive"
         # In the order of the names: two transactions that want the same locks then queue, and never deadlock.
         for name in sorted(names):
-            self.rows(statement, name=name)
+            self.post(statement, name=name)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
-        cursors = [self._connection.cursor(row_factory=dict_row) for _ in calls]
-        with self._connection.pipeline():
-            for cursor, (statement, arguments) in zip(cursors, calls, strict=True):
-                cursor.execute(self._statements[statement].sql, arguments)
-        return [cursor.fetchall() if cursor.description else [] for cursor in cursors]
+        for statement, arguments in calls:
+            self._channel.send(self._statements[statement], arguments)
+        # Before them come the answers to what was posted, and between them those to preparing a statement.
+        answers = [answer for answer in self._channel.receive() if answer.status == TUPLES]
+        return [self._channel.dicts(answer) for answer in answers[-len(calls) :]]
 
     def script(self, sql: str) -> None:
-        self._connection.execute(sql)
+        self._channel.script(sql)
 
 
 class PostgresDatabase(Database):
@@ -89,7 +96,8 @@ class PostgresDatabase(Database):
     def __init__(self, url: str, *, connections: int, deadline_seconds: float) -> None:
         self.url = url
         self._deadline_seconds = deadline_seconds
-        self._watch = _DeadlineWatch()
+        # The statements that each connection has prepared already.
+        self._prepared: WeakKeyDictionary[psycopg.Connection[Any], set[str]] = WeakKeyDictionary()
         milliseconds = int(deadline_seconds * 1000)
         options = (
             "-c TimeZone=UTC -c default_transaction_isolation=read\\ committed"
@@ -106,7 +114,7 @@ class PostgresDatabase(Database):
                 "connect_timeout": max(2, int(deadline_seconds)),
                 "tcp_user_timeout": milliseconds,
                 "keepalives_idle": 10,
-                "prepare_threshold": 2,
+                "autocommit": True,
             },
             min_size=0,
             max_size=connections,
@@ -119,98 +127,46 @@ class PostgresDatabase(Database):
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             try:
-                with self._connected() as connection, connection.transaction():
-                    return work(PostgresTransaction(connection))
+                with self._channel(b"BEGIN") as channel:
+                    result = work(PostgresTransaction(channel))
+                    channel.say(b"COMMIT")
+                    channel.receive()
+                    return result
             except _RACES as error:
                 if attempt == _MOST_ATTEMPTS:
                     raise DatabaseBusy(fact=_first_line(error)) from error
                 # Waits grow and differ, so that two who collided do not collide again.
                 time.sleep(random.uniform(0, 0.002 * 2**attempt))
-            except psycopg.Error as error:
+            except (psycopg.Error, DeadlinePassed) as error:
                 raise _refusal(error) from error
         raise AssertionError("unreachable")
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
         try:
-            with self._connected() as connection, connection.transaction():
-                connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                yield PostgresTransaction(connection)
-        except psycopg.Error as error:
+            with self._channel(b"BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY") as channel:
+                yield PostgresTransaction(channel)
+        except (psycopg.Error, DeadlinePassed) as error:
             raise _refusal(error) from error
 
     @contextmanager
-    def _connected(self) -> Iterator[psycopg.Connection[Any]]:
-        try:
-            with (
-                self._pool.connection(timeout=self._deadline_seconds) as connection,
-                self._watch.over(connection, self._deadline_seconds),
-            ):
-                yield connection
-        except PoolTimeout as error:
-            raise DatabaseUnavailable(fact=_first_line(error)) from error
+    def _channel(self, begin: bytes) -> Iterator[Channel]:
+        with self._pool.connection(timeout=self._deadline_seconds) as connection:
+            prepared = self._prepared.setdefault(connection, set())
+            channel = Channel(connection, prepared, self._deadline_seconds)
+            channel.say(begin)
+            try:
+                yield channel
+            finally:
+                channel.close()
 
     def close(self) -> None:
         self._pool.close(timeout=1.0)
-        self._watch.close()
 
 
-class _DeadlineWatch:
-    """Breaks connections whose call outlasts its deadline: the server's own timeouts do not reach a dead network."""
-
-    def __init__(self) -> None:
-        self._watched: dict[int, tuple[float, psycopg.Connection[Any]]] = {}
-        self._changed = threading.Condition()
-        self._next_key = 0
-        self._closed = False
-        self._thread: threading.Thread | None = None
-
-    @contextmanager
-    def over(self, connection: psycopg.Connection[Any], seconds: float) -> Iterator[None]:
-        """Break `connection` unless the block ends within `seconds`."""
-        with self._changed:
-            self._next_key += 1
-            key = self._next_key
-            self._watched[key] = (time.monotonic() + seconds, connection)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="scidex-deadlines", daemon=True)
-                self._thread.start()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._watched.pop(key, None)
-
-    def close(self) -> None:
-        """Stop watching."""
-        with self._changed:
-            self._closed = True
-            self._changed.notify()
-
-    def _run(self) -> None:
-        with self._changed:
-            while not self._closed:
-                now = time.monotonic()
-                for key in [key for key, (ends, _) in self._watched.items() if ends <= now]:
-                    _break(self._watched.pop(key)[1])
-                self._changed.wait(timeout=0.25)
-
-
-def _break(connection: psycopg.Connection[Any]) -> None:
-    # Shutting the socket down wakes the thread that waits on it; closing the connection here would race with it.
-    try:
-        end = socket.socket(fileno=os.dup(connection.fileno()))
-    except (OSError, psycopg.Error):
-        return
-    try:
-        end.shutdown(socket.SHUT_RDWR)
-    except OSError:
-        pass
-    finally:
-        end.close()
-
-
-def _refusal(error: psycopg.Error) -> ScidexError:
+def _refusal(error: psycopg.Error | DeadlinePassed) -> ScidexError:
+    if isinstance(error, DeadlinePassed):
+        return DatabaseUnavailable(fact="no answer before the deadline")
     if isinstance(error, psycopg.errors.QueryCanceled):
         return DatabaseBusy(fact=_first_line(error))
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):

@@ -53,10 +53,15 @@ class SqliteTransaction(Transaction):
     def run(self, statement: str, /, **arguments: Any) -> int:
         return self._execute(statement, arguments).rowcount
 
+    def post(self, statement: str, /, **arguments: Any) -> None:
+        self._execute(statement, arguments)
+
     def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
         if rows:
             known = self._statements[statement]
-            self._connection.executemany(known.sql, [_bound(known, dict(row)) for row in rows])
+            if known.time_arguments:
+                rows = [_bound(known, dict(row)) for row in rows]
+            self._connection.executemany(known.sql, rows)
 
     def draw_numbers(self, series: str, count: int) -> list[int]:
         last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]

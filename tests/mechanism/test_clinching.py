@@ -54,6 +54,21 @@ def test_whom_the_budget_fails_leaves_slots_to_its_rival():
     assert clearing.runner_up == 0
 
 
+def test_what_a_slot_cost_is_no_longer_there_for_the_next():
+    """B can afford one slot only from 2 on, so A clinches one at 2; its other 3 do not reach beyond B's 4."""
+    bids = bids_at(9, 9, 8, 8, owners="AABB")
+    clearing = clinching(bids, asks_at(0, 0), budgets={"A": 5, "B": 4})
+
+    assert {trade.bid_id: trade.buyer_pays for trade in clearing.trades} == {0: 2, 2: 3}
+
+
+@pytest.mark.parametrize("prices", [(8, 9, 1), (9, 8, 1)])
+def test_of_equal_budgets_that_of_the_later_owner_runs_short_first_whatever_it_bid(prices):
+    bids = bids_at(*prices, owners=["first", "later", "first"])
+
+    assert clinching(bids, asks_at(0), budgets={"first": 5, "later": 5}).trades == ((0, 0, 5, 5),)
+
+
 def test_a_shared_budget_makes_a_fraction():
     bids = bids_at(9, 9, 8, 8, owners="AABB")
 
@@ -94,7 +109,9 @@ def test_an_owner_wins_with_its_best_bids(bids, asks, budgets):
 
 
 SLOTS = 2
-MARKETS = list(itertools.product(itertools.product(range(4), repeat=2), itertools.product((0, 1, 2, 3, 99), repeat=2)))
+LEVELS = itertools.product((0, 1, 3, 5), repeat=2)
+AMOUNTS = itertools.product((0, 1, 2, 3, 4, 5, 99), repeat=2)
+MARKETS = list(itertools.product(LEVELS, AMOUNTS))
 
 
 def play(values, amounts, reserve):
@@ -117,7 +134,7 @@ def test_with_true_budgets_truth_is_a_best_reply_for_equal_values(reserve):
                 won, paid = play(reported, amounts, reserve)[owner]
                 return won * value - paid
 
-            assert gain(value) == max(gain(Fraction(half, 2)) for half in range(9))
+            assert gain(value) == max(gain(Fraction(half, 2)) for half in range(0, 12))
 
 
 @pytest.mark.parametrize("reserve", [0, 1])

@@ -80,7 +80,7 @@ def test_bids_are_bids_and_asks_are_asks():
 
 
 @pytest.mark.parametrize("name", ["k_double_auction", "marginal_pair"])
-@pytest.mark.parametrize("theta", [-0.1, 1.1, Fraction(3, 2), float("nan"), Decimal("NaN"), True, None, "0.5"])
+@pytest.mark.parametrize("theta", [-0.1, 1.1, 10**400, Fraction(3, 2), float("nan"), Decimal("NaN"), True, None, "0.5"])
 def test_theta_lies_between_zero_and_one(name, theta):
     error = refusal([], [], name, theta=theta)
 

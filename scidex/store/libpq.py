@@ -1,0 +1,176 @@
+"""
+Named statements over libpq's pipeline: what nobody waits for travels together with what somebody does.
+
+psycopg's cursors cost more per statement than PostgreSQL does for the statements of this exchange (benchmarks/ measures
+both), so a transaction speaks to the connection's libpq directly. psycopg still connects, pools, and reads values.
+"""
+
+from __future__ import annotations
+
+import re
+import select
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from datetime import datetime
+from functools import cache
+from typing import Any
+
+import psycopg
+from psycopg import errors, pq
+from psycopg.adapt import Transformer
+
+from scidex.store.statements import Statement
+
+_NAMED = re.compile(r"%\((\w+)\)s")
+_ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+class DeadlinePassed(Exception):
+    """The server did not answer in time; the connection is of no further use."""
+
+
+class Channel:
+    """One connection's pipeline, for as long as one transaction lasts."""
+
+    def __init__(self, connection: psycopg.Connection[Any], prepared: set[str], deadline_seconds: float) -> None:
+        self._connection = connection
+        self._pg = connection.pgconn
+        self._prepared = prepared
+        self._ends_at = time.monotonic() + deadline_seconds
+        self._socket = select.poll()
+        self._socket.register(self._pg.socket, select.POLLIN)
+        self._reader = Transformer.from_context(connection)
+        self._unanswered = 0
+        self._pg.enter_pipeline_mode()
+
+    def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
+        """Queue a statement; its answer is one of those of the next `receive`."""
+        sql, names = _positional(statement.sql)
+        name = statement.name.encode()
+        if statement.name not in self._prepared:
+            self._pg.send_prepare(name, sql)
+            self._prepared.add(statement.name)
+            self._unanswered += 1
+        self._pg.send_query_prepared(name, [_dumped(arguments[argument]) for argument in names])
+        self._unanswered += 1
+
+    def say(self, command: bytes) -> None:
+        """Queue a command without arguments."""
+        self._pg.send_query_params(command, None)
+        self._unanswered += 1
+
+    def receive(self) -> list[pq.abc.PGresult]:
+        """Wait for the answers to everything queued, and return them in order. Raises the first error among them."""
+        if not self._unanswered:
+            return []
+        self._pg.pipeline_sync()
+        self._flush()
+        wanted, self._unanswered = self._unanswered, 0
+        results = [self._next_result(one_more=True) for _ in range(wanted)]
+        self._next_result(one_more=False)  # the end of the batch
+        answers = []
+        for result in results:
+            if result is None:
+                raise psycopg.OperationalError("the connection was lost")
+            if result.status not in _ANSWERS:
+                raise errors.error_from_result(result)
+            answers.append(result)
+        return answers
+
+    def last(self, statement: Statement, arguments: Mapping[str, Any]) -> pq.abc.PGresult:
+        """Send a statement and return its answer."""
+        self.send(statement, arguments)
+        return self.receive()[-1]
+
+    def dicts(self, result: pq.abc.PGresult) -> list[dict[str, Any]]:
+        """Read an answer's rows by the names of their columns."""
+        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+        return [dict(zip(names, row, strict=True)) for row in self.tuples(result)]
+
+    def tuples(self, result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
+        """Read an answer's rows."""
+        self._reader.set_pgresult(result)
+        return self._reader.load_rows(0, result.ntuples, tuple)
+
+    def script(self, sql: str) -> None:
+        """Run several statements as one text, outside the pipeline."""
+        self.receive()
+        self._pg.exit_pipeline_mode()
+        try:
+            self._connection.execute(sql)
+        finally:
+            self._pg.enter_pipeline_mode()
+
+    def close(self) -> None:
+        """Leave the pipeline, and whatever transaction is still open in it."""
+        if self._pg.status != pq.ConnStatus.OK:
+            return
+        if self._unanswered:
+            with suppress(psycopg.Error):  # what was queued behind a refusal
+                self.receive()
+        if self._pg.transaction_status != pq.TransactionStatus.IDLE:
+            self.say(b"ROLLBACK")
+            self.receive()
+        self._pg.exit_pipeline_mode()
+
+    def _flush(self) -> None:
+        while self._pg.flush():
+            self._wait(select.POLLIN | select.POLLOUT)
+            self._pg.consume_input()
+
+    def _next_result(self, *, one_more: bool) -> pq.abc.PGresult | None:
+        while self._pg.is_busy():
+            self._wait(select.POLLIN)
+            self._pg.consume_input()
+        result = self._pg.get_result()
+        if one_more:
+            # libpq ends each statement's answers with an empty one.
+            while self._pg.is_busy():
+                self._wait(select.POLLIN)
+                self._pg.consume_input()
+            self._pg.get_result()
+        return result
+
+    def _wait(self, events: int) -> None:
+        self._socket.modify(self._pg.socket, events)
+        left = self._ends_at - time.monotonic()
+        if left <= 0 or not self._socket.poll(left * 1000):
+            self._connection.close()
+            raise DeadlinePassed
+
+
+@cache
+def _positional(sql: str) -> tuple[bytes, tuple[str, ...]]:
+    names: dict[str, int] = {}
+
+    def number(match: re.Match[str]) -> str:
+        return f"${names.setdefault(match[1], len(names) + 1)}"
+
+    text = _NAMED.sub(number, sql).replace("%%", "%")
+    return text.encode(), tuple(names)
+
+
+def _dumped(value: Any) -> bytes | None:
+    if value is None:
+        return None
+    if type(value) is list:
+        return _array(value)
+    return _text(value).encode()
+
+
+def _text(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _array(values: Sequence[Any]) -> bytes:
+    if values and any(type(value) is str for value in values):
+        items = ("NULL" if value is None else _quoted(value) for value in values)
+    else:
+        items = ("NULL" if value is None else _text(value) for value in values)
+    return ("{" + ",".join(items) + "}").encode()
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
