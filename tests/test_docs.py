@@ -257,7 +257,9 @@ def test_every_answer_shows_its_fields():
 def test_every_error_has_its_entry_with_its_kind_and_its_sentence():
     entries = {name: row[:2] for name, row in rows_of(reference("errors.md")).items()}
 
-    assert entries == {name: [f"`{kind.__base__.__name__}`", kind.__doc__.strip()] for name, kind in ERRORS.items()}
+    assert entries == {
+        name: [f"`{kind.__bases__[0].__name__}`", str(kind.__doc__).strip()] for name, kind in ERRORS.items()
+    }
 
 
 def test_every_setting_has_its_entry_with_its_default():
