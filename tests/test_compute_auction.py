@@ -447,7 +447,8 @@ def test_settling_again_with_other_numbers_is_refused(db, five_sold, cost, impac
     with pytest.raises(AlreadySettled) as refused:
         settle(db, slot, cost=cost, impact=impact)
 
-    assert (refused.value.actual_cost_tokens, refused.value.actual_impact) == (5, 2.0)
+    assert refused.value.facts["actual_cost_tokens"] == 5
+    assert refused.value.facts["actual_impact"] == 2.0
     assert wallet(db, slot.bidder_id) == (GRANT - SIXTH_HIGHEST, 0)
 
 
