@@ -69,10 +69,11 @@ def offer_slots(
     if tx.row("account", account_id=provider_id) is None or provider_id == ISSUANCE:
         raise UnknownAccount(field="provider_id", account_id=provider_id)
     begins_at = available_at or work.now
-    if expires_at is not None and expires_at <= max(begins_at, work.now):
-        raise InvalidTime(field="expires_at", value=expires_at, fact="must lie after now and after available_at")
 
     def act() -> list[Ask]:
+        # Not before: an offer repeated after it has ended answers as it did.
+        if expires_at is not None and expires_at <= max(begins_at, work.now):
+            raise InvalidTime(field="expires_at", value=expires_at, fact="must lie after now and after available_at")
         asks = [
             Ask(
                 slot_id=f"slot-{number}",
