@@ -106,7 +106,6 @@ def leader_ends(db, leader, how):
         offer(db, 1)
         [slot] = clear(db).clears
         assert slot.bid_id == leader.id
-        assert {settle: "settled", void: "voided"}[{"settled": settle, "voided": void}[how]] == how
         {"settled": settle, "voided": void}[how](db, slot)
 
 
