@@ -61,10 +61,10 @@ def clear_round(work: Work, *, pool: str) -> Round:
     """Clear a pool's open round. Raises UnknownPool."""
     tx = work.tx
     market = book.lock_pools(tx, [pool], to_clear=True)[pool]
-    tx.run("expire_asks", pool=pool, now=work.now)
+    ended = tx.run("expire_asks", pool=pool, now=work.now)
     offers = [Offer(**row) for row in tx.rows("asks_on_offer", pool=pool, now=work.now)]
     if not offers:
-        work.changed = False
+        work.changed = ended > 0
         return _no_round(market, work.now)
     _bring_resting_bids_up_to_date(work, market)
     owners = _provider_owners(offers)

@@ -360,9 +360,9 @@ def get_recent_stats(
     return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
 
 
-def explain(bid_id: int, *, db: Database | None = None) -> Explanation:
+def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
     """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
-    return explaining.explain(db or default_database(), _bid(bid_id))
+    return explaining.explain(db or default_database(), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
 def quote(
