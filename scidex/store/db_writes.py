@@ -164,9 +164,7 @@ def execute_journaled(
             raise _Undo(result)
         if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
-            entry_id = tx.draw_numbers("journal_numbers", 1)[0]
-            entry = JournalEntry(entry_id, verb, actor, arguments, doing.generated, made_at)
-            _append(tx, entry)
+            tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
     try:
@@ -222,19 +220,20 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     if doing.generated != entry.generated:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="generated something else")
     tx.note_numbers("journal_numbers", entry.entry_id)
-    _append(tx, entry)
+    row = _written(entry.verb, entry.actor, entry.arguments, entry.generated, entry.made_at)
+    tx.post("restore_journal", entry_id=entry.entry_id, **row)
 
 
-def _append(tx: Transaction, entry: JournalEntry) -> None:
-    tx.run(
-        "append_journal",
-        entry_id=entry.entry_id,
-        verb=entry.verb,
-        actor=entry.actor,
-        arguments=as_json(entry.arguments),
-        generated=as_json(entry.generated),
-        made_at=entry.made_at,
-    )
+def _written(
+    verb: str, actor: str, arguments: dict[str, Any], generated: dict[str, Any], made_at: datetime
+) -> dict[str, Any]:
+    return {
+        "verb": verb,
+        "actor": actor,
+        "arguments": as_json(arguments),
+        "generated": as_json(generated),
+        "made_at": made_at,
+    }
 
 
 def as_json(value: Any) -> str:
