@@ -15,21 +15,8 @@ from scidex.store.db_writes import Work, effect
 def claim_cycle(work: Work, *, pool: str, interval_seconds: float) -> bool:
     """Take a pool's cycle if it is due and nobody else took it, and return whether it was; count those that passed."""
     cycle = _lock(work, pool, interval_seconds)
-    due_at, interval = cycle["next_cycle_at"], timedelta(seconds=interval_seconds)
-    if cycle["paused"] or due_at > work.now:
-        work.changed = False
-        return False
-    passed = (work.now - due_at) // interval
-    claimed = work.tx.run(
-        "claim_cycle",
-        pool=pool,
-        interval_seconds=interval_seconds,
-        next_cycle_at=due_at + (passed + 1) * interval,
-        missed=passed,
-        now=work.now,
-    )
-    assert claimed == 1, "the cycle was locked"
-    return True
+    work.changed = not cycle["paused"] and _advance(work, cycle, interval_seconds)
+    return work.changed
 
 
 @effect("note_cycle")
@@ -38,6 +25,8 @@ def note_cycle(work: Work, *, pool: str, interval_seconds: float, error: str | N
     cycle = _lock(work, pool, interval_seconds)
     if error is None:
         work.tx.run("note_cycle", pool=pool, now=work.now)
+        # A cycle that was asked for out of turn does for one that is due.
+        _advance(work, cycle, cycle["interval_seconds"])
         if cycle["mode"] == "fallback":
             _switch(work, pool, "auction", "a cycle has completed again")
         return "auction"
@@ -111,6 +100,23 @@ def _lock(work: Work, pool: str, interval_seconds: float) -> dict[str, Any]:
         tx.run("add_cycle", pool=pool, interval_seconds=interval_seconds, **begun)
     tx.rows("lock_cycle", pool=pool)
     return read_cycle(tx, pool)
+
+
+def _advance(work: Work, cycle: dict[str, Any], interval_seconds: float) -> bool:
+    """Set when the next cycle is due, if this one is, and count those that passed; return whether it was."""
+    due_at, interval = cycle["next_cycle_at"], timedelta(seconds=interval_seconds)
+    if due_at > work.now:
+        return False
+    passed = (work.now - due_at) // interval
+    work.tx.run(
+        "advance_cycle",
+        pool=cycle["pool"],
+        interval_seconds=interval_seconds,
+        next_cycle_at=due_at + (passed + 1) * interval,
+        missed=passed,
+        now=work.now,
+    )
+    return True
 
 
 def _switch(work: Work, pool: str, mode: str, reason: str) -> None:

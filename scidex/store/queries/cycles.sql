@@ -17,11 +17,11 @@ SELECT p.pool, c.paused, c.interval_seconds, COALESCE(c.expected_from_at, p.crea
 FROM compute_auction_pools p LEFT JOIN market_cycles c ON c.pool = p.pool
 WHERE p.pool = :pool;
 
--- name: claim_cycle!
+-- name: advance_cycle!
 -- Take a pool's cycle that is due, and say when the next one is.
 UPDATE market_cycles SET interval_seconds = :interval_seconds, next_cycle_at = :next_cycle_at,
     missed = missed + :missed
-WHERE pool = :pool AND paused = 0 AND next_cycle_at <= :now;
+WHERE pool = :pool AND next_cycle_at <= :now;
 
 -- name: note_cycle!
 -- Note that a pool's cycle has completed.
