@@ -38,7 +38,7 @@ def peeking(db: Database) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
             yield lambda sql, *values: connection.execute(sql, values or None).fetchall()
     else:
         with db.reading() as tx:  # a market in memory has this one connection
-            yield lambda sql, *values: tx._connection.execute(sql, values).fetchall()  # type: ignore[attr-defined]
+            yield lambda sql, *values: tx._connection.execute(sql, values).fetchall()
 
 
 def query(db: Database, sql: str, *values: Any) -> list[tuple[Any, ...]]:

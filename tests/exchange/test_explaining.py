@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from scidex.errors import UnknownBid, UnknownPool
@@ -19,7 +21,7 @@ def quote(db, probability=0.9, **terms):
 
 def standing(db, *prices, **terms):
     """Bids at these prices by bidders of their own."""
-    placed = []
+    placed: list[Any] = []
     for price in prices:
         name = f"bidder-{price}-{len(placed)}"
         fund(db, 1_000, name)
