@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from scidex.errors import UnknownBid, UnknownRound
-from scidex.exchange.book import read_pools
+from scidex.exchange.book import RESTING, read_pools
 from scidex.exchange.records import Bid, Clear, Pool, Round
 from scidex.mechanism.tie_breaking import commitment
 from scidex.store.database import Database, Row, Transaction
@@ -62,12 +62,18 @@ def known_round(tx: Transaction, round_id: int) -> dict[str, Any]:
 
 
 def order_book(db: Database, name: str, now: datetime, page: int) -> dict[str, list[dict[str, Any]]]:
-    """Return a pool's open bids, best first, and its slots on offer, soonest first. Raises UnknownPool."""
+    """Return a pool's bids that may compete, best first, and its slots on offer, soonest first. Raises UnknownPool."""
     with db.reading() as tx:
         market = read_pools(tx, [name])[name]
-        bids = tx.rows("book_bids", pool=name, round_id=market.open_round_id, now=now, page=page)
+        bids = [
+            bid
+            for round_id in (RESTING, market.open_round_id)
+            for bid in tx.rows("book_bids", pool=name, round_id=round_id, now=now, page=page)
+        ]
         asks = tx.rows("book_asks", pool=name, now=now, page=page)
-    return {"bids": bids, "asks": asks}
+    # Resting bids were read first and the sort is stable, so at one price they stand first, as they do in a round.
+    bids.sort(key=lambda bid: -bid["max_price_tokens"])
+    return {"bids": bids[:page], "asks": asks}
 
 
 def recent_stats(db: Database, name: str, since: datetime, now: datetime) -> dict[str, Any]:

@@ -138,12 +138,12 @@ FROM compute_auction_rounds r JOIN compute_auction_clears c ON c.round_id = r.ro
 WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now;
 
 -- name: book_bids
--- The best open bids of a pool, those that may compete first.
+-- The best bids of a pool that may compete in a round (0: those that rest), best first.
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
     time_in_force, round_id, reason
 FROM compute_auction_bids
-WHERE status = 'open' AND pool = :pool AND round_id IN (0, :round_id) AND ttl_at > :now
-ORDER BY competing DESC, max_price_tokens DESC, sequence LIMIT :page;
+WHERE pool = :pool AND round_id = :round_id AND competing = 1 AND ttl_at > :now
+ORDER BY max_price_tokens DESC, sequence LIMIT :page;
 
 -- name: book_asks
 -- The slots a pool has on offer, soonest first.
@@ -156,7 +156,8 @@ ORDER BY available_at, reserve_price_tokens, sequence LIMIT :page;
 -- name: settle_clear!
 -- Write down what a slot cost and brought.
 UPDATE compute_auction_clears SET status = 'settled', actual_cost_tokens = :actual_cost_tokens,
-    actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by, slot_finished_at = :slot_finished_at
+    actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by, slot_finished_at = :slot_finished_at,
+    reason = :reason
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
 -- name: void_clear!
