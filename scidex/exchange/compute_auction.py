@@ -16,7 +16,7 @@ from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, R
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
 from scidex.settings import DEFAULT_POOL, TREASURY
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 from scidex.store.migrate import migrate
 
@@ -61,7 +61,7 @@ def ensure_schema(*, db: Database | None = None) -> list[str]:
     Safe to call again, and by many processes at once. Returns the names of the migrations taken now.
     Raises SchemaTooNew.
     """
-    database = db or default_database()
+    database = checked.database(db)
     taken = migrate(database)
     execute_journaled(database, offering.open_market, {"pool": DEFAULT_POOL})
     return taken
@@ -97,7 +97,7 @@ def create_pool(
 
 def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery. Raises UnknownPool."""
-    return reading.pool(db or default_database(), checked.identifier(pool, "pool"))
+    return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
 
 
 def offer_slots(
@@ -205,7 +205,7 @@ def place_bids(
 
 def get_bid(bid_id: int, *, db: Database | None = None) -> Bid:
     """Return a bid as it stands. Raises UnknownBid."""
-    return reading.bid(db or default_database(), _bid(bid_id))
+    return reading.bid(checked.database(db), _bid(bid_id))
 
 
 def cancel_bid(
@@ -231,7 +231,7 @@ def clear_round(
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
     """Return a cleared round as it was recorded, its clears as they stand now. Raises UnknownRound."""
-    return reading.round_(db or default_database(), _number(round_id, "round_id"))
+    return reading.round_(checked.database(db), _number(round_id, "round_id"))
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -240,7 +240,7 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
 
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
-    return clearing.recompute(db or default_database(), _number(round_id, "round_id"))
+    return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
 
 
 def settle(
@@ -341,7 +341,7 @@ def get_order_book(
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     return reading.order_book(
-        db or default_database(), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
+        checked.database(db), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
     )
 
 
@@ -359,12 +359,12 @@ def get_recent_stats(
     """
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     moment = _instant(now, "now") or utc_now()
-    return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
+    return reading.recent_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment)
 
 
 def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
     """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
-    return explaining.explain(db or default_database(), _bid(bid_id), _instant(now, "now") or utc_now())
+    return explaining.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
 def quote(
@@ -383,7 +383,7 @@ def quote(
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
     moment = _instant(now, "now") or utc_now()
-    return explaining.quote(db or default_database(), checked.identifier(pool, "pool"), chance, moment)
+    return explaining.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(
@@ -395,7 +395,7 @@ def _journaled(
     dry_run: bool = False,
 ) -> Result:
     moment = _instant(now, "now")
-    return execute_journaled(db or default_database(), what, arguments, now=moment, dry_run=dry_run)
+    return execute_journaled(checked.database(db), what, arguments, now=moment, dry_run=dry_run)
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
@@ -467,10 +467,4 @@ def _theta(theta: Any, *, takes_one: bool) -> str | None:
         if theta is not None:
             raise InvalidArgument(field="theta", value=theta, fact="is not for this mechanism")
         return None
-    try:
-        weight = Fraction("1/2" if theta is None else theta)
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1") from None
-    if not 0 <= weight <= 1:
-        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1")
-    return str(weight)
+    return str(checked.weight("1/2" if theta is None else theta, "theta"))
