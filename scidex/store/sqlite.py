@@ -7,7 +7,7 @@ import sqlite3
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import Any
 
@@ -109,53 +109,70 @@ class SqliteDatabase(Database):
         self._writer = self._connect()
         self._writing = SqliteTransaction(self._writer)
         self._writes_in_progress = False
+        self._committing = False
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         job = _Job(work)
         self._waiting.append(job)
-        # Whoever holds the turn does the work of all who wait, in one commit; the others find theirs done.
-        with self._writer_turn:
-            if self._writes_in_progress:
+        try:
+            # Whoever holds the turn does the work of all who wait, in one commit; the others find theirs done.
+            with self._writer_turn:
+                if self._writes_in_progress:
+                    raise RuntimeError("a write may not be begun inside another")
+                while not job.done:
+                    self._write_group(job)
+        except BaseException:
+            # Given up: nobody may do it later, unless somebody is at it now.
+            with suppress(ValueError):
                 self._waiting.remove(job)
-                raise RuntimeError("a write may not be begun inside another")
-            while not job.done:
-                self._write_group()
+            raise
         if job.error is not None:
             raise job.error
         result: Result = job.result
         return result
 
-    def _write_group(self) -> None:
+    def _write_group(self, own: _Job) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_GROUPED))]
         self._writes_in_progress = True
         try:
             self._commit_group(group)
-        except BaseException as error:
+        except sqlite3.Error as error:
             self._roll_back()
-            if not isinstance(error, sqlite3.Error):
-                # An interrupt reached this thread, not the work of the others: their turn comes again.
-                self._waiting.extendleft(reversed([job for job in group if not job.done]))
-                raise
             refusal = _refusal(error)
             for job in group:
                 job.error, job.done = refusal, True
+        except BaseException:
+            self._put_back(group, own)
+            raise
         finally:
             self._writes_in_progress = False
 
     def _commit_group(self, group: list[_Job]) -> None:
+        self._committing = False
         self._writer.execute("BEGIN IMMEDIATE")
         for job in group:
             self._attempt(job, alone=len(group) == 1)
+        self._committing = True
         if self._writer.in_transaction:
             self._writer.execute("COMMIT")
         for job in group:
             job.done = True
 
+    def _put_back(self, group: list[_Job], own: _Job) -> None:
+        """After an interrupt of this thread: its own work is given up, and the turn of the others comes again."""
+        if self._committing and not self._writer.in_transaction:  # it came after the commit: nothing may run twice
+            for job in group:
+                job.done = True
+            return
+        self._roll_back()
+        self._waiting.extendleft(reversed([job for job in group if job is not own]))
+
     def _attempt(self, job: _Job, *, alone: bool) -> None:
         if not alone:
             self._writer.execute("SAVEPOINT job")
+        job.error = None
         try:
             job.result = job.work(self._writing)
         except Exception as error:

@@ -1,0 +1,1 @@
+"""Runs the work: an agent that offers its slots, takes what they sold, runs it, and settles."""
