@@ -28,8 +28,13 @@ CREATE INDEX IF NOT EXISTS compute_auction_bids_status_price
 CREATE INDEX IF NOT EXISTS compute_auction_bids_book
     ON compute_auction_bids (pool, round_id, max_price_tokens DESC, sequence) WHERE competing = 1;
 
+-- What a bidder's bids set aside follows from their prices alone; those that its wallet does not cover hold nothing.
 CREATE INDEX IF NOT EXISTS compute_auction_bids_of_bidder
-    ON compute_auction_bids (bidder_id, pool, round_id, max_price_tokens DESC) WHERE status = 'open';
+    ON compute_auction_bids (bidder_id, pool, round_id, max_price_tokens DESC)
+    WHERE status = 'open' AND reason <> 'suspended';
+
+CREATE INDEX IF NOT EXISTS compute_auction_bids_suspended
+    ON compute_auction_bids (bidder_id, pool) WHERE status = 'open' AND reason = 'suspended';
 
 CREATE UNIQUE INDEX IF NOT EXISTS compute_auction_bids_for_task
     ON compute_auction_bids (task_id, pool, round_id, bidder_id) WHERE status = 'open';

@@ -6,4 +6,4 @@ CREATE TABLE IF NOT EXISTS number_series (
 ) STRICT;
 
 INSERT OR IGNORE INTO number_series (series, last_number)
-VALUES ('bid_numbers', 0), ('slot_numbers', 0), ('round_numbers', 0), ('transfer_numbers', 0), ('journal_numbers', 0);
+VALUES ('bid_numbers', 0), ('slot_numbers', 0), ('round_numbers', 0), ('transfer_numbers', 0);

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -63,18 +63,28 @@ def lock_pools(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False)
     The round is read under the lock, so a bid belongs to exactly one round. Raises UnknownPool.
     """
     names = sorted(set(pools))
-    tx.lock([f"pool {name}" for name in names], shared=not to_clear)
+    lock_names(tx, names, to_clear=to_clear)
     return read_pools(tx, names)
+
+
+def lock_names(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False) -> None:
+    """Lock pools, whether or not there are any of these names."""
+    tx.lock([f"pool {name}" for name in pools], shared=not to_clear)
 
 
 def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, Market]:
     """Return pools by name. Raises UnknownPool."""
     wanted = list(names)
-    found = {row["pool"]: Market(**row) for row in tx.rows("pools_named", pools=wanted)}
+    found = markets_by_name(tx.rows("pools_named", pools=wanted))
     for name in wanted:
         if name not in found:
             raise UnknownPool(field="pool", pool=name)
     return found
+
+
+def markets_by_name(rows: Iterable[Mapping[str, Any]]) -> dict[str, Market]:
+    """Return pools from their rows."""
+    return {row["pool"]: Market(**row) for row in rows}
 
 
 def count(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
@@ -19,14 +21,19 @@ from scidex.errors import (
     UnknownPool,
 )
 from scidex.exchange import book, resting, wallets
-from scidex.exchange.book import RESTING, Counted, Market
+from scidex.exchange.book import RESTING, Counted
 from scidex.exchange.records import Bid
-from scidex.exchange.wallets import Wallet
-from scidex.store.db_writes import Work, effect
+from scidex.exchange.resting import Prices
+from scidex.exchange.wallets import BidHold, Wallet
+from scidex.store.database import Row
+from scidex.store.db_writes import Work, as_json, effect
 
 Request = dict[str, Any]
 Terms = dict[str, Any]
 Pair = tuple[str, str]
+Triple = tuple[str, str, str]
+
+_NO_PRICES = Prices()
 
 
 @effect("place_bids")
@@ -55,7 +62,8 @@ class _Batch:
         self.answers: dict[int, Bid] = {}
         self.errors: dict[int, ScidexError] = {}
         self.terms: dict[int, Terms] = {}
-        self.by_pair: dict[Pair, dict[int, Terms]] = defaultdict(dict)
+        self.stands: dict[int, Row | None] = {}
+        self.by_pair: dict[Pair, list[int]] = defaultdict(list)
 
     def answer_repeated(self) -> None:
         """Answer what was placed before under the same idempotency key, and take the new keys."""
@@ -73,48 +81,67 @@ class _Batch:
         self._refuse()
 
     def lock(self) -> None:
-        """Lock pools, then tasks, then wallets, and read what stands."""
+        """Lock pools, then tasks, then wallets, and read what stands, all in one round trip."""
         requests = self.fresh.values()
-        self.markets = self._lock_pools({request["pool"] for request in requests})
-        if resting_tasks := {r["task_id"] for r in requests if r["time_in_force"] == "gtt"}:
-            resting.lock_tasks(self.tx, resting_tasks)
-        self.barred = resting.barred_tasks(self.tx, (request["task_id"] for request in requests))
-        self.wallets = wallets.lock(self.tx, (request["bidder_id"] for request in requests))
-        self.standing = resting.open_bids(self.tx, self.wallets, self.markets)
+        pools = sorted({request["pool"] for request in requests})
+        book.lock_names(self.tx, pools)
+        resting.lock_tasks(self.tx, {r["task_id"] for r in requests if r["time_in_force"] == "gtt"})
+        bidders = {request["bidder_id"] for request in requests}
+        triples = [(r["bidder_id"], r["pool"], r["task_id"]) for r in requests]
+        markets, states, live, accounts, holds, prices, standing = self.tx.gather(
+            [
+                ("pools_named", {"pools": pools}),
+                *resting.bar_calls(request["task_id"] for request in requests),
+                *wallets.lock_calls(bidders),
+                ("open_prices", {"bidder_ids": list(bidders), "pools": pools}),
+                ("standing_bids", {"triples": as_json(triples)}),
+            ]
+        )
+        self.markets = book.markets_by_name(markets)
+        self.barred = resting.read_bars(states, live)
+        self.wallets = wallets.read(accounts, holds)
+        self.prices = self._read_prices(prices)
+        self.standing = {(bid["bidder_id"], bid["pool"], bid["task_id"]): bid for bid in standing}
 
-    def _lock_pools(self, pools: set[str]) -> dict[str, Market]:
-        try:
-            return book.lock_pools(self.tx, pools)
-        except UnknownPool:
-            known = {row["pool"] for row in self.tx.rows("pools_named", pools=list(pools))}
-            for index, request in self.fresh.items():
-                if request["pool"] not in known:
-                    self.errors[index] = UnknownPool(field="pool", pool=request["pool"])
-            self._refuse()
-            raise
+    def _read_prices(self, rows: list[dict[str, Any]]) -> dict[Pair, Prices]:
+        prices: dict[Pair, Prices] = defaultdict(Prices)
+        for row in rows:
+            prices[row["bidder_id"], row["pool"]].of_round(row["round_id"]).extend(json.loads(row["prices"]))
+        for wallet in self.wallets.values():
+            for pool, hold in wallet.holds.items():
+                if hold.suspended_bids:
+                    prices[wallet.account_id, pool].suspended = hold.suspended_bids
+        return prices
 
     def check(self) -> None:
         """Turn requests into the terms of bids. Raises BidsRefused."""
-        tasks_of = {pair: {bid["task_id"]: bid for bid in bids} for pair, bids in self.standing.items()}
-        asked: set[tuple[str, str, str]] = set()
+        asked: set[Triple] = set()
         for index, request in self.fresh.items():
+            triple = (request["bidder_id"], request["pool"], request["task_id"])
             try:
-                self._check_request(request, asked)
+                self._check_request(request, triple, asked)
             except ScidexError as error:
                 self.errors[index] = error
                 continue
-            pair = (request["bidder_id"], request["pool"])
-            stands = tasks_of.get(pair, {}).get(request["task_id"])
-            terms = self.terms[index] = self.by_pair[pair][index] = self._new_terms(request, stands)
-            if self._open_bids_after(pair) > self.most_open_bids:
-                self.errors[index] = TooManyOpenBids(
-                    field="bidder_id", account_id=pair[0], pool=pair[1], most=self.most_open_bids
-                )
-            assert terms["round_id"] in (RESTING, self.markets[pair[1]].open_round_id)
+            asked.add(triple)
+            stands = self.stands[index] = self.standing.get(triple)
+            self.terms[index] = self._new_terms(request, stands)
+            self.by_pair[triple[:2]].append(index)
+        for pair, indexes in self.by_pair.items():
+            self._check_number(pair, indexes)
         self._refuse()
 
-    def _check_request(self, request: Request, asked: set[tuple[str, str, str]]) -> None:
-        bidder_id, task_id = request["bidder_id"], request["task_id"]
+    def _check_number(self, pair: Pair, indexes: list[int]) -> None:
+        room = self.most_open_bids - len(self.prices.get(pair, ()))
+        for index in [index for index in indexes if self.stands[index] is None][max(0, room) :]:
+            self.errors[index] = TooManyOpenBids(
+                field="bidder_id", account_id=pair[0], pool=pair[1], most=self.most_open_bids
+            )
+
+    def _check_request(self, request: Request, triple: Triple, asked: set[Triple]) -> None:
+        bidder_id, pool, task_id = triple
+        if pool not in self.markets:
+            raise UnknownPool(field="pool", pool=pool)
         wallet = self.wallets.get(bidder_id)
         if wallet is None:
             raise UnknownAccount(field="bidder_id", account_id=bidder_id)
@@ -122,12 +149,10 @@ class _Batch:
             raise InvalidId(field="bidder_id", value=bidder_id, fact="must not be a system account")
         if request["ttl_at"] is not None and request["ttl_at"] <= self.work.now:
             raise InvalidTime(field="ttl_at", value=request["ttl_at"], fact="must lie after now")
-        triple = (bidder_id, request["pool"], task_id)
         if triple in asked:
             raise InvalidArgument(field="task_id", value=task_id, fact="must not appear twice for one bidder and pool")
-        asked.add(triple)
 
-    def _new_terms(self, request: Request, stands: Terms | None) -> Terms:
+    def _new_terms(self, request: Request, stands: Row | None) -> Terms:
         rests = request["time_in_force"] == "gtt"
         reason = self.barred.get(request["task_id"], "")
         round_id = RESTING if rests else self.markets[request["pool"]].open_round_id
@@ -151,12 +176,7 @@ class _Batch:
             "round_id": round_id,
             "competing": int(not reason),
             "reason": reason,
-            "stands": stands,
         }
-
-    def _open_bids_after(self, pair: Pair) -> int:
-        new = sum(1 for terms in self.by_pair[pair].values() if terms["stands"] is None)
-        return len(self.standing.get(pair, ())) + new
 
     def hold(self) -> None:
         """Set aside what the bidders can come to owe. Raises BidsRefused."""
@@ -178,32 +198,38 @@ class _Batch:
         for pair in sorted(pairs, key=lambda pair: holds[pair].tokens - (k.tokens if (k := before[pair]) else 0)):
             wallet.set_hold(pair[1], holds[pair])
 
-    def _hold_with(self, pair: Pair, added: dict[int, Terms]) -> wallets.BidHold:
-        replaced = {terms["id"] for terms in added.values()}
-        kept = [bid for bid in self.standing.get(pair, ()) if bid["id"] not in replaced]
-        return resting.hold_of(self.markets[pair[1]], [*kept, *added.values()])
+    def _hold_with(self, pair: Pair, indexes: Iterable[int]) -> BidHold:
+        known = self.prices.get(pair, _NO_PRICES)
+        prices = Prices(list(known.for_round), list(known.resting), known.suspended)
+        for index in indexes:
+            terms, stands = self.terms[index], self.stands[index]
+            if stands is not None and stands["reason"] == resting.SUSPENDED:
+                prices.suspended -= 1
+            elif stands is not None:
+                prices.of_round(stands["round_id"]).remove(stands["max_price_tokens"])
+            prices.of_round(terms["round_id"]).append(terms["max_price_tokens"])
+        return resting.hold_of(self.markets[pair[1]], prices)
 
     def _find_uncovered(self, wallet: Wallet, pairs: list[Pair]) -> None:
         """Name the bids that the wallet does not cover, taking them one after another."""
-        kept: dict[Pair, dict[int, Terms]] = {pair: {} for pair in pairs}
+        kept: dict[Pair, list[int]] = {pair: [] for pair in pairs}
         for index, pair in sorted((index, one) for one in pairs for index in self.by_pair[one]):
-            added = {**kept[pair], index: self.by_pair[pair][index]}
             try:
-                wallet.set_hold(pair[1], self._hold_with(pair, added))
+                wallet.set_hold(pair[1], self._hold_with(pair, [*kept[pair], index]))
             except InsufficientTokens as error:
                 self.errors[index] = error
             else:
-                kept[pair] = added
+                kept[pair].append(index)
 
     def write(self) -> None:
         """Write the bids, the wallets, the counts, and the answers to idempotency keys."""
         self._number()
-        new = [terms for terms in self.terms.values() if terms["stands"] is None]
-        amended = [terms for terms in self.terms.values() if terms["stands"] is not None]
-        self.tx.run_many("insert_bids", [_stored(terms) for terms in new])
-        self.tx.run_many("amend_bids", [_stored(terms) for terms in amended])
+        new = [terms for index, terms in self.terms.items() if self.stands[index] is None]
+        amended = [terms for index, terms in self.terms.items() if self.stands[index] is not None]
+        self.tx.run_many("insert_bids", new)
+        self.tx.run_many("amend_bids", amended)
         wallets.save(self.tx, self.wallets.values())
-        self._count(new, amended)
+        self._count()
         self._rerank()
         for index, terms in self.terms.items():
             bid = self.answers[index] = _answer(terms)
@@ -216,20 +242,16 @@ class _Batch:
             terms["sequence"] = number
             terms["id"] = terms["id"] or number
 
-    def _count(self, new: list[Terms], amended: list[Terms]) -> None:
-        moved = [terms for terms in amended if terms["round_id"] != terms["stands"]["round_id"]]
-        book.count(self.tx, self.markets, (_counted(terms) for terms in (*new, *moved)))
-        book.uncount(
-            self.tx,
-            self.markets,
-            (Counted(t["pool"], t["bidder_id"], t["stands"]["round_id"]) for t in moved),
-        )
+    def _count(self) -> None:
+        moves = [(terms, self.stands[index]) for index, terms in self.terms.items()]
+        book.count(self.tx, self.markets, (_counted(to) for to, of in moves if of is None or _moves(of, to)))
+        book.uncount(self.tx, self.markets, (_counted(of) for to, of in moves if of is not None and _moves(of, to)))
 
     def _rerank(self) -> None:
         resting_tasks = {
             terms["task_id"]
-            for terms in self.terms.values()
-            if terms["round_id"] == RESTING or (terms["stands"] and terms["stands"]["round_id"] == RESTING)
+            for index, terms in self.terms.items()
+            if terms["round_id"] == RESTING or ((of := self.stands[index]) and of["round_id"] == RESTING)
         }
         if not resting_tasks:
             return
@@ -247,11 +269,11 @@ def _asked(request: Request) -> Request:
     return {name: value for name, value in request.items() if name != "idempotency_key"}
 
 
-def _stored(terms: Terms) -> Terms:
-    return {name: value for name, value in terms.items() if name != "stands"}
+def _moves(of: Row, to: Row) -> bool:
+    return bool(of["round_id"] != to["round_id"])
 
 
-def _counted(terms: Terms) -> Counted:
+def _counted(terms: Row) -> Counted:
     return Counted(terms["pool"], terms["bidder_id"], terms["round_id"])
 
 

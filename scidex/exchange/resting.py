@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
@@ -24,8 +25,18 @@ def lock_tasks(tx: Transaction, task_ids: Iterable[str]) -> None:
 
 def barred_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, str]:
     """Return those of the tasks whose bids may not compete, with the reason: blocked, done, failed or running."""
-    names = list(set(task_ids))
-    states, live = tx.gather([("tasks_that_bar", {"task_ids": names}), ("live_tasks", {"task_ids": names})])
+    states, live = tx.gather(bar_calls(task_ids))
+    return read_bars(states, live)
+
+
+def bar_calls(task_ids: Iterable[str]) -> list[tuple[str, Row]]:
+    """Return the statements that tell which tasks are barred, for a caller that has more to ask in one round trip."""
+    names = {"task_ids": list(set(task_ids))}
+    return [("tasks_that_bar", names), ("live_tasks", names)]
+
+
+def read_bars(states: Iterable[Row], live: Iterable[Row]) -> dict[str, str]:
+    """Return the barred tasks with their reasons from the rows that `bar_calls` answered."""
     barred = {
         row["task_id"]: TASK_STATES_THAT_BAR[row["status"]] for row in states if row["status"] in TASK_STATES_THAT_BAR
     }
@@ -77,17 +88,44 @@ def _reason_to_wait(bid: Row, bar: str | None, *, led: bool) -> str:
     return SUPERSEDED if led and bid["round_id"] == RESTING else ""
 
 
-def hold_of(market: Market, bids: Iterable[Row]) -> BidHold:
+@dataclass(slots=True)
+class Prices:
+    """Prices of a bidder's open bids in a pool: for its open round, and resting; and how many bids hold nothing."""
+
+    for_round: list[int] = field(default_factory=list)
+    resting: list[int] = field(default_factory=list)
+    suspended: int = 0
+
+    def of_round(self, round_id: int) -> list[int]:
+        """Return the prices of the bids for a round."""
+        return self.resting if round_id == RESTING else self.for_round
+
+    def __len__(self) -> int:
+        return len(self.for_round) + len(self.resting) + self.suspended
+
+
+def prices_of(bids: Iterable[Row]) -> Prices:
+    """Return the prices of open bids."""
+    prices = Prices()
+    for bid in bids:
+        if bid["reason"] == SUSPENDED:
+            prices.suspended += 1
+        else:
+            prices.of_round(bid["round_id"]).append(bid["max_price_tokens"])
+    return prices
+
+
+def hold_of(market: Market, prices: Prices) -> BidHold:
     """
     Return what a bidder's open bids in a pool set aside: the most that it can come to owe in the next round.
 
     What its resting bids alone would set aside is kept apart, since that remains when the round has cleared.
     """
-    standing = [(bid["max_price_tokens"], bid["round_id"] == RESTING) for bid in bids if bid["reason"] != SUSPENDED]
-    everything = most_owed(market.mechanism, [price for price, _ in standing])
-    resting = most_owed(market.mechanism, [price for price, rests in standing if rests])
-    suspended = sum(1 for bid in bids if bid["reason"] == SUSPENDED)
-    return BidHold(market.open_round_id, everything - resting, resting, suspended)
+    resting = most_owed(market.mechanism, prices.resting)
+    if not prices.for_round:
+        return BidHold(market.open_round_id, 0, resting, prices.suspended)
+    everything = most_owed(market.mechanism, [*prices.for_round, *prices.resting])
+    return BidHold(market.open_round_id, everything - resting, resting, prices.suspended)
 
 
 def open_bids(
@@ -109,7 +147,7 @@ def rehold(
     wanted = set(pairs)
     bids = open_bids(tx, sorted({bidder for bidder, _ in wanted}), markets)
     for bidder_id, pool in sorted(wanted):
-        wallets[bidder_id].set_hold(pool, hold_of(markets[pool], bids[bidder_id, pool]))
+        wallets[bidder_id].set_hold(pool, hold_of(markets[pool], prices_of(bids[bidder_id, pool])))
 
 
 def cover(tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -127,13 +165,13 @@ def cover(tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[s
     for bid in sorted(bids, key=lambda bid: (-bid["max_price_tokens"], bid["sequence"])):
         if bid["round_id"] != RESTING:
             continue
-        covered = hold_of(market, [*kept, {**bid, "reason": ""}]).tokens <= wallet.available
+        covered = hold_of(market, prices_of([*kept, {**bid, "reason": ""}])).tokens <= wallet.available
         if covered != (bid["reason"] != SUSPENDED):
             bid["reason"] = "" if covered else SUSPENDED
             changed.append(bid)
         if covered:
             kept.append(bid)
-    hold = hold_of(market, bids)
+    hold = hold_of(market, prices_of(bids))
     hold.changed = True
     wallet.holds[market.pool] = hold
     wallet.hold_more(hold.tokens)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 from scidex.errors import InsufficientTokens, SupplyExceeded, UnknownAccount
 from scidex.exchange.records import Transfer
 from scidex.settings import ISSUANCE, MOST_TOKENS
-from scidex.store.database import Transaction
+from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work
 
 
@@ -102,8 +102,18 @@ def lock(tx: Transaction, account_ids: Iterable[str]) -> dict[str, Wallet]:
 
     Holds of rounds that have cleared are released on the way, so that what is stored catches up with what is true.
     """
-    names = sorted(set(account_ids))
-    accounts, holds = tx.gather([("lock_accounts", {"account_ids": names}), ("bid_holds_of", {"account_ids": names})])
+    accounts, holds = tx.gather(lock_calls(account_ids))
+    return read(accounts, holds)
+
+
+def lock_calls(account_ids: Iterable[str]) -> list[tuple[str, Row]]:
+    """Return the statements that lock wallets, for a caller that has more to ask in the same round trip."""
+    names = {"account_ids": sorted(set(account_ids))}
+    return [("lock_accounts", names), ("bid_holds_of", names)]
+
+
+def read(accounts: Iterable[Row], holds: Iterable[Row]) -> dict[str, Wallet]:
+    """Return wallets from the rows that `lock_calls` answered."""
     wallets = {
         row["account_id"]: Wallet(
             row["account_id"],

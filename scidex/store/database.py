@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, TypeVar
 
@@ -101,9 +101,3 @@ class Database(ABC):
 def columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:
     """Turn rows of arguments into one list a column."""
     return {name: [row[name] for row in rows] for name in rows[0]} if rows else {}
-
-
-def chunks(items: Sequence[Any], size: int) -> Iterator[Sequence[Any]]:
-    """Yield `items` in slices of at most `size`."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]

@@ -60,12 +60,13 @@ class Work:
         """Return the next numbers of a series, journaled as their first and last where they follow each other."""
         if count == 0:
             return []
+        drawn = _unpacked(self.generated[series]) if series in self.generated else []
         if self._recorded is None:
             numbers = self.tx.draw_numbers(series, count)
         else:
-            numbers = _unpacked(self._recorded[series])
+            numbers = _unpacked(self._recorded[series])[len(drawn) : len(drawn) + count]
             self.tx.note_numbers(series, numbers[-1])
-        self.generated[series] = _packed(numbers)
+        self.generated[series] = _packed([*drawn, *numbers])
         return numbers
 
     def once(
@@ -163,9 +164,7 @@ def execute_journaled(
             raise _Undo(result)
         if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
-            entry_id = tx.draw_numbers("journal_numbers", 1)[0]
-            entry = JournalEntry(entry_id, verb, actor, arguments, doing.generated, made_at)
-            _append(tx, entry)
+            tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
     try:
@@ -221,19 +220,20 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     if doing.generated != entry.generated:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="generated something else")
     tx.note_numbers("journal_numbers", entry.entry_id)
-    _append(tx, entry)
+    row = _written(entry.verb, entry.actor, entry.arguments, entry.generated, entry.made_at)
+    tx.post("restore_journal", entry_id=entry.entry_id, **row)
 
 
-def _append(tx: Transaction, entry: JournalEntry) -> None:
-    tx.run(
-        "append_journal",
-        entry_id=entry.entry_id,
-        verb=entry.verb,
-        actor=entry.actor,
-        arguments=as_json(entry.arguments),
-        generated=as_json(entry.generated),
-        made_at=entry.made_at,
-    )
+def _written(
+    verb: str, actor: str, arguments: dict[str, Any], generated: dict[str, Any], made_at: datetime
+) -> dict[str, Any]:
+    return {
+        "verb": verb,
+        "actor": actor,
+        "arguments": as_json(arguments),
+        "generated": as_json(generated),
+        "made_at": made_at,
+    }
 
 
 def as_json(value: Any) -> str:

@@ -14,7 +14,7 @@ from psycopg import pq
 from psycopg_pool import ConnectionPool
 
 from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
-from scidex.store.database import Database, Result, Row, Transaction, chunks, columns_of
+from scidex.store.database import Database, Result, Row, Transaction, columns_of
 from scidex.store.libpq import Channel, DeadlinePassed
 from scidex.store.statements import load
 
@@ -60,10 +60,10 @@ class PostgresTransaction(Transaction):
             if rows:
                 self._channel.send(known, columns_of(rows))
             return
-        for chunk in chunks(rows, _SENT_AT_ONCE):
-            for row in chunk:
-                self._channel.send(known, row)
-            self._channel.receive()
+        for number, row in enumerate(rows, start=1):
+            self._channel.send(known, row)
+            if number % _SENT_AT_ONCE == 0:
+                self._channel.receive()
 
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
@@ -100,7 +100,9 @@ class PostgresDatabase(Database):
         self._prepared: WeakKeyDictionary[psycopg.Connection[Any], set[str]] = WeakKeyDictionary()
         milliseconds = int(deadline_seconds * 1000)
         options = (
-            "-c TimeZone=UTC -c default_transaction_isolation=read\\ committed"
+            # Every statement is short and found by an index: planning it once is enough, compiling it never pays.
+            "-c plan_cache_mode=force_generic_plan -c jit=off"
+            " -c TimeZone=UTC -c default_transaction_isolation=read\\ committed"
             f" -c statement_timeout={milliseconds} -c idle_in_transaction_session_timeout={2 * milliseconds}"
         )
         try:

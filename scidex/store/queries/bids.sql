@@ -1,9 +1,13 @@
 -- name: open_bids_of
--- Open bids of bidders in pools, for the given rounds (0: those that rest).
+-- Open bids of bidders in pools, for the given rounds (0: those that rest), suspended ones among them.
 SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, reason, sequence
 FROM compute_auction_bids
-WHERE status = 'open' AND bidder_id IN each_text(:bidder_ids) AND pool IN each_text(:pools)
-    AND round_id IN each_number(:round_ids);
+WHERE status = 'open' AND reason <> 'suspended' AND bidder_id IN each_text(:bidder_ids)
+    AND pool IN each_text(:pools) AND round_id IN each_number(:round_ids)
+UNION ALL
+SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, reason, sequence
+FROM compute_auction_bids
+WHERE status = 'open' AND reason = 'suspended' AND bidder_id IN each_text(:bidder_ids) AND pool IN each_text(:pools);
 
 -- name: insert_bids!
 -- Add bids to the book.

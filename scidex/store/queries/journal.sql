@@ -1,5 +1,5 @@
--- name: append_journal!
--- Add a write to the journal.
+-- name: restore_journal!
+-- Add a write to the journal under the number it had.
 INSERT INTO journal (entry_id, verb, actor, arguments, generated, made_at)
 VALUES (:entry_id, :verb, :actor, :arguments, :generated, :made_at);
 

@@ -11,3 +11,21 @@ FROM unnest(CAST(:id AS bigint[]), CAST(:bidder_id AS text[]), CAST(:task_id AS 
     CAST(:reason AS text[]))
     AS n (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, pool, placed_at, sequence,
         time_in_force, round_id, competing, reason);
+
+-- name: open_prices
+-- Prices of the open bids of bidders in pools by round, as JSON; those that hold nothing are left out.
+SELECT b.bidder_id, b.pool, b.round_id, CAST(json_agg(b.max_price_tokens) AS text) AS prices
+FROM compute_auction_pools p
+JOIN compute_auction_bids b ON b.pool = p.pool AND b.round_id IN (0, p.open_round_id)
+WHERE b.status = 'open' AND b.reason <> 'suspended' AND b.bidder_id = ANY (CAST(:bidder_ids AS text[]))
+    AND p.pool = ANY (CAST(:pools AS text[]))
+GROUP BY b.bidder_id, b.pool, b.round_id;
+
+-- name: standing_bids
+-- The open bids of bidders for tasks in pools, given as JSON triples of the three.
+SELECT b.id, b.bidder_id, b.pool, b.task_id, b.round_id, b.max_price_tokens, b.sequence, b.reason
+FROM json_array_elements(CAST(:triples AS json)) AS w (value)
+JOIN compute_auction_pools p ON p.pool = w.value ->> 1
+JOIN compute_auction_bids b ON b.task_id = w.value ->> 2 AND b.pool = p.pool
+    AND b.round_id IN (0, p.open_round_id) AND b.bidder_id = w.value ->> 0
+WHERE b.status = 'open';
