@@ -138,6 +138,23 @@ class Round(NamedTuple):
         return len(self.clears)
 
 
+class RoundSummary(NamedTuple):
+    """One clearing of one pool, without the slots it sold."""
+
+    round_id: int
+    pool: str
+    cleared_at: datetime
+    slots: int
+    bids: int
+    sold: int
+    clearing_price_tokens: int | None
+    runner_up_bid_id: int | None
+    mechanism: str
+    tie_rule: str
+    digest: str
+    previous_digest: str
+
+
 class Explanation(NamedTuple):
     """Why a bid stands where it stands."""
 

@@ -85,6 +85,12 @@ SELECT round_id, pool, cleared_at, slots, bids, sold, clearing_price_tokens, run
 FROM compute_auction_rounds WHERE pool = :pool AND cleared_at > :since_at AND cleared_at <= :now
 ORDER BY cleared_at DESC, round_id DESC LIMIT :page;
 
+-- name: rounds_page
+-- A pool's rounds before one, newest first.
+SELECT round_id, pool, cleared_at, slots, bids, sold, clearing_price_tokens, runner_up_bid_id, mechanism, tie_rule,
+    digest, previous_digest
+FROM compute_auction_rounds WHERE pool = :pool AND round_id < :before ORDER BY round_id DESC LIMIT :page;
+
 -- name: insert_clears!
 -- Record slots sold.
 INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id,
@@ -114,6 +120,26 @@ SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_i
     c.actual_impact, c.roi, c.attested_by, c.status, c.reason
 FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 WHERE c.round_id = :round_id ORDER BY k.sequence;
+
+-- name: clears_page
+-- A pool's slots sold, newest round first, those past one of them.
+SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at,
+    pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
+    provider_proceeds_tokens, runner_up_price_tokens, actual_cost_tokens, actual_impact, roi, attested_by, status,
+    reason
+FROM compute_auction_clears
+WHERE pool = :pool AND round_id <= :before_round AND (round_id < :before_round OR bid_id < :before_bid)
+ORDER BY round_id DESC, bid_id DESC LIMIT :page;
+
+-- name: live_clears_of_bidder
+-- The slots that an account has won and that are not settled, oldest round first.
+SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at,
+    pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
+    provider_proceeds_tokens, runner_up_price_tokens, actual_cost_tokens, actual_impact, roi, attested_by, status,
+    reason
+FROM compute_auction_clears
+WHERE bidder_id = :bidder_id AND status IN ('won', 'running')
+ORDER BY round_id, bid_id LIMIT :page;
 
 -- name: top_clears
 -- The dearest slots sold in a pool since an instant.
