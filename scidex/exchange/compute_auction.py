@@ -12,7 +12,7 @@ from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
 from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
-from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, Round, RoundSummary
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
 from scidex.settings import DEFAULT_POOL, TREASURY
@@ -28,6 +28,7 @@ __all__ = [
     "ensure_schema",
     "explain",
     "get_bid",
+    "get_bidder_stats",
     "get_order_book",
     "get_pool",
     "get_recent_stats",
@@ -424,6 +425,21 @@ def get_recent_stats(
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     moment = _instant(now, "now") or utc_now()
     return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
+
+
+def get_bidder_stats(
+    *,
+    hours: float = 24,
+    pool: str = DEFAULT_POOL,
+    limit: int = 1_000,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> list[BidderStats]:
+    """Return what each bidder won in a pool in the last hours, paid and achieved; most paid first. Raises UnknownPool."""
+    span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    moment = _instant(now, "now") or utc_now()
+    return reading.bidder_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment, page)
 
 
 def explain(bid_id: int, *, db: Database | None = None) -> Explanation:

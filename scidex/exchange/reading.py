@@ -7,7 +7,7 @@ from typing import Any
 
 from scidex.errors import UnknownAccount, UnknownBid, UnknownRound
 from scidex.exchange.book import Market, read_pools
-from scidex.exchange.records import Bid, Clear, Pool, Round, RoundSummary
+from scidex.exchange.records import Bid, BidderStats, Clear, Pool, Round, RoundSummary
 from scidex.mechanism.tie_breaking import commitment
 from scidex.store.database import Database, Row, Transaction
 
@@ -146,6 +146,13 @@ def recent_stats(db: Database, name: str, since: datetime, now: datetime) -> dic
         **sums,
         "top_wins": [clear._asdict() for clear in top],
     }
+
+
+def bidder_stats(db: Database, name: str, since: datetime, now: datetime, page: int) -> list[BidderStats]:
+    """Return what each bidder won in a pool in a span, those that paid most first. Raises UnknownPool."""
+    with db.reading() as tx:
+        read_pools(tx, [name])
+        return [BidderStats(**row) for row in tx.rows("sums_of_bidders", pool=name, since_at=since, now=now, page=page)]
 
 
 def _price(row: Row) -> dict[str, Any]:

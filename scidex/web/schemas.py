@@ -198,7 +198,7 @@ def _many(model: type[BaseModel]) -> Any:
 
 
 Account = mirror(records.Account)
-Accounts = _many(Account)
+WalletSummaries = _many(mirror(records.WalletSummary, available=int))
 Balance = mirror(records.Balance, available=int)
 Transfer = mirror(records.Transfer)
 Transfers = _many(Transfer)
@@ -216,6 +216,7 @@ Quote = mirror(records.Quote)
 Round = mirror(records.Round, clears=Clears, sold=int)
 RoundSummaries = _many(mirror(records.RoundSummary))
 Pools = _many(Pool)
+BidderStats = _many(mirror(records.BidderStats))
 Quest = mirror(records.Quest)
 Quests = _many(Quest)
 Task = mirror(records.Task)

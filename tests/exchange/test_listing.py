@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from scidex.errors import InvalidArgument, UnknownAccount, UnknownPool, UnknownRound
-from scidex.exchange import compute_auction, token_ledger
+from scidex.exchange import backlog, compute_auction, token_ledger
 
 
 @pytest.fixture
@@ -83,6 +83,35 @@ def test_pools_are_told_by_name(db):
     compute_auction.create_pool("gpu", mechanism="vickrey", db=db)
 
     assert [pool.pool for pool in compute_auction.list_pools(db=db)] == ["gpu", "scidex-agent"]
+
+
+def test_what_each_bidder_paid_and_achieved_is_summed_without_voided_slots(market):
+    first, second = compute_auction.list_won_slots("ada", db=market)
+    compute_auction.settle(first.slot_id, 10, 2.5, db=market)
+    compute_auction.void(second.slot_id, db=market)
+
+    [ada] = compute_auction.get_bidder_stats(db=market)
+
+    assert ada == ("ada", 1, 60, 10, 2.5)
+
+
+def test_wallets_are_told_page_by_page_with_what_is_held(market):
+    compute_auction.place_bid("bob", "next", 5, db=market)
+
+    wallets = token_ledger.list_wallets(after="ada", limit=1, db=market)
+
+    assert [(one.account_id, one.kind, one.balance, one.held, one.available) for one in wallets] == [
+        ("bob", "agent", 1_000, 5, 995)
+    ]
+
+
+def test_tasks_are_counted_by_quest_and_status_and_named_where_known(db):
+    backlog.add_quest("q", db=db)
+    backlog.add_task("a", "q", "First", db=db)
+    backlog.add_task("b", "q", "Second", depends_on=["a"], db=db)
+
+    assert backlog.count_tasks(db=db) == {"q": {"open": 1, "blocked": 1}}
+    assert backlog.get_titles(["a", "elsewhere"], db=db) == {"a": "First"}
 
 
 @pytest.mark.parametrize(

@@ -163,6 +163,17 @@ SELECT COUNT(*) AS slots_sold,
 FROM compute_auction_rounds r JOIN compute_auction_clears c ON c.round_id = r.round_id
 WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now;
 
+-- name: sums_of_bidders
+-- What each bidder won in a pool since an instant, what it paid and what came of it; those that paid most first.
+SELECT c.bidder_id, COUNT(*) AS slots_won,
+    CAST(COALESCE(SUM(CASE WHEN c.status = 'settled' THEN c.clearing_price_tokens ELSE 0 END), 0) AS BIGINT)
+        AS paid_tokens,
+    CAST(COALESCE(SUM(c.actual_cost_tokens), 0) AS BIGINT) AS actual_cost_tokens,
+    COALESCE(SUM(c.actual_impact), 0.0) AS actual_impact
+FROM compute_auction_rounds r JOIN compute_auction_clears c ON c.round_id = r.round_id
+WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now AND c.status <> 'voided'
+GROUP BY c.bidder_id ORDER BY paid_tokens DESC, c.bidder_id LIMIT :page;
+
 -- name: book_bids
 -- The best open bids of a pool, those that may compete first.
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,

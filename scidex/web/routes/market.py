@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Body, Query
 
 from scidex.exchange import compute_auction
-from scidex.exchange.records import Ask, Bid, Clear, Pool, Quote, Round, RoundSummary
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Pool, Quote, Round, RoundSummary
 from scidex.web import schemas
 from scidex.web.dependencies import POOL, Before, Db, IdempotencyKey, Limit, Name, Number, PoolName, router
 
@@ -27,6 +27,12 @@ def get_order_book(db: Db, pool: PoolName = POOL, limit: Limit = 1_000) -> dict[
 def get_stats(db: Db, pool: PoolName = POOL, hours: Hours = 24) -> dict[str, Any]:
     """Return what a pool did lately: prices, fill rate, tokens, and the top 10 wins against realised impact."""
     return compute_auction.get_recent_stats(hours=hours, pool=pool, db=db)
+
+
+@routes.get("/bidders", response_model=schemas.BidderStats)
+def get_bidder_stats(db: Db, pool: PoolName = POOL, hours: Hours = 24, limit: Limit = 100) -> list[BidderStats]:
+    """Return what each bidder won lately, what it paid and what came of it; most paid first."""
+    return compute_auction.get_bidder_stats(hours=hours, pool=pool, limit=limit, db=db)
 
 
 @routes.get("/quote", response_model=schemas.Quote)
