@@ -113,7 +113,9 @@ def weight(value: Any, field: str) -> Fraction:
     except ZeroDivisionError:
         exact = None
     if exact is None or not 0 <= exact <= 1 or exact.denominator > _MOST_DENOMINATOR:
-        raise InvalidArgument(field=field, value=value, fact="must be a number between 0 and 1, as text with at most 18 digits")
+        raise InvalidArgument(
+            field=field, value=value, fact="must be a number between 0 and 1, as text with at most 18 digits"
+        )
     return exact
 
 
