@@ -95,6 +95,26 @@ class UnknownRound(UnknownId):
     """No round with this id has been cleared."""
 
 
+class UnknownQuest(UnknownId):
+    """No quest has this id."""
+
+
+class UnknownTask(UnknownId):
+    """No task of the backlog has this id."""
+
+
+class UnknownDependency(UnknownId):
+    """A task depends on one that is not in the backlog."""
+
+
+class UnknownAssignment(UnknownId):
+    """No work was given out under this id."""
+
+
+class UnknownStrategy(ScidexError):
+    """No bidding strategy has this name."""
+
+
 class SlotNotSold(ScidexError):
     """The slot was offered and has not been sold."""
 
@@ -105,6 +125,14 @@ class AccountExists(ScidexError):
 
 class PoolExists(ScidexError):
     """A pool with this name exists already."""
+
+
+class QuestExists(ScidexError):
+    """A quest with this id exists already."""
+
+
+class TaskExists(ScidexError):
+    """A task with this id exists already."""
 
 
 class InsufficientTokens(ScidexError):
@@ -164,6 +192,58 @@ class BidsRefused(ScidexError):
     def _sentence(self) -> str:
         first, error = next(iter(self.errors.items()))
         return f"{len(self.errors)} of the bids were refused, so none was placed; bids[{first}]: {error}"
+
+
+class DependencyCycle(ScidexError):
+    """Tasks may not wait for each other in a circle."""
+
+    field: str
+    task_ids: tuple[str, ...]
+
+
+class TaskStepNotAllowed(ScidexError):
+    """The task cannot go from its present state to this one."""
+
+
+class TaskHoldsSlot(ScidexError):
+    """The task has a slot or was given out; finish that or give it back first."""
+
+
+class TaskNotOpen(ScidexError):
+    """The task may not be started now."""
+
+
+class AlreadyStarted(ScidexError):
+    """This work was started before."""
+
+
+class AlreadyFinished(ScidexError):
+    """This work was finished already, with other numbers."""
+
+
+class AssignmentGivenBack(ScidexError):
+    """This work was given back, and its task is open to others."""
+
+
+class TasksRefused(ScidexError):
+    """One or more tasks of the batch were refused, so none was put."""
+
+    errors: dict[int, ScidexError]
+
+    def _sentence(self) -> str:
+        first, error = next(iter(self.errors.items()))
+        return f"{len(self.errors)} of the tasks were refused, so none was put; tasks[{first}]: {error}"
+
+
+class ImportRefused(ScidexError):
+    """One or more lines of the import were refused, so nothing was imported."""
+
+    errors: tuple[tuple[int, str, str], ...]
+    """Each fault as its line (1 the first), its field, and the fact."""
+
+    def _sentence(self) -> str:
+        line, field, fact = self.errors[0]
+        return f"{len(self.errors)} faults, so nothing was imported; line {line}, {field}: {fact}"
 
 
 class StoreError(ScidexError):

@@ -20,6 +20,16 @@ class Settings:
     database_url: str = "sqlite:///scidex.db"
     # How many tokens one US dollar is: turns expected value into bids, and actual cost into ROI.
     tokens_per_usd: int = 1_000
+    # Tokens that the quests of a pool share as income each UTC day; also the bucket that the fallback splits.
+    daily_bucket_tokens: int = 1_000_000
+    # Of the tokens that attested impact is worth, so many in a hundred refill the account that paid for the slot.
+    refill_percent: int = 70
+    # A task that failed is tried again until it has been started this often.
+    most_attempts: int = 3
+    # A pool clears this often, unless its loop says otherwise.
+    cycle_seconds: float = 60.0
+    # When no cycle of a pool has completed for so many intervals, its agents go by the proportional split.
+    fallback_after_cycles: int = 3
     # A bidder's open bids in one pool; placing a bid costs the number of them, so it has a limit.
     most_open_bids: int = 10_000
     # A bid without a time to live stands for this long.

@@ -11,7 +11,7 @@ from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import clearing, closing, explaining, offering, placing, reading, settling
+from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
 from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, Round
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
@@ -256,7 +256,8 @@ def settle(
     """
     Debit a slot's winner by the clearing price, pay the provider, and write down cost, impact and ROI.
 
-    `actual_impact` is in USD, None where it is not known yet. The same call again answers the same. Raises UnknownSlot,
+    `actual_impact` is in USD, None where it is not known yet; attested by an independent evaluator it refills the
+    account that paid. A task that the backlog knows is done. The same call again answers the same. Raises UnknownSlot,
     SlotNotSold, SlotVoided, AlreadySettled (for other numbers), FenceMismatch, UnknownAccount,
     AttesterNotIndependent, InvalidAmount, InvalidArgument.
     """
@@ -267,7 +268,7 @@ def settle(
         "actual_impact": impact,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "fence": None if fence is None else _number(fence, "fence"),
-        "tokens_per_usd": _settings.from_environment().tokens_per_usd,
+        "terms": refilling.terms(_settings.from_environment()),
     }
     return _journaled(db, settling.settle, arguments, now)
 
@@ -283,14 +284,15 @@ def attest(
     """
     Say what a settled slot's impact was, in USD, as an evaluator that does not belong to the bidder's owner.
 
-    The latest word counts and every word is kept; price and cost never change. Raises UnknownSlot, SlotNotSold,
+    The latest word counts and every word is kept; price and cost never change. The account that paid is refilled by it,
+    and gives back what an earlier word earned too much. Raises UnknownSlot, SlotNotSold,
     SlotNotSettled, UnknownAccount, AttesterNotIndependent, InvalidArgument.
     """
     arguments = {
         "slot_id": _slot(slot_id),
         "actual_impact": _impact(actual_impact),
         "attested_by": checked.identifier(attested_by, "attested_by"),
-        "tokens_per_usd": _settings.from_environment().tokens_per_usd,
+        "terms": refilling.terms(_settings.from_environment()),
     }
     return _journaled(db, settling.attest, arguments, now)
 

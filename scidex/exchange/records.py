@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 
 class Account(NamedTuple):
@@ -177,3 +177,132 @@ class LedgerReport(NamedTuple):
     def ok(self) -> bool:
         """Whether every check held."""
         return not self.problems
+
+
+class Quest(NamedTuple):
+    """A project that bids for its backlog from a wallet of its own."""
+
+    quest_id: str
+    title: str
+    account_id: str
+    priority: int
+    status: str
+    created_at: datetime
+
+
+class Task(NamedTuple):
+    """A piece of work; `blocked` until all it depends on is done."""
+
+    task_id: str
+    quest_id: str
+    title: str
+    status: str
+    expected_value_usd: float
+    estimated_cost_tokens: int | None
+    pool: str
+    payload: dict[str, Any]
+    deadline_at: datetime | None
+    attempts: int
+    depends_on: tuple[str, ...]
+    created_at: datetime
+    updated_at: datetime
+
+
+class Imported(NamedTuple):
+    """How many tasks an import added, changed, and found as they were."""
+
+    added: int
+    updated: int
+    unchanged: int
+
+
+class ScoredTask(NamedTuple):
+    """A task that may run now, and its place by expected value, 1 the highest."""
+
+    rank: int
+    task_id: str
+    quest_id: str
+    title: str
+    pool: str
+    expected_value_usd: float
+    estimated_cost_tokens: int | None
+    deadline_at: datetime | None
+
+
+class Allocation(NamedTuple):
+    """A quest's share of a UTC day's bucket, and what it has used of it outside the auction."""
+
+    quest_id: str
+    priority: int
+    allocated_tokens: int
+    used_tokens: int
+
+    @property
+    def remaining_tokens(self) -> int:
+        """Tokens that the quest may still use today."""
+        return max(0, self.allocated_tokens - self.used_tokens)
+
+
+class Assignment(NamedTuple):
+    """A task for an agent to run: in a slot that was sold (`auction`), left `unsold`, or by the `fallback`."""
+
+    source: str
+    assignment_id: str
+    agent_id: str
+    task_id: str
+    quest_id: str | None
+    title: str
+    payload: dict[str, Any]
+    pool: str
+    token_allowance: int | None
+    max_seconds: int | None
+    expected_value_usd: float
+
+
+class Finished(NamedTuple):
+    """What became of a task that was run; `clear` is the settled sale, None where nothing was sold."""
+
+    assignment_id: str
+    source: str
+    task_id: str
+    task_status: str | None
+    attempts: int
+    clear: Clear | None
+
+
+class CycleReport(NamedTuple):
+    """What one cycle of a pool did; `error` says why its round did not complete."""
+
+    pool: str
+    cycle_at: datetime
+    income_tokens: int
+    bids_placed: int
+    round: Round | None
+    bids_expired: int
+    bids_written: int
+    mode: str
+    error: str | None
+
+
+class CycleStatus(NamedTuple):
+    """When a pool clears, and whether its agents go by the `auction` or by the `fallback`."""
+
+    pool: str
+    paused: bool
+    interval_seconds: float
+    last_cycle_at: datetime | None
+    next_cycle_at: datetime | None
+    missed: int
+    mode: str
+    mode_since_at: datetime
+    mode_reason: str
+
+
+class ModeSwitch(NamedTuple):
+    """A change between the auction and the fallback."""
+
+    pool: str
+    ordinal: int
+    mode: str
+    reason: str
+    switched_at: datetime

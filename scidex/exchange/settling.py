@@ -14,10 +14,11 @@ from scidex.errors import (
     UnknownAccount,
     UnknownSlot,
 )
-from scidex.exchange import resting, wallets
+from scidex.exchange import refilling, resting, task_states, wallets
 from scidex.exchange.records import Clear
+from scidex.exchange.refilling import Terms
 from scidex.exchange.wallets import Move
-from scidex.settings import TREASURY
+from scidex.settings import ISSUANCE, TREASURY
 from scidex.store.database import Transaction
 from scidex.store.db_writes import Work, effect
 
@@ -31,9 +32,34 @@ def settle(
     actual_impact: float | None,
     attested_by: str | None,
     fence: int | None,
-    tokens_per_usd: int,
+    terms: Terms,
 ) -> Clear:
-    """Debit the winner by the clearing price, pay the provider, and write down cost, impact and ROI."""
+    """Debit the winner by the clearing price, pay the provider, and write down cost, impact and ROI; its task is done."""
+    clear = settle_sold(
+        work,
+        slot_id=slot_id,
+        actual_cost_tokens=actual_cost_tokens,
+        actual_impact=actual_impact,
+        attested_by=attested_by,
+        fence=fence,
+        terms=terms,
+    )
+    if work.changed:
+        task_states.complete(work, clear.winning_task_id)
+    return clear
+
+
+def settle_sold(
+    work: Work,
+    *,
+    slot_id: str,
+    actual_cost_tokens: int,
+    actual_impact: float | None,
+    attested_by: str | None,
+    fence: int | None,
+    terms: Terms,
+) -> Clear:
+    """Settle a slot; what becomes of its task, which is locked, is for the caller to say."""
     clear = _lock_sold(work.tx, slot_id)
     if clear.status == "voided":
         raise SlotVoided(field="slot_id", slot_id=slot_id)
@@ -49,19 +75,18 @@ def settle(
         status="settled",
         actual_cost_tokens=actual_cost_tokens,
         actual_impact=actual_impact,
-        roi=_roi(actual_impact, actual_cost_tokens, tokens_per_usd),
+        roi=_roi(actual_impact, actual_cost_tokens, terms["tokens_per_usd"]),
         attested_by=attested_by,
         slot_finished_at=work.now,
     )
     _write_settlement(work, settled)
-    _pay(work, settled)
-    resting.rerank_tasks(work.tx, [clear.winning_task_id], round_bids_too=True)
+    _pay(work, settled, terms)
     return settled
 
 
 @effect("attest")
-def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, tokens_per_usd: int) -> Clear:
-    """Write down a settled slot's impact, known later or revised; price and cost stay."""
+def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, terms: Terms) -> Clear:
+    """Write down a settled slot's impact, known later or revised, and refill by it; price and cost stay."""
     tx = work.tx
     tx.rows("lock_clear", slot_id=slot_id)
     clear = _sold(tx, slot_id)
@@ -75,7 +100,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
     attested = clear._replace(
         actual_impact=actual_impact,
         attested_by=attested_by,
-        roi=_roi(actual_impact, clear.actual_cost_tokens, tokens_per_usd),
+        roi=_roi(actual_impact, clear.actual_cost_tokens, terms["tokens_per_usd"]),
     )
     tx.run(
         "attest_clear",
@@ -84,7 +109,9 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
         roi=attested.roi,
         attested_by=attested_by,
     )
-    _append_attestation(work, attested, revision=len(tx.rows("attestations_of", slot_id=slot_id)))
+    revision = len(tx.rows("attestations_of", slot_id=slot_id))
+    _append_attestation(work, attested, revision=revision)
+    _refill(work, attested, terms, revision=revision)
     return attested
 
 
@@ -103,13 +130,13 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
     winner.hold_more(-clear.clearing_price_tokens)
     resting.resume(tx, [winner])
     wallets.save(tx, [winner])
-    resting.rerank_tasks(tx, [clear.winning_task_id], round_bids_too=True)
+    task_states.reopen(work, clear.winning_task_id)
     return clear._replace(status="voided", reason=reason, slot_finished_at=work.now)
 
 
 def _lock_sold(tx: Transaction, slot_id: str) -> Clear:
     """Lock a sale, its task and the pools where bids for that task are open; return the sale as it is now."""
-    resting.lock_for_change_of(tx, [_sold(tx, slot_id).winning_task_id])
+    task_states.lock(tx, [_sold(tx, slot_id).winning_task_id])
     tx.rows("lock_clear", slot_id=slot_id)
     return _sold(tx, slot_id)
 
@@ -182,12 +209,24 @@ def _append_attestation(work: Work, clear: Clear, *, revision: int) -> None:
     )
 
 
-def _pay(work: Work, settled: Clear) -> None:
-    locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY])
+def _pay(work: Work, settled: Clear, terms: Terms) -> None:
+    due = refilling.due_for(settled, terms)
+    issuers = [ISSUANCE] if due else []
+    locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY, *issuers])
     locked[settled.bidder_id].hold_more(-settled.clearing_price_tokens)
     made = wallets.transfer(work, locked, list(_payments(settled)))
+    if due:
+        made += refilling.refill(work, locked, settled, due, revision=0)
     if made:
-        resting.resume(work.tx, [locked[settled.provider_id]])
+        credited = {one.credit_account_id for one in made} - {TREASURY, ISSUANCE}
+        resting.resume(work.tx, [locked[account_id] for account_id in sorted(credited)])
+    wallets.save(work.tx, locked.values())
+
+
+def _refill(work: Work, attested: Clear, terms: Terms, *, revision: int) -> None:
+    locked = wallets.lock(work.tx, [attested.bidder_id, ISSUANCE])
+    refilling.refill(work, locked, attested, refilling.due_for(attested, terms), revision=revision)
+    resting.resume(work.tx, [locked[attested.bidder_id]])
     wallets.save(work.tx, locked.values())
 
 

@@ -22,6 +22,15 @@ ASK_STEPS: Mapping[str, frozenset[str]] = {
     "expired": frozenset(),
 }
 
+# `blocked` follows from what a task depends on: the market alone takes that step and its way back.
+TASK_STEPS: Mapping[str, frozenset[str]] = {
+    "open": frozenset({"blocked", "running", "done", "failed"}),
+    "blocked": frozenset({"open", "done", "failed"}),
+    "running": frozenset({"open", "blocked", "done", "failed"}),
+    "done": frozenset({"open", "blocked"}),
+    "failed": frozenset({"open", "blocked", "done"}),
+}
+
 # Why a task's bids may not compete, by the task's state; a state that is not here lets them.
 TASK_STATES_THAT_BAR: Mapping[str, str] = {
     "blocked": "task_blocked",

@@ -60,12 +60,13 @@ class Work:
         """Return the next numbers of a series, journaled as their first and last where they follow each other."""
         if count == 0:
             return []
+        drawn = _unpacked(self.generated[series]) if series in self.generated else []
         if self._recorded is None:
             numbers = self.tx.draw_numbers(series, count)
         else:
-            numbers = _unpacked(self._recorded[series])
+            numbers = _unpacked(self._recorded[series])[len(drawn) : len(drawn) + count]
             self.tx.note_numbers(series, numbers[-1])
-        self.generated[series] = _packed(numbers)
+        self.generated[series] = _packed([*drawn, *numbers])
         return numbers
 
     def once(

@@ -1,0 +1,304 @@
+"""The backlog: quests with a wallet each, and the tasks they bid for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any, TypeVar
+
+from scidex.errors import InvalidArgument, InvalidId, ScidexError, TasksRefused
+from scidex.exchange import arguments as checked
+from scidex.exchange import planning
+from scidex.exchange.records import Imported, Quest, Task
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database, default_database
+from scidex.store.db_writes import execute_journaled
+
+__all__ = [
+    "add_quest",
+    "add_task",
+    "get_quest",
+    "get_task",
+    "list_quests",
+    "list_tasks",
+    "put_tasks",
+    "set_quest",
+    "set_task_status",
+]
+
+TASK_STATUSES = ("open", "blocked", "running", "done", "failed")
+_SET_BY_HAND = ("open", "running", "done", "failed")
+_QUEST_STATUSES = ("active", "paused")
+_MOST_PRIORITY = 1_000_000
+_MOST_TASKS_AT_ONCE = 100_000
+_MOST_DEPENDENCIES = 1_000
+_MOST_PAYLOAD_CHARACTERS = 65_536
+_MOST_PAGE = 10_000
+
+Result = TypeVar("Result")
+
+
+def add_quest(
+    quest_id: str,
+    title: str = "",
+    *,
+    priority: int = 1,
+    owner_id: str | None = None,
+    account_id: str | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Quest:
+    """
+    Add a quest, and open its wallet, `quest:<quest_id>` unless another is named, where that is missing.
+
+    `priority` is its share of the daily bucket beside that of the others. Raises QuestExists, InvalidId,
+    InvalidArgument.
+    """
+    arguments = {
+        **_quest_request({"quest_id": quest_id, "title": title, "priority": priority}),
+        "owner_id": None if owner_id is None else _outside(owner_id, "owner_id"),
+        "account_id": None if account_id is None else _outside(account_id, "account_id"),
+    }
+    if account_id is None:
+        checked.identifier(f"quest:{quest_id}", "quest_id")
+    return _journaled(db, planning.add_quest, arguments, now)
+
+
+def set_quest(
+    quest_id: str,
+    *,
+    title: str | None = None,
+    priority: int | None = None,
+    status: str | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Quest:
+    """Change a quest; one whose status is `paused` neither bids nor earns income. Raises UnknownQuest."""
+    given = {"quest_id": quest_id, "title": title, "priority": priority}
+    arguments = _quest_request({name: value for name, value in given.items() if value is not None})
+    arguments["status"] = None if status is None else checked.choice(status, "status", _QUEST_STATUSES)
+    return _journaled(db, planning.set_quest, arguments, now)
+
+
+def get_quest(quest_id: str, *, db: Database | None = None) -> Quest:
+    """Return a quest. Raises UnknownQuest."""
+    with (db or default_database()).reading() as tx:
+        return planning.known_quest(tx, checked.identifier(quest_id, "quest_id"))
+
+
+def list_quests(*, after: str = "", limit: int = 1_000, db: Database | None = None) -> list[Quest]:
+    """Return quests in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with (db or default_database()).reading() as tx:
+        return [Quest(**row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
+
+
+def add_task(
+    task_id: str,
+    quest_id: str,
+    title: str = "",
+    *,
+    expected_value_usd: float = 0.0,
+    estimated_cost_tokens: int | None = None,
+    depends_on: Iterable[str] = (),
+    pool: str = DEFAULT_POOL,
+    payload: Mapping[str, Any] | None = None,
+    deadline_at: datetime | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Task:
+    """
+    Add a task to a quest's backlog; it is blocked until all that it depends on is done.
+
+    `expected_value_usd` is what the quest claims it is worth, `payload` a JSON object that says how to run it; after
+    `deadline_at` nobody bids for it or runs it. Raises TaskExists, UnknownQuest, UnknownPool, UnknownDependency,
+    DependencyCycle, InvalidId, InvalidAmount, InvalidTime, InvalidArgument.
+    """
+    task = _task_request(
+        {
+            "task_id": task_id,
+            "quest_id": quest_id,
+            "title": title,
+            "expected_value_usd": expected_value_usd,
+            "estimated_cost_tokens": estimated_cost_tokens,
+            "depends_on": depends_on,
+            "pool": pool,
+            "payload": {} if payload is None else payload,
+            "deadline_at": deadline_at,
+        }
+    )
+    database = db or default_database()
+    try:
+        _journaled(database, planning.put_tasks, {"quests": [], "tasks": [task], "new_only": True}, now)
+    except TasksRefused as refused:
+        raise refused.errors[0] from None
+    return get_task(task_id, db=database)
+
+
+def put_tasks(
+    tasks: Iterable[Mapping[str, Any]],
+    *,
+    quests: Iterable[Mapping[str, Any]] = (),
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Imported:
+    """
+    Add tasks, or change those that are there, given by add_task's argument names, all of them or none.
+
+    What is left out stays as it is. A task may say its `status` elsewhere: `done` and `failed` end it, `running` keeps
+    the market off it; what this market has running, done or failed keeps its status. `quests` (of quest_id, title,
+    priority) are added before them, or changed. Raises TasksRefused, whose `errors` has the error of each refused task
+    by its index, and InvalidArgument for what is no list of at most 100,000 tasks.
+    """
+    asked = [_quest_request(quest) for quest in _listed(quests, "quests")]
+    requests: list[dict[str, Any]] = []
+    errors: dict[int, ScidexError] = {}
+    seen: set[str] = set()
+    for index, task in enumerate(_listed(tasks, "tasks")):
+        try:
+            requests.append(_task_request(task))
+            if requests[-1]["task_id"] in seen:
+                raise InvalidId(field="task_id", value=requests[-1]["task_id"], fact="must not appear twice")
+            seen.add(requests[-1]["task_id"])
+        except ScidexError as error:
+            errors[index] = error
+    if errors:
+        raise TasksRefused(errors=errors)
+    return _journaled(db, planning.put_tasks, {"quests": asked, "tasks": requests, "new_only": False}, now)
+
+
+def get_task(task_id: str, *, db: Database | None = None) -> Task:
+    """Return a task. Raises UnknownTask."""
+    with (db or default_database()).reading() as tx:
+        return planning.known_task(tx, checked.identifier(task_id, "task_id"))
+
+
+def list_tasks(
+    *,
+    quest_id: str | None = None,
+    status: str | None = None,
+    pool: str | None = None,
+    after: str = "",
+    limit: int = 1_000,
+    db: Database | None = None,
+) -> list[Task]:
+    """Return tasks in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
+    wanted = {
+        "quest_id": _filter(quest_id or "", "quest_id"),
+        "status": checked.choice(status, "status", TASK_STATUSES) if status else "",
+        "pool": _filter(pool or "", "pool"),
+        "after": _filter(after, "after"),
+    }
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with (db or default_database()).reading() as tx:
+        return planning.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
+
+
+def set_task_status(
+    task_id: str, status: str, *, now: datetime | None = None, db: Database | None = None
+) -> Task:
+    """
+    Take a task to `open`, `running`, `done` or `failed` by hand, and move the bids for it and for what waits for it.
+
+    A task that is opened again is blocked where it waits for another. Raises UnknownTask, TaskStepNotAllowed, and
+    TaskHoldsSlot for one that has a slot or was given out.
+    """
+    arguments = {
+        "task_id": checked.identifier(task_id, "task_id"),
+        "status": checked.choice(status, "status", _SET_BY_HAND),
+    }
+    return _journaled(db, planning.set_task_status, arguments, now)
+
+
+def _journaled(
+    db: Database | None, what: Callable[..., Result], arguments: dict[str, Any], now: datetime | None
+) -> Result:
+    moment = None if now is None else checked.instant(now, "now")
+    return execute_journaled(db or default_database(), what, arguments, now=moment)
+
+
+def _listed(given: Any, field: str) -> list[Any]:
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, Iterable):
+        raise InvalidArgument(field=field, value=given, fact="must be a list")
+    items = list(given)
+    if len(items) > _MOST_TASKS_AT_ONCE:
+        raise InvalidArgument(field=field, value=len(items), fact=f"must be at most {_MOST_TASKS_AT_ONCE}")
+    return items
+
+
+def _quest_request(quest: Any) -> dict[str, Any]:
+    return _request(quest, _QUEST_CHECKS, needed=("quest_id",), name="quest")
+
+
+def _task_request(task: Any) -> dict[str, Any]:
+    return _request(task, _TASK_CHECKS, needed=("task_id", "quest_id"), name="task")
+
+
+def _request(given: Any, checks: Mapping[str, Callable[[Any], Any]], *, needed: tuple[str, ...], name: str) -> Any:
+    if not isinstance(given, Mapping):
+        raise InvalidArgument(field=name, value=given, fact=f"must be a mapping of the fields of a {name}")
+    for field in needed:
+        if field not in given:
+            raise InvalidArgument(field=field, fact="is missing")
+    for field in given:
+        if field not in checks:
+            raise InvalidArgument(field=str(field)[:100], value=given[field], fact=f"is no field of a {name}")
+    return {field: checks[field](value) for field, value in given.items()}
+
+
+def _depends_on(value: Any) -> list[str]:
+    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
+        raise InvalidArgument(field="depends_on", value=value, fact="must be a list of task ids")
+    names = sorted({checked.identifier(item, "depends_on") for item in value})
+    if len(names) > _MOST_DEPENDENCIES:
+        raise InvalidArgument(field="depends_on", value=len(names), fact=f"must be at most {_MOST_DEPENDENCIES}")
+    return names
+
+
+def _payload(value: Any) -> str:
+    """Return a payload as it is stored and journaled: as text, so that nothing in it is taken for the market's own."""
+    if not isinstance(value, Mapping):
+        raise InvalidArgument(field="payload", value=value, fact="must be a JSON object (a mapping)")
+    try:
+        json.dumps(dict(value), ensure_ascii=False).encode()  # refuses halves of characters
+        written = json.dumps(dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (TypeError, ValueError, RecursionError):
+        raise InvalidArgument(field="payload", fact="must be made of JSON values alone") from None
+    if len(written) > _MOST_PAYLOAD_CHARACTERS:
+        fact = f"must have at most {_MOST_PAYLOAD_CHARACTERS} characters as JSON"
+        raise InvalidArgument(field="payload", value=len(written), fact=fact)
+    return written
+
+
+def _estimate(value: Any) -> int | None:
+    return None if value is None else checked.tokens(value, "estimated_cost_tokens", least=0)
+
+
+_QUEST_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "quest_id": lambda value: checked.identifier(value, "quest_id"),
+    "title": lambda value: checked.text(value, "title"),
+    "priority": lambda value: checked.count(value, "priority", least=0, most=_MOST_PRIORITY),
+}
+_TASK_CHECKS: dict[str, Callable[[Any], Any]] = {
+    "task_id": lambda value: checked.identifier(value, "task_id"),
+    "quest_id": lambda value: checked.identifier(value, "quest_id"),
+    "title": lambda value: checked.text(value, "title"),
+    "expected_value_usd": lambda value: checked.number(value, "expected_value_usd", least=0.0),
+    "estimated_cost_tokens": _estimate,
+    "depends_on": _depends_on,
+    "pool": lambda value: checked.identifier(value, "pool"),
+    "payload": _payload,
+    "deadline_at": lambda value: None if value is None else checked.instant(value, "deadline_at"),
+    "status": lambda value: checked.choice(value, "status", _SET_BY_HAND),
+}
+
+
+def _filter(value: Any, field: str) -> str:
+    return checked.identifier(value, field) if value != "" else ""
+
+
+def _outside(value: Any, field: str) -> str:
+    if checked.identifier(value, field).startswith("system:"):
+        raise InvalidId(field=field, value=value, fact="must not begin with 'system:'")
+    return str(value)

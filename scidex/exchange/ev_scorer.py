@@ -1,0 +1,66 @@
+"""Values the backlog: ranks its tasks, bids for them, and keeps the proportional split."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from scidex import settings as _settings
+from scidex.bidding import strategy_named
+from scidex.clock import utc_now
+from scidex.exchange import arguments as checked
+from scidex.exchange import budgeting, scoring
+from scidex.exchange.records import Allocation, Bid, ScoredTask
+from scidex.store import Database, default_database
+from scidex.store.db_writes import execute_journaled
+
+__all__ = ["get_quest_budget_allocation", "score_all", "submit_bids_for_tasks"]
+
+
+def score_all(now: datetime | None = None, *, db: Database | None = None) -> list[ScoredTask]:
+    """Return every active quest's unblocked tasks, the highest expected value first; nothing is written or spent."""
+    moment = _moment(now)
+    with (db or default_database()).reading() as tx:
+        return [ScoredTask(rank=place, **row) for place, row in enumerate(tx.rows("ranked_tasks", now=moment), start=1)]
+
+
+def submit_bids_for_tasks(
+    now: datetime | None = None,
+    strategy: str = "clamp",
+    *,
+    pool: str | None = None,
+    db: Database | None = None,
+) -> list[Bid]:
+    """
+    Bid for every active quest's unblocked tasks in `pool` (in all pools unless given), in one write; return the bids.
+
+    `clamp` bids clamp(0.6 × expected value in tokens, 0, wallet / open tasks): the wallet is its balance less what the
+    slots it won hold, open tasks are the unblocked ones without a slot, in all pools, and a bid of 0 is not placed.
+    USD become tokens by the setting `tokens_per_usd`. A bid that stands is amended. Where other bids of the same wallet
+    leave less than that, the best tasks bid and the others do not. Raises UnknownStrategy, UnknownPool.
+    """
+    strategy_named(checked.identifier(strategy, "strategy"))
+    given = _settings.from_environment()
+    arguments = {
+        "strategy": strategy,
+        "pool": None if pool is None else checked.identifier(pool, "pool"),
+        "tokens_per_usd": given.tokens_per_usd,
+        "bid_hours": given.bid_hours,
+        "most_open_bids": given.most_open_bids,
+    }
+    return execute_journaled(db or default_database(), scoring.submit_bids, arguments, now=_moment(now))
+
+
+def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | None = None) -> list[Allocation]:
+    """
+    Return the proportional split of the daily bucket, and what each quest has used of its share today.
+
+    The setting `daily_bucket_tokens` is shared by priority over the active quests with open tasks, to the last token;
+    days are UTC days. This is what agents go by in the fallback; it moves no tokens.
+    """
+    bucket = _settings.from_environment().daily_bucket_tokens
+    with (db or default_database()).reading() as tx:
+        return budgeting.allocations(tx, _moment(now), bucket)
+
+
+def _moment(now: datetime | None) -> datetime:
+    return utc_now() if now is None else checked.instant(now, "now")

@@ -1,0 +1,1 @@
+"""Pays: how a day's bucket is shared, and what attested impact earns; pure rules on whole tokens."""

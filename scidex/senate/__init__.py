@@ -1,0 +1,1 @@
+"""Watches: what the market's record says of its bidders."""
