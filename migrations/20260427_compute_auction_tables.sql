@@ -39,8 +39,10 @@ CREATE INDEX IF NOT EXISTS compute_auction_bids_suspended
 CREATE UNIQUE INDEX IF NOT EXISTS compute_auction_bids_for_task
     ON compute_auction_bids (task_id, pool, round_id, bidder_id) WHERE status = 'open';
 
+-- "id > 0" is always true: it keeps this index for the statement that repeats it, where a planner without statistics
+-- would take it for finding one bidder's bids too.
 CREATE INDEX IF NOT EXISTS compute_auction_bids_expiry
-    ON compute_auction_bids (pool, round_id, ttl_at) WHERE status = 'open';
+    ON compute_auction_bids (pool, round_id, ttl_at) WHERE status = 'open' AND id > 0;
 
 CREATE TABLE IF NOT EXISTS compute_auction_clears (
     slot_id TEXT COLLATE "C" PRIMARY KEY,

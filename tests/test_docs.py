@@ -4,16 +4,26 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from contextlib import redirect_stdout
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import closing, redirect_stdout
+from inspect import Parameter, isfunction, signature
 from io import StringIO
-from itertools import zip_longest
+from itertools import count, zip_longest
 from pathlib import Path
+from types import ModuleType
 from typing import NamedTuple
 
+import psycopg
 import pytest
 
-from scidex import store
+from scidex import exchange, store
+from scidex.errors import ScidexError
+from scidex.exchange import records
+from scidex.mechanism.lifecycle import ASK_STEPS, BID_STEPS
+from scidex.settings import Settings
+from scidex.store import connect
+from scidex.store.migrate import migrate
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -130,3 +140,178 @@ def test_a_name_that_nothing_has_is_noticed():
     )
 
     assert list(lost_names(page)) == ["exchange/book.py::gone", "exchange/gone.py", "store/sqlite.py::SqliteDatabase.x"]
+
+
+# --- links
+
+
+def broken_links(page: Path) -> Iterator[str]:
+    for target in re.findall(r"\]\(([^)\s]+)\)", prose_of(page.read_text())):
+        place, _, anchor = target.partition("#")
+        if re.match(r"\w+:", target):
+            continue
+        file = page.parent / place if place else page
+        if not file.exists() or (anchor and anchor not in anchors_of(file.read_text())):
+            yield target
+
+
+def anchors_of(page: str) -> set[str]:
+    anchors: set[str] = set()
+    for heading in re.findall(r"^#+ +(.+)$", prose_of(page), re.MULTILINE):
+        anchor = re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-")
+        anchors.add(next(name for n in count() if (name := f"{anchor}-{n}" if n else anchor) not in anchors))
+    return anchors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=named)
+def test_every_link_within_the_repository_leads_somewhere(page):
+    assert list(broken_links(page)) == []
+
+
+def test_a_broken_link_is_noticed(tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text("# One thing\n[a](#one-thing) [b](#another) [c](page.md) [d](gone.md) [e](https://example.com)\n")
+
+    assert list(broken_links(page)) == ["#another", "gone.md"]
+
+
+# --- the reference is complete
+
+
+def sections_of(page: str, level: int) -> dict[str, str]:
+    """The text under each heading of a level, down to the next heading of that level or above."""
+    parts = re.split(rf"^(#{{1,{level}}}) +(.+)$", page, flags=re.MULTILINE)[1:]
+    marks, titles, texts = parts[::3], parts[1::3], parts[2::3]
+    return {title.strip(): text for mark, title, text in zip(marks, titles, texts, strict=True) if len(mark) == level}
+
+
+def rows_of(page: str) -> dict[str, list[str]]:
+    """The rows of a page's tables by the name in their first cell."""
+    rows = (line.strip().strip("|").split(" | ") for line in page.splitlines() if line.startswith("| `"))
+    return {row[0].strip().strip("`"): [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def reference(name: str) -> str:
+    return (ROOT / "docs" / "reference" / name).read_text()
+
+
+def public_verbs(module: ModuleType) -> dict[str, Callable[..., object]]:
+    functions = {name: one for name, one in vars(module).items() if isfunction(one) and not name.startswith("_")}
+    named = getattr(module, "__all__", [name for name, one in functions.items() if one.__module__ == module.__name__])
+    return {name: functions[name] for name in named if name in functions}
+
+
+def call_of(name: str, verb: Callable[..., object]) -> str:
+    whole = signature(verb)
+    bare = [parameter.replace(annotation=Parameter.empty) for parameter in whole.parameters.values()]
+    return f"{name}{whole.replace(parameters=bare, return_annotation=Parameter.empty)}"
+
+
+def all_errors(kind: type[ScidexError] = ScidexError) -> Iterator[type[ScidexError]]:
+    yield kind
+    for narrower in kind.__subclasses__():
+        yield from all_errors(narrower)
+
+
+ERRORS = {error.__name__: error for error in all_errors() if error.__module__ == "scidex.errors"}
+VERB_MODULES = {name: getattr(exchange, name) for name in exchange.__all__}
+
+
+def test_every_verb_has_its_entry_and_every_entry_its_verb():
+    sections = sections_of(reference("verbs.md"), 2)
+
+    documented = {module: set(sections_of(sections.get(module, ""), 3)) for module in VERB_MODULES}
+
+    assert documented == {name: set(public_verbs(module)) for name, module in VERB_MODULES.items()}
+
+
+VERBS = [
+    pytest.param(place, name, verb, id=f"{place}.{name}")
+    for place, module in VERB_MODULES.items()
+    for name, verb in public_verbs(module).items()
+]
+
+
+@pytest.mark.parametrize(("place", "name", "verb"), VERBS)
+def test_a_verbs_entry_shows_how_it_is_called_and_each_error_it_speaks_of(place, name, verb):
+    entry = sections_of(sections_of(reference("verbs.md"), 2)[place], 3)[name]
+    spoken_of = set(re.findall(r"\w+", verb.__doc__)) & ERRORS.keys()
+
+    assert [block.text.strip() for block in blocks_of(entry)] == [call_of(name, verb)]
+    assert spoken_of - set(re.findall(r"`(\w+)`", entry)) == set()
+
+
+def test_every_answer_shows_its_fields():
+    shown = {
+        name: set(re.findall(r"`(\w+)`", text))
+        for name, text in sections_of(sections_of(reference("verbs.md"), 2)["Answers"], 3).items()
+    }
+    kinds = {name: kind for name, kind in vars(records).items() if getattr(kind, "__module__", "") == records.__name__}
+
+    assert shown.keys() == kinds.keys()
+    for name, kind in kinds.items():
+        properties = {attribute for attribute, value in vars(kind).items() if isinstance(value, property)}
+        assert {*kind._fields, *properties} - shown[name] == set(), name
+
+
+def test_every_error_has_its_entry_with_its_kind_and_its_sentence():
+    entries = {name: row[:2] for name, row in rows_of(reference("errors.md")).items()}
+
+    assert entries == {
+        name: [f"`{kind.__bases__[0].__name__}`", str(kind.__doc__).strip()] for name, kind in ERRORS.items()
+    }
+
+
+def test_every_setting_has_its_entry_with_its_default():
+    entries = {name: row[0] for name, row in rows_of(reference("settings.md")).items()}
+
+    assert entries == {f"SCIDEX_{name.upper()}": f"`{value}`" for name, value in vars(Settings()).items()}
+
+
+def test_every_table_and_column_has_its_entry(empty_url):
+    with connect(empty_url) as db:
+        migrate(db)
+    page = reference("schema.md")
+
+    documented = {
+        name: set(re.findall(r"`(\w+)`", "".join(re.findall(r"^\|([^|]+)\|", text, re.MULTILINE))))
+        for name, text in sections_of(page, 3).items()
+    }
+    if empty_url.startswith("postgresql"):
+        del documented["number_series"]
+
+    assert documented == tables_of(empty_url)
+
+
+def tables_of(url: str) -> dict[str, set[str]]:
+    """The columns of every table and view of a database."""
+    if url.startswith("sqlite"):
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as connection:
+            found = connection.execute(
+                "SELECT m.name, c.name FROM sqlite_schema m, pragma_table_info(m.name) c"
+                " WHERE m.type IN ('table', 'view') AND m.name NOT LIKE 'sqlite%'"
+            ).fetchall()
+    else:
+        with psycopg.connect(url) as connection:
+            found = connection.execute(
+                "SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'"
+            ).fetchall()
+    tables: dict[str, set[str]] = {}
+    for table, column in found:
+        tables.setdefault(table, set()).add(column)
+    return tables
+
+
+@pytest.mark.parametrize(("steps", "section"), [(BID_STEPS, "Bid"), (ASK_STEPS, "Ask")], ids=["bid", "ask"])
+def test_every_state_has_its_word(steps, section):
+    answers = sections_of(sections_of(reference("verbs.md"), 2)["Answers"], 3)
+    glossary = set(re.findall(r"\w+", sections_of(reference("glossary.md"), 2)["States"]))
+
+    assert set(steps) - set(re.findall(r"`(\w+)`", answers[section])) == set()
+    assert set(steps) - glossary == set()
+
+
+def test_the_glossary_has_each_word_once_in_order():
+    words = re.findall(r"^\| ([^|]+?) \|", reference("glossary.md"), re.MULTILINE)[1:]
+
+    assert words == sorted(set(words), key=str.lower)

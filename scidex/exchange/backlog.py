@@ -195,9 +195,7 @@ def list_tasks(
         return planning.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
 
 
-def set_task_status(
-    task_id: str, status: str, *, now: datetime | None = None, db: Database | None = None
-) -> Task:
+def set_task_status(task_id: str, status: str, *, now: datetime | None = None, db: Database | None = None) -> Task:
     """
     Take a task to `open`, `running`, `done` or `failed` by hand, and move the bids for it and for what waits for it.
 
@@ -235,7 +233,9 @@ def _task_request(task: Any) -> dict[str, Any]:
     return _request(task, _TASK_CHECKS, needed=("task_id", "quest_id"), name="task")
 
 
-def _request(given: Any, checks: Mapping[str, Callable[[Any], Any]], *, needed: tuple[str, ...], name: str) -> Any:
+def _request(
+    given: Any, checks: Mapping[str, Callable[[Any], Any]], *, needed: tuple[str, ...], name: str
+) -> dict[str, Any]:
     if not isinstance(given, Mapping):
         raise InvalidArgument(field=name, value=given, fact=f"must be a mapping of the fields of a {name}")
     for field in needed:

@@ -62,7 +62,7 @@ def save(work: Work, day: str, shares: dict[str, tuple[int, int]]) -> None:
 def pay_income(work: Work, *, pool: str, bucket_tokens: int) -> int:
     """Pay the day's income of a pool to its quests by priority, unless it was paid; return the tokens paid."""
     day = day_of(work.now)
-    shares = work.make_up("shares", lambda: _income_shares(work, pool, bucket_tokens))
+    shares: list[tuple[str, int]] = work.make_up("shares", lambda: _income_shares(work, pool, bucket_tokens))
     paid = sum(tokens for _, tokens in shares)
     claim = {"pool": pool, "day": day, "bucket_tokens": bucket_tokens, "paid_tokens": paid, "paid_at": work.now}
     # A day on which there is nobody to pay yet is left open.

@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 
 from scidex.errors import AskNotOpen, InvalidTime, PoolExists, UnknownAccount, UnknownSlot
-from scidex.exchange.book import read_pools
+from scidex.exchange.book import lock_pools, read_pools
 from scidex.exchange.records import Ask, Pool
 from scidex.mechanism.tie_breaking import commitment
 from scidex.settings import ISSUANCE, TREASURY
@@ -69,10 +69,11 @@ def offer_slots(
     if tx.row("account", account_id=provider_id) is None or provider_id == ISSUANCE:
         raise UnknownAccount(field="provider_id", account_id=provider_id)
     begins_at = available_at or work.now
-    if expires_at is not None and expires_at <= max(begins_at, work.now):
-        raise InvalidTime(field="expires_at", value=expires_at, fact="must lie after now and after available_at")
 
     def act() -> list[Ask]:
+        # Not before: an offer repeated after it has ended answers as it did.
+        if expires_at is not None and expires_at <= max(begins_at, work.now):
+            raise InvalidTime(field="expires_at", value=expires_at, fact="must lie after now and after available_at")
         asks = [
             Ask(
                 slot_id=f"slot-{number}",
@@ -108,10 +109,13 @@ def offer_slots(
 def withdraw_slot(work: Work, *, slot_id: str) -> Ask:
     """Take an unsold slot off the market."""
     tx = work.tx
-    tx.rows("lock_ask", slot_id=slot_id)
-    row = tx.row("ask", slot_id=slot_id)
-    if row is None:
+    known = tx.row("ask", slot_id=slot_id)
+    if known is None:
         raise UnknownSlot(field="slot_id", slot_id=slot_id)
+    # A round that has read this slot either sells it before this looks again, or begins after it is gone.
+    lock_pools(tx, [known["pool"]])
+    tx.rows("lock_ask", slot_id=slot_id)
+    row = tx.rows("ask", slot_id=slot_id)[0]
     if not tx.run("withdraw_ask", slot_id=slot_id):
         raise AskNotOpen(field="slot_id", slot_id=slot_id, status=row["status"])
     return Ask(**row)._replace(status="withdrawn")

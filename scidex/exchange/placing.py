@@ -86,14 +86,14 @@ class _Batch:
         pools = sorted({request["pool"] for request in requests})
         book.lock_names(self.tx, pools)
         resting.lock_tasks(self.tx, {r["task_id"] for r in requests if r["time_in_force"] == "gtt"})
-        bidders = {request["bidder_id"] for request in requests}
+        bidders = sorted({request["bidder_id"] for request in requests})
         triples = [(r["bidder_id"], r["pool"], r["task_id"]) for r in requests]
         markets, states, live, accounts, holds, prices, standing = self.tx.gather(
             [
                 ("pools_named", {"pools": pools}),
                 *resting.bar_calls(request["task_id"] for request in requests),
                 *wallets.lock_calls(bidders),
-                ("open_prices", {"bidder_ids": list(bidders), "pools": pools}),
+                ("open_prices", {"bidder_ids": bidders, "pools": pools}),
                 ("standing_bids", {"triples": as_json(triples)}),
             ]
         )
@@ -106,7 +106,8 @@ class _Batch:
     def _read_prices(self, rows: list[dict[str, Any]]) -> dict[Pair, Prices]:
         prices: dict[Pair, Prices] = defaultdict(Prices)
         for row in rows:
-            prices[row["bidder_id"], row["pool"]].of_round(row["round_id"]).extend(json.loads(row["prices"]))
+            if row["prices"]:
+                prices[row["bidder_id"], row["pool"]].of_round(row["round_id"]).extend(json.loads(row["prices"]))
         for wallet in self.wallets.values():
             for pool, hold in wallet.holds.items():
                 if hold.suspended_bids:

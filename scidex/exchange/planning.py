@@ -100,7 +100,7 @@ def set_task_status(work: Work, *, task_id: str, status: str) -> Task:
     if tx.values("tasks_held", task_ids=[task_id]):
         raise TaskHoldsSlot(field="status", task_id=task_id, status=present)
     # What is blocked waits for another task, whatever anyone says of it.
-    if present == "blocked" and status == "open" or not may_step(TASK_STEPS, present, status):
+    if (present == "blocked" and status == "open") or not may_step(TASK_STEPS, present, status):
         raise TaskStepNotAllowed(field="status", task_id=task_id, status=present, to=status)
     task_states.set_status(work, task_id, status)
     return known_task(tx, task_id)

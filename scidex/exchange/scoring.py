@@ -61,9 +61,7 @@ def submit_bids(
 def _wishes(
     work: Work, tasks: list[dict[str, Any]], locked: Mapping[str, Wallet], strategy: Strategy, tokens_per_usd: int
 ) -> Iterable[Wish]:
-    held = {
-        row["bidder_id"]: row["tokens"] for row in work.tx.rows("tokens_of_won_slots", account_ids=list(locked))
-    }
+    held = {row["bidder_id"]: row["tokens"] for row in work.tx.rows("tokens_of_won_slots", account_ids=list(locked))}
     by_quest: dict[str, list[dict[str, Any]]] = defaultdict(list)
     for task in tasks:
         by_quest[task["quest_id"]].append(task)
@@ -80,7 +78,7 @@ def _wishes(
 def _affordable(
     work: Work, wishes: list[Wish], locked: Mapping[str, Wallet], markets: dict[str, Market], most_open_bids: int
 ) -> Iterable[Wish]:
-    """Yield the wishes that their wallets cover and the number of open bids allows, the best of each wallet and pool."""
+    """Yield the best wishes of each wallet and pool that it covers, and that the number of its open bids allows."""
     standing = resting.open_bids(work.tx, locked, markets)
     by_pair: dict[tuple[str, str], list[Wish]] = defaultdict(list)
     for wish in wishes:
@@ -95,9 +93,7 @@ def _affordable(
         others = _others(standing[account_id, pool], wanted)
         wanted.sort(key=lambda wish: (-wish.price, wish.task_id))
         prices = [bid["max_price_tokens"] for bid in others]
-        kept = _most_that_fit(
-            wanted[: max(0, most_open_bids - len(others))], prices, mechanism, room[account_id]
-        )
+        kept = _most_that_fit(wanted[: max(0, most_open_bids - len(others))], prices, mechanism, room[account_id])
         room[account_id] -= most_owed(mechanism, [*prices, *(wish.price for wish in kept)])
         yield from kept
 

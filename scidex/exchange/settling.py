@@ -34,7 +34,7 @@ def settle(
     fence: int | None,
     terms: Terms,
 ) -> Clear:
-    """Debit the winner by the clearing price, pay the provider, and write down cost, impact and ROI; its task is done."""
+    """Debit the winner by the clearing price, pay the provider, write down cost and impact; the task is done."""
     clear = settle_sold(
         work,
         slot_id=slot_id,
@@ -58,9 +58,10 @@ def settle_sold(
     attested_by: str | None,
     fence: int | None,
     terms: Terms,
+    note: str = "",
 ) -> Clear:
     """Settle a slot; what becomes of its task, which is locked, is for the caller to say."""
-    clear = _lock_sold(work.tx, slot_id)
+    clear = lock_sold(work.tx, slot_id)
     if clear.status == "voided":
         raise SlotVoided(field="slot_id", slot_id=slot_id)
     if clear.status == "settled":
@@ -70,7 +71,7 @@ def settle_sold(
     if fence is not None:
         raise FenceMismatch(field="fence", slot_id=slot_id, fence=fence, present=None)
     if attested_by is not None:
-        _assert_independent(work.tx, attested_by, clear)
+        assert_independent(work.tx, attested_by, clear.bidder_id)
     settled = clear._replace(
         status="settled",
         actual_cost_tokens=actual_cost_tokens,
@@ -78,6 +79,7 @@ def settle_sold(
         roi=_roi(actual_impact, actual_cost_tokens, terms["tokens_per_usd"]),
         attested_by=attested_by,
         slot_finished_at=work.now,
+        reason=note,
     )
     _write_settlement(work, settled)
     _pay(work, settled, terms)
@@ -92,7 +94,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
     clear = _sold(tx, slot_id)
     if clear.status != "settled":
         raise SlotNotSettled(field="slot_id", slot_id=slot_id, status=clear.status)
-    _assert_independent(tx, attested_by, clear)
+    assert_independent(tx, attested_by, clear.bidder_id)
     if (clear.actual_impact, clear.attested_by) == (actual_impact, attested_by):
         work.changed = False
         return clear
@@ -118,7 +120,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
 @effect("void")
 def void(work: Work, *, slot_id: str, reason: str) -> Clear:
     """Undo a sale whose slot died: the winner's tokens are free again, and its task may be bid for."""
-    clear = _lock_sold(work.tx, slot_id)
+    clear = lock_sold(work.tx, slot_id)
     if clear.status == "settled":
         raise AlreadySettled(field="slot_id", slot_id=slot_id, status=clear.status)
     if clear.status == "voided":
@@ -134,7 +136,7 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
     return clear._replace(status="voided", reason=reason, slot_finished_at=work.now)
 
 
-def _lock_sold(tx: Transaction, slot_id: str) -> Clear:
+def lock_sold(tx: Transaction, slot_id: str) -> Clear:
     """Lock a sale, its task and the pools where bids for that task are open; return the sale as it is now."""
     task_states.lock(tx, [_sold(tx, slot_id).winning_task_id])
     tx.rows("lock_clear", slot_id=slot_id)
@@ -165,17 +167,15 @@ def _assert_same_settlement(
         )
 
 
-def _assert_independent(tx: Transaction, attester_id: str, clear: Clear) -> None:
-    owners = {}
-    for account_id in (attester_id, clear.bidder_id):
-        owners[account_id] = tx.row("account", account_id=account_id)
-    attester, bidder = owners[attester_id], owners[clear.bidder_id]
+def assert_independent(tx: Transaction, attester_id: str, bidder_id: str) -> None:
+    """Raise UnknownAccount or AttesterNotIndependent unless an evaluator that is not the bidder's owner's attests."""
+    attester, bidder = (tx.row("account", account_id=name) for name in (attester_id, bidder_id))
     if attester is None:
         raise UnknownAccount(field="attested_by", account_id=attester_id)
-    assert bidder is not None, "a winner has an account"
+    assert bidder is not None, "whoever paid has an account"
     if attester["kind"] != "evaluator" or attester["owner_id"] == bidder["owner_id"]:
         raise AttesterNotIndependent(
-            field="attested_by", account_id=attester_id, kind=attester["kind"], bidder_id=clear.bidder_id
+            field="attested_by", account_id=attester_id, kind=attester["kind"], bidder_id=bidder_id
         )
 
 
@@ -193,6 +193,7 @@ def _write_settlement(work: Work, settled: Clear) -> None:
         roi=settled.roi,
         attested_by=settled.attested_by,
         slot_finished_at=settled.slot_finished_at,
+        reason=settled.reason,
     )
     assert changed == 1, "the sale was locked"
     _append_attestation(work, settled, revision=0)

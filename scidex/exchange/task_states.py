@@ -69,9 +69,7 @@ def follow(work: Work, task_ids: Iterable[str]) -> None:
     resting.rerank_tasks(work.tx, names, round_bids_too=True)
 
 
-def _step(
-    work: Work, task_id: str, to: str, *, from_statuses: tuple[str, ...], attempts: int | None = None
-) -> None:
+def _step(work: Work, task_id: str, to: str, *, from_statuses: tuple[str, ...], attempts: int | None = None) -> None:
     tx = work.tx
     state = tx.row("task_state", task_id=task_id)
     if state is not None:

@@ -225,5 +225,6 @@ def _moved(
         wallets.save(work.tx, locked.values())
         return made
 
-    asked = {"amount_tokens": amount_tokens, "reason": reason}
-    return work.once(f"move {debit} {credit}", idempotency_key, asked, act, lambda answer: Transfer(**answer))
+    # A key belongs to whoever pays: used with another payee it is refused, as with any other argument.
+    asked = {"credit": credit, "amount_tokens": amount_tokens, "reason": reason}
+    return work.once(f"move {debit}", idempotency_key, asked, act, lambda answer: Transfer(**answer))

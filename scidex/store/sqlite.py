@@ -252,7 +252,8 @@ def _bound(statement: Statement, arguments: dict[str, Any]) -> dict[str, Any]:
             # One width for every instant, so that the text sorts as the time does.
             arguments[name] = instant.astimezone(UTC).isoformat(timespec="microseconds")
     for name in statement.list_arguments:
-        arguments[name] = json.dumps(list(arguments[name]))
+        if not isinstance(arguments[name], str):
+            arguments[name] = json.dumps(list(arguments[name]))
     return arguments
 
 

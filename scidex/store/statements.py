@@ -2,7 +2,7 @@
 
 Statements are written once. Four words stand for what the dialects spell differently:
 
-- `each_text(:names)` and `each_number(:ids)`: a subquery with one row for each item of a list argument;
+- `IN each_text(:names)` and `IN each_number(:ids)`: one of the items of a list argument;
 - `FOR UPDATE` and `FOR SHARE`: row locks, which SQLite's single writer does not need;
 - `queries/sqlite/` and `queries/postgres/` hold the statements that truly differ.
 """
@@ -20,7 +20,8 @@ import aiosql
 Dialect = Literal["sqlite", "postgres"]
 
 _DRIVER = {"sqlite": "sqlite3", "postgres": "psycopg"}
-_EACH = re.compile(r"each_(text|number)\(:(\w+)\)")
+_EACH = re.compile(r"IN each_(text|number)\(:(\w+)\)")
+_JSON_LIST = re.compile(r"json_each\(:(\w+)\)")
 _LOCK = re.compile(r"\bFOR (UPDATE|SHARE|NO KEY UPDATE)( OF \w+)?( SKIP LOCKED)?")
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 _ARRAY = {"text": "text[]", "number": "bigint[]"}
@@ -64,13 +65,13 @@ def _statement(name: str, written: str, sql: str) -> Statement:
         name=name,
         sql=sql,
         time_arguments=tuple(a for a in arguments if a == "now" or a.endswith("_at")),
-        list_arguments=tuple(argument for _, argument in _EACH.findall(written)),
-        takes_columns="unnest(" in sql and "each_" not in written,
+        list_arguments=tuple(dict.fromkeys(_JSON_LIST.findall(sql))),
+        takes_columns="unnest(" in sql and not sql.lstrip().startswith("SELECT"),
     )
 
 
 def _in_dialect(text: str, dialect: Dialect) -> str:
     if dialect == "postgres":
-        return _EACH.sub(lambda m: f"(SELECT unnest(CAST(:{m[2]} AS {_ARRAY[m[1]]})))", text)
-    text = _EACH.sub(r"(SELECT value FROM json_each(:\2))", text)
+        return _EACH.sub(lambda m: f"= ANY (CAST(:{m[2]} AS {_ARRAY[m[1]]}))", text)
+    text = _EACH.sub(r"IN (SELECT value FROM json_each(:\2))", text)
     return _LOCK.sub("", text)

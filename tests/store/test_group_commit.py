@@ -97,6 +97,15 @@ def test_one_refusal_does_not_undo_its_neighbours(db):
     assert names(db) == ["ada", "bob"]
 
 
+def test_a_write_inside_a_write_is_refused(db):
+    with pytest.raises(RuntimeError, match="inside another"):
+        db.write(lambda _tx: db.write(lambda tx: add(tx, "ada")))
+
+    assert names(db) == []
+    db.write(lambda tx: add(tx, "bob"))
+    assert names(db) == ["bob"]
+
+
 def test_an_interrupt_in_one_leaves_the_others_to_be_done_once(db):
     neighbours = [waiting(db, lambda tx: add(tx, "ada")), waiting(db, lambda tx: add(tx, "bob"))]
 
@@ -168,7 +177,7 @@ def test_an_interrupt_of_the_writer_does_no_neighbours_work_twice_or_never(db, p
     while len(db._waiting) < 4:
         threading.Event().wait(0.001)
     # The write that holds the turn is alone in its group and has begun already, so the next group is the one hit.
-    db._writer = Interrupting(db._writer, after=point if point != "COMMIT" else "")  # type: ignore[assignment]
+    db._writer = Interrupting(db._writer, after=point if point != "COMMIT" else "")
     if point == "COMMIT":
         arm_after_first_commit(db)
     may_go_on.set()

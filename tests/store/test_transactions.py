@@ -71,18 +71,6 @@ def test_what_the_schema_forbids_is_a_refusal_and_undoes_all(db):
     assert names(db) == []
 
 
-def test_a_write_inside_a_write_is_refused_on_sqlite(db):
-    if db.dialect == "postgres":
-        pytest.skip("a second connection is a second transaction")
-
-    with pytest.raises(RuntimeError, match="inside another"):
-        db.write(lambda _tx: db.write(lambda tx: add(tx, "ada")))
-
-    assert names(db) == []
-    db.write(lambda tx: add(tx, "bob"))
-    assert names(db) == ["bob"]
-
-
 def test_readers_see_one_state_while_writers_commit(db):
     db.write(lambda tx: add(tx, "ada"))
     with db.reading() as tx:

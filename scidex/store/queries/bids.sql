@@ -86,7 +86,7 @@ ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
 -- name: expired_bids
 -- Open bids of a pool and round (0: those that rest) whose time to live has passed.
 SELECT id, bidder_id, pool, task_id, round_id, reason FROM compute_auction_bids
-WHERE status = 'open' AND pool = :pool AND round_id = :round_id AND ttl_at <= :now
+WHERE status = 'open' AND id > 0 AND pool = :pool AND round_id = :round_id AND ttl_at <= :now
 ORDER BY id;
 
 -- name: bid
@@ -121,7 +121,7 @@ ORDER BY b.task_id, b.pool, b.max_price_tokens DESC, b.sequence;
 -- Bids that a cleared round decided and whose stored status still says open.
 SELECT s.id, s.status FROM compute_auction_bids b
 JOIN compute_auction_bid_states s ON s.id = b.id
-WHERE b.status = 'open' AND b.pool = :pool AND b.round_id > 0 AND b.round_id < :open_round_id
+WHERE b.status = 'open' AND b.id > 0 AND b.pool = :pool AND b.round_id > 0 AND b.round_id < :open_round_id
 ORDER BY b.round_id, b.ttl_at, b.id LIMIT :most;
 
 -- name: write_status!

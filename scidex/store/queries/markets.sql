@@ -156,7 +156,8 @@ ORDER BY available_at, reserve_price_tokens, sequence LIMIT :page;
 -- name: settle_clear!
 -- Write down what a slot cost and brought.
 UPDATE compute_auction_clears SET status = 'settled', actual_cost_tokens = :actual_cost_tokens,
-    actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by, slot_finished_at = :slot_finished_at
+    actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by, slot_finished_at = :slot_finished_at,
+    reason = :reason
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
 -- name: void_clear!

@@ -14,18 +14,26 @@ FROM unnest(CAST(:id AS bigint[]), CAST(:bidder_id AS text[]), CAST(:task_id AS 
 
 -- name: open_prices
 -- Prices of the open bids of bidders in pools by round, as JSON; those that hold nothing are left out.
-SELECT b.bidder_id, b.pool, b.round_id, CAST(json_agg(b.max_price_tokens) AS text) AS prices
-FROM compute_auction_pools p
-JOIN compute_auction_bids b ON b.pool = p.pool AND b.round_id IN (0, p.open_round_id)
-WHERE b.status = 'open' AND b.reason <> 'suspended' AND b.bidder_id = ANY (CAST(:bidder_ids AS text[]))
-    AND p.pool = ANY (CAST(:pools AS text[]))
-GROUP BY b.bidder_id, b.pool, b.round_id;
+SELECT x.bidder_id, p.pool, r.round_id, (
+    SELECT CAST(json_agg(b.max_price_tokens) AS text) FROM compute_auction_bids b
+    WHERE b.bidder_id = x.bidder_id AND b.pool = p.pool AND b.round_id = r.round_id
+        AND b.status = 'open' AND b.reason <> 'suspended'
+) AS prices
+FROM unnest(CAST(:bidder_ids AS text[])) AS x (bidder_id)
+CROSS JOIN compute_auction_pools p
+CROSS JOIN LATERAL (VALUES (0), (p.open_round_id)) AS r (round_id)
+WHERE p.pool = ANY (CAST(:pools AS text[]));
 
 -- name: standing_bids
 -- The open bids of bidders for tasks in pools, given as JSON triples of the three.
 SELECT b.id, b.bidder_id, b.pool, b.task_id, b.round_id, b.max_price_tokens, b.sequence, b.reason
 FROM json_array_elements(CAST(:triples AS json)) AS w (value)
 JOIN compute_auction_pools p ON p.pool = w.value ->> 1
-JOIN compute_auction_bids b ON b.task_id = w.value ->> 2 AND b.pool = p.pool
-    AND b.round_id IN (0, p.open_round_id) AND b.bidder_id = w.value ->> 0
-WHERE b.status = 'open';
+CROSS JOIN LATERAL (VALUES (0), (p.open_round_id)) AS r (round_id)
+CROSS JOIN LATERAL (
+    -- There is at most one; the limit says so to the planner, who then looks each up by the index.
+    SELECT * FROM compute_auction_bids
+    WHERE task_id = w.value ->> 2 AND pool = p.pool AND round_id = r.round_id AND bidder_id = w.value ->> 0
+        AND status = 'open'
+    LIMIT 1
+) AS b;

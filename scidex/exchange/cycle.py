@@ -1,0 +1,235 @@
+"""Runs each round when it is due: income, bids for backlogs, clearing, and sweeping up after it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from scidex import settings as _settings
+from scidex.bidding import strategy_named
+from scidex.clock import utc_now
+from scidex.errors import shown
+from scidex.exchange import arguments as checked
+from scidex.exchange import budgeting, compute_auction, cycling, ev_scorer
+from scidex.exchange.records import CycleReport, CycleStatus, ModeSwitch
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database, default_database
+from scidex.store.db_writes import execute_journaled
+
+__all__ = [
+    "CycleRunner",
+    "clear_now",
+    "current_mode",
+    "cycle_status",
+    "list_mode_switches",
+    "pause",
+    "resume",
+    "run_cycle",
+]
+
+_LOG = logging.getLogger(__name__)
+_MOST_SECONDS = 7 * 86_400.0
+_MOST_PAGE = 1_000
+# Decided bids are written down in chunks, and no more than these at the end of one cycle.
+_CHUNK_BIDS = 2_000
+_MOST_CHUNKS = 10
+
+
+def run_cycle(
+    pool: str = DEFAULT_POOL,
+    now: datetime | None = None,
+    *,
+    strategy: str = "clamp",
+    db: Database | None = None,
+) -> CycleReport:
+    """
+    Do one cycle of a pool now: pay the day's income if that is due, bid for backlogs, clear the round, sweep up.
+
+    A step that raises before the round has cleared breaks the auction: nothing is raised here, the report's `error`
+    says why, and agents go by the proportional split until a cycle completes. Raises UnknownPool, UnknownStrategy.
+    """
+    database, moment = db or default_database(), _moment(now)
+    strategy_named(strategy)
+    compute_auction.get_pool(pool, db=database)
+    facts: dict[str, Any] = {"income_tokens": 0, "bids_placed": 0, "round": None, "bids_expired": 0, "bids_written": 0}
+    error = None
+    try:
+        facts["income_tokens"] = _pay_income(database, pool, moment)
+        facts["bids_placed"] = len(ev_scorer.submit_bids_for_tasks(moment, strategy, pool=pool, db=database))
+        facts["round"] = compute_auction.clear_round(moment, pool=pool, db=database)
+    except Exception as failure:  # whatever broke the round, agents must be able to go on
+        _LOG.exception("the cycle of pool %s did not complete", pool)
+        error = shown(f"{type(failure).__name__}: {failure}").strip("'\"")
+    mode = _note(database, pool, moment, error)
+    if error is None:
+        facts |= _sweep(database, pool, moment)
+    return CycleReport(pool=pool, cycle_at=moment, mode=mode, error=error, **facts)
+
+
+def clear_now(
+    pool: str = DEFAULT_POOL,
+    *,
+    strategy: str = "clamp",
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> CycleReport:
+    """Do a cycle of a pool at once, due or not, paused or not; its schedule stays. Raises UnknownPool."""
+    return run_cycle(pool, now, strategy=strategy, db=db)
+
+
+def pause(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:
+    """Hold a pool's cycle until it is resumed; cycles that pass meanwhile are not missed. Raises UnknownPool."""
+    return _changed(cycling.pause_cycle, pool, now, db)
+
+
+def resume(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:
+    """Let a paused pool's cycle go on, with one that is due at once. Raises UnknownPool."""
+    return _changed(cycling.resume_cycle, pool, now, db)
+
+
+def cycle_status(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:
+    """
+    Return when a pool clears, how many cycles it has missed in all, and what its agents go by now.
+
+    Raises UnknownPool.
+    """
+    given = _settings.from_environment()
+    with (db or default_database()).reading() as tx:
+        cycle = cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+    return CycleStatus(
+        pool=pool,
+        paused=bool(cycle["paused"]),
+        interval_seconds=cycle["interval_seconds"] or given.cycle_seconds,
+        last_cycle_at=cycle["last_cycle_at"],
+        next_cycle_at=cycle["next_cycle_at"],
+        missed=cycle["missed"] + cycling.missed_now(cycle, _moment(now)),
+        mode=cycle["mode"],
+        mode_since_at=cycle["mode_since_at"],
+        mode_reason=cycle["mode_reason"],
+    )
+
+
+def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> str:
+    """
+    Return whether a pool's agents go by the `auction` or by the `fallback` now, and switch where that is due.
+
+    Nothing need run for this: agents notice by themselves that no cycle has completed for the setting
+    `fallback_after_cycles`. Raises UnknownPool.
+    """
+    database, moment = db or default_database(), _moment(now)
+    given = _settings.from_environment()
+    with database.reading() as tx:
+        cycle = cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+    if cycling.mode_due(cycle, moment, given.cycle_seconds, given.fallback_after_cycles) == cycle["mode"]:
+        return str(cycle["mode"])
+    arguments = {**_cycle_of(pool), "after_cycles": given.fallback_after_cycles}
+    return execute_journaled(database, cycling.switch_mode, arguments, now=moment)
+
+
+def list_mode_switches(pool: str = DEFAULT_POOL, *, limit: int = 100, db: Database | None = None) -> list[ModeSwitch]:
+    """Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000)."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with (db or default_database()).reading() as tx:
+        rows = tx.rows("mode_switches_page", pool=checked.identifier(pool, "pool"), page=page)
+    return [ModeSwitch(**row) for row in rows]
+
+
+class CycleRunner:
+    """
+    A loop that does a pool's cycles when they are due.
+
+    Any number of them may run, in any number of processes: each cycle is claimed in the database, and one loop does it.
+    After a time in which none ran, one cycle is done and those that passed are counted as missed.
+    """
+
+    def __init__(
+        self,
+        db: Database,
+        pool: str = DEFAULT_POOL,
+        interval_seconds: float = 60.0,
+        *,
+        clock: Callable[[], datetime] = utc_now,
+        strategy: str = "clamp",
+    ) -> None:
+        self.db = db
+        self.pool = checked.identifier(pool, "pool")
+        self.interval_seconds = checked.number(interval_seconds, "interval_seconds", least=0.01, most=_MOST_SECONDS)
+        self.clock = clock
+        self.strategy = strategy
+        strategy_named(strategy)
+
+    def run(self, stop: threading.Event) -> None:
+        """Do cycles as they fall due until `stop` is set; what breaks one is logged, and the next one is tried."""
+        while not stop.is_set():
+            try:
+                self.tick()
+            except Exception:  # the database may be away; the loop must outlive that
+                _LOG.exception("a cycle of pool %s could not be done", self.pool)
+            stop.wait(self._seconds_to_wait())
+
+    def tick(self) -> CycleReport | None:
+        """Do the pool's cycle if it is due and no other loop has taken it; return its report, else None."""
+        moment = self.clock()
+        arguments = {"pool": self.pool, "interval_seconds": self.interval_seconds}
+        if not self._is_due(moment):
+            return None
+        if not execute_journaled(self.db, cycling.claim_cycle, arguments, now=moment):
+            return None
+        return run_cycle(self.pool, moment, strategy=self.strategy, db=self.db)
+
+    def _is_due(self, moment: datetime) -> bool:
+        with self.db.reading() as tx:
+            cycle = cycling.read_cycle(tx, self.pool)
+        return not cycle["paused"] and (cycle["next_cycle_at"] is None or cycle["next_cycle_at"] <= moment)
+
+    def _seconds_to_wait(self) -> float:
+        # Never longer than a quarter of a cycle, so that a resumed or changed schedule is soon noticed.
+        most = min(self.interval_seconds / 4, 1.0)
+        try:
+            status = cycle_status(self.pool, db=self.db)
+        except Exception:
+            return most
+        if status.paused or status.next_cycle_at is None:
+            return most
+        return min(most, max(0.001, (status.next_cycle_at - self.clock()).total_seconds()))
+
+
+def _pay_income(db: Database, pool: str, now: datetime) -> int:
+    bucket = _settings.from_environment().daily_bucket_tokens
+    execute_journaled(db, budgeting.allocate_budget, {"bucket_tokens": bucket}, now=now)
+    with db.reading() as tx:
+        if tx.row("income_of_day", pool=pool, day=budgeting.day_of(now)) is not None:
+            return 0
+    return execute_journaled(db, budgeting.pay_income, {"pool": pool, "bucket_tokens": bucket}, now=now)
+
+
+def _sweep(db: Database, pool: str, now: datetime) -> dict[str, int]:
+    expired = compute_auction.refund_unfilled(now, db=db)
+    written = 0
+    for _ in range(_MOST_CHUNKS):
+        chunk = compute_auction.write_decided_bids(pool=pool, most=_CHUNK_BIDS, now=now, db=db)
+        written += chunk
+        if chunk < _CHUNK_BIDS:
+            break
+    return {"bids_expired": expired, "bids_written": written}
+
+
+def _note(db: Database, pool: str, now: datetime, error: str | None) -> str:
+    return execute_journaled(db, cycling.note_cycle, {**_cycle_of(pool), "error": error}, now=now)
+
+
+def _changed(what: Callable[..., None], pool: str, now: datetime | None, db: Database | None) -> CycleStatus:
+    database, moment = db or default_database(), _moment(now)
+    execute_journaled(database, what, _cycle_of(checked.identifier(pool, "pool")), now=moment)
+    return cycle_status(pool, now=moment, db=database)
+
+
+def _cycle_of(pool: str) -> dict[str, Any]:
+    return {"pool": pool, "interval_seconds": _settings.from_environment().cycle_seconds}
+
+
+def _moment(now: datetime | None) -> datetime:
+    return utc_now() if now is None else checked.instant(now, "now")

@@ -1,0 +1,80 @@
+"""Running what was won: starting a sold slot and finishing it, with its task, inside their transaction."""
+
+from __future__ import annotations
+
+import json
+
+from scidex.errors import AlreadyStarted, SlotVoided, TaskNotOpen
+from scidex.exchange import settling, task_states
+from scidex.exchange.records import Assignment, Finished
+from scidex.exchange.refilling import Terms
+from scidex.store.database import Transaction
+from scidex.store.db_writes import Work, effect
+
+
+def won_by(tx: Transaction, agent_id: str) -> list[Assignment]:
+    """Return the slots that an agent bought or provides, won and not started, the oldest first."""
+    return [
+        Assignment(
+            source="auction",
+            assignment_id=row["slot_id"],
+            agent_id=agent_id,
+            task_id=row["winning_task_id"],
+            quest_id=row["quest_id"],
+            title=row["title"] or "",
+            payload=json.loads(row["payload"]) if row["payload"] else {},
+            pool=row["pool"],
+            token_allowance=row["token_allowance"],
+            max_seconds=row["max_seconds"],
+            expected_value_usd=row["expected_value_usd"],
+        )
+        for row in tx.rows("won_slots_of", agent_id=agent_id)
+    ]
+
+
+@effect("start_slot")
+def start_slot(work: Work, *, slot_id: str) -> None:
+    """Mark a won slot and its task as running, once."""
+    tx = work.tx
+    clear = settling.lock_sold(tx, slot_id)
+    if clear.status == "voided":
+        raise SlotVoided(field="slot_id", slot_id=slot_id)
+    if clear.status != "won":
+        raise AlreadyStarted(field="slot_id", slot_id=slot_id, status=clear.status)
+    status, _ = task_states.status_of(tx, clear.winning_task_id)
+    if not task_states.start(work, clear.winning_task_id) and status is not None:
+        raise TaskNotOpen(field="task_id", task_id=clear.winning_task_id, status=status)
+    tx.run("start_clear", slot_id=slot_id, now=work.now)
+
+
+@effect("finish_slot")
+def finish_slot(
+    work: Work,
+    *,
+    slot_id: str,
+    succeeded: bool,
+    actual_cost_tokens: int,
+    actual_impact: float | None,
+    attested_by: str | None,
+    note: str,
+    most_attempts: int,
+    terms: Terms,
+) -> Finished:
+    """Settle a slot that was run, and say what becomes of its task."""
+    clear = settling.settle_sold(
+        work,
+        slot_id=slot_id,
+        actual_cost_tokens=actual_cost_tokens,
+        actual_impact=actual_impact,
+        attested_by=attested_by,
+        fence=None,
+        note=note,
+        terms=terms,
+    )
+    task_id = clear.winning_task_id
+    if work.changed and succeeded:
+        task_states.complete(work, task_id)
+    elif work.changed:
+        task_states.fail(work, task_id, most_attempts=most_attempts)
+    status, attempts = task_states.status_of(work.tx, task_id)
+    return Finished(slot_id, "auction", task_id, status, attempts, clear)

@@ -1,0 +1,139 @@
+"""What an agent asks of the market: the slots it won, other work when it has none, and to begin and end both."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from scidex import settings as _settings
+from scidex.clock import utc_now
+from scidex.errors import InvalidArgument
+from scidex.exchange import arguments as checked
+from scidex.exchange import assigning, compute_auction, cycle, refilling, running
+from scidex.exchange.records import Assignment, Finished
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database, default_database
+from scidex.store.db_writes import execute_journaled
+
+__all__ = ["finish", "give_back", "next_task", "start", "won_slots"]
+
+
+def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
+    """
+    Return the won slots that an agent bought or provides and that nobody has started, the oldest first.
+
+    An agent reads these before it asks for its next task. Raises UnknownAccount.
+    """
+    name = checked.identifier(agent_id, "agent_id")
+    with (db or default_database()).reading() as tx:
+        assigning.check_agent(tx, name)
+        return running.won_by(tx, name)
+
+
+def next_task(
+    agent_id: str, now: datetime | None = None, *, pool: str = DEFAULT_POOL, db: Database | None = None
+) -> Assignment | None:
+    """
+    Give an agent that holds no won slot a task to run, and mark it running; None where there is none for it.
+
+    While the auction is healthy that is a slot (its own or the treasury's) that the last round left unsold at reserve
+    0, for a task that did not bid. When no cycle completes any more it is any open task. Both go by the
+    proportional split of the daily bucket: the quest that has used the smallest part of its share comes first, and in
+    the fallback none beyond its share. No wallet is debited and nothing is refilled. Raises UnknownAccount,
+    UnknownPool.
+    """
+    database = db or default_database()
+    moment = _moment(now)
+    arguments: dict[str, Any] = {
+        "agent_id": checked.identifier(agent_id, "agent_id"),
+        "pool": checked.identifier(pool, "pool"),
+        "mode": cycle.current_mode(pool, now=moment, db=database),
+        "bucket_tokens": _settings.from_environment().daily_bucket_tokens,
+    }
+    # Idle agents ask often and mostly in vain: that must not cost a write.
+    with database.reading() as tx:
+        assigning.check_agent(tx, agent_id)
+        if assigning.choose(tx, moment, **arguments) is None:
+            return None
+    return execute_journaled(database, assigning.next_task, arguments, now=moment)
+
+
+def start(assignment: Assignment, *, now: datetime | None = None, db: Database | None = None) -> Assignment:
+    """
+    Mark an assignment as running, once, and a won slot's task with it; return it.
+
+    Raises AlreadyStarted, TaskNotOpen (its task runs elsewhere, or has ended), SlotVoided, AssignmentGivenBack,
+    UnknownSlot, UnknownAssignment.
+    """
+    database, moment = db or default_database(), _moment(now)
+    if _is_sale(assignment):
+        execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
+    else:
+        execute_journaled(database, assigning.start_assignment, {"assignment_id": assignment.assignment_id}, now=moment)
+    return assignment
+
+
+def finish(
+    assignment: Assignment,
+    *,
+    succeeded: bool,
+    actual_cost_tokens: int,
+    actual_impact: float | None = None,
+    attested_by: str | None = None,
+    note: str = "",
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Finished:
+    """
+    Say what came of an assignment: its cost in tokens, its impact in USD, and who attests that.
+
+    A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
+    of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
+    given, and is open again until it has been tried `most_attempts` times (a setting). The same call again answers the
+    same. Raises AlreadySettled, AlreadyFinished (for other numbers), SlotVoided, AssignmentGivenBack, UnknownSlot,
+    UnknownAssignment, UnknownAccount, AttesterNotIndependent, InvalidAmount, InvalidArgument.
+    """
+    if type(succeeded) is not bool:
+        raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
+    given = _settings.from_environment()
+    impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
+    result = {
+        "succeeded": succeeded,
+        "actual_cost_tokens": checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_impact": impact if succeeded else 0.0,
+        "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
+        "note": checked.text(note, "note"),
+        "most_attempts": given.most_attempts,
+    }
+    database, moment = db or default_database(), _moment(now)
+    if _is_sale(assignment):
+        sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
+        return execute_journaled(database, running.finish_slot, sale, now=moment)
+    work = {"assignment_id": assignment.assignment_id, **result}
+    return execute_journaled(database, assigning.finish_assignment, work, now=moment)
+
+
+def give_back(
+    assignment: Assignment, reason: str = "given back", *, now: datetime | None = None, db: Database | None = None
+) -> None:
+    """
+    Undo an assignment that comes to no end: its task is open again, and nobody has paid.
+
+    Raises AlreadySettled, AlreadyFinished, UnknownSlot, UnknownAssignment.
+    """
+    database, moment = db or default_database(), _moment(now)
+    if _is_sale(assignment):
+        compute_auction.void(assignment.assignment_id, reason, now=moment, db=database)
+        return
+    arguments = {"assignment_id": assignment.assignment_id, "reason": checked.text(reason, "reason")}
+    execute_journaled(database, assigning.give_back_assignment, arguments, now=moment)
+
+
+def _is_sale(assignment: Assignment) -> bool:
+    if not isinstance(assignment, Assignment):
+        raise InvalidArgument(field="assignment", value=assignment, fact="must be an Assignment of this market")
+    return assignment.source == "auction"
+
+
+def _moment(now: datetime | None) -> datetime:
+    return utc_now() if now is None else checked.instant(now, "now")

@@ -1,0 +1,319 @@
+-- The whole schema, as all migrations leave it, to be read. Written for PostgreSQL; a test keeps it in step.
+--
+-- SQLite has the same tables with its own names for the types (STRICT, times as text in UTC), and in place of the
+-- sequences a table of numbers.
+
+-- The migrations that this database has taken.
+CREATE TABLE schema_migrations (
+    name TEXT PRIMARY KEY
+);
+
+-- Accounts and the append-only double-entry transfers between them.
+
+CREATE TABLE token_accounts (
+    account_id TEXT COLLATE "C" PRIMARY KEY,
+    kind TEXT NOT NULL CHECK (kind IN ('system', 'agent', 'quest', 'worker', 'evaluator')),
+    owner_id TEXT NOT NULL,
+    balance_tokens BIGINT NOT NULL DEFAULT 0,
+    held_tokens BIGINT NOT NULL DEFAULT 0,
+    entries BIGINT NOT NULL DEFAULT 0,
+    created_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT balance_not_negative CHECK (balance_tokens >= 0 OR account_id = 'system:issuance'),
+    CONSTRAINT held_within_balance CHECK (held_tokens = 0 OR (held_tokens > 0 AND held_tokens <= balance_tokens)),
+    CONSTRAINT balance_within_supply CHECK (balance_tokens BETWEEN -9007199254740991 AND 9007199254740991)
+);
+
+CREATE TABLE token_transfers (
+    transfer_id BIGINT PRIMARY KEY,
+    debit_account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    credit_account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    amount_tokens BIGINT NOT NULL CHECK (amount_tokens BETWEEN 1 AND 9007199254740991),
+    reason TEXT NOT NULL,
+    debit_entry BIGINT NOT NULL,
+    debit_balance_after BIGINT NOT NULL,
+    credit_entry BIGINT NOT NULL,
+    credit_balance_after BIGINT NOT NULL,
+    made_at TIMESTAMPTZ NOT NULL,
+    CONSTRAINT two_accounts CHECK (debit_account_id <> credit_account_id)
+);
+
+CREATE UNIQUE INDEX token_transfers_debits ON token_transfers (debit_account_id, debit_entry);
+CREATE UNIQUE INDEX token_transfers_credits ON token_transfers (credit_account_id, credit_entry);
+
+-- Every write of the exchange, with all it needs to be done again.
+CREATE TABLE journal (
+    entry_id BIGINT PRIMARY KEY,
+    verb TEXT NOT NULL,
+    actor TEXT NOT NULL,
+    arguments TEXT NOT NULL,
+    generated TEXT NOT NULL,
+    made_at TIMESTAMPTZ NOT NULL
+);
+
+-- The first answer to each idempotency key, and what was asked with it.
+CREATE TABLE idempotency_keys (
+    scope TEXT NOT NULL,
+    idempotency_key TEXT NOT NULL,
+    arguments_digest TEXT NOT NULL,
+    answer TEXT,
+    made_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (scope, idempotency_key)
+);
+
+-- Bids, and the slots that were sold to them.
+
+CREATE TABLE compute_auction_bids (
+    id BIGINT PRIMARY KEY,
+    bidder_id TEXT COLLATE "C" NOT NULL,
+    task_id TEXT COLLATE "C" NOT NULL,
+    max_price_tokens BIGINT NOT NULL CHECK (max_price_tokens BETWEEN 1 AND 9007199254740991),
+    expected_value_usd DOUBLE PRECISION NOT NULL CHECK (expected_value_usd BETWEEN 0 AND 1e15),
+    ttl_at TIMESTAMPTZ NOT NULL,
+    status TEXT NOT NULL
+        CHECK (status IN ('open', 'won', 'running', 'settled', 'lost', 'expired', 'cancelled', 'voided')),
+    pool TEXT COLLATE "C" NOT NULL,
+    placed_at TIMESTAMPTZ NOT NULL,
+    -- The order of arrival; a new price is a new arrival.
+    sequence BIGINT NOT NULL,
+    time_in_force TEXT NOT NULL CHECK (time_in_force IN ('round', 'gtt')),
+    -- The round this bid is for, or was sold in; 0 while it rests in the book for any round.
+    round_id BIGINT NOT NULL,
+    -- 1 while the bid may compete: not for a blocked or running task, not superseded, not suspended.
+    competing BIGINT NOT NULL CHECK (competing IN (0, 1)),
+    reason TEXT NOT NULL DEFAULT ''
+);
+
+CREATE INDEX compute_auction_bids_status_price
+    ON compute_auction_bids (status, max_price_tokens DESC);
+
+-- The book that clears. Cleared rounds keep their part of it unchanged: nothing scans it again.
+CREATE INDEX compute_auction_bids_book
+    ON compute_auction_bids (pool, round_id, max_price_tokens DESC, sequence) WHERE competing = 1;
+
+CREATE INDEX compute_auction_bids_of_bidder
+    ON compute_auction_bids (bidder_id, pool, round_id, max_price_tokens DESC) WHERE status = 'open';
+
+CREATE UNIQUE INDEX compute_auction_bids_for_task
+    ON compute_auction_bids (task_id, pool, round_id, bidder_id) WHERE status = 'open';
+
+CREATE INDEX compute_auction_bids_expiry
+    ON compute_auction_bids (pool, round_id, ttl_at) WHERE status = 'open';
+
+CREATE TABLE compute_auction_clears (
+    slot_id TEXT COLLATE "C" PRIMARY KEY,
+    clearing_price_tokens BIGINT NOT NULL CHECK (clearing_price_tokens >= 0),
+    winning_task_id TEXT COLLATE "C" NOT NULL,
+    runner_up_task_id TEXT,
+    slot_started_at TIMESTAMPTZ,
+    slot_finished_at TIMESTAMPTZ,
+    pool TEXT COLLATE "C" NOT NULL,
+    round_id BIGINT NOT NULL,
+    bid_id BIGINT NOT NULL,
+    bidder_id TEXT COLLATE "C" NOT NULL,
+    provider_id TEXT NOT NULL,
+    max_price_tokens BIGINT NOT NULL,
+    winning_premium_tokens BIGINT NOT NULL,
+    -- What the provider receives; differs from the price only under rules with two prices.
+    provider_proceeds_tokens BIGINT NOT NULL,
+    runner_up_price_tokens BIGINT,
+    actual_cost_tokens BIGINT CHECK (actual_cost_tokens >= 0),
+    actual_impact DOUBLE PRECISION,
+    roi DOUBLE PRECISION,
+    attested_by TEXT,
+    status TEXT NOT NULL CHECK (status IN ('won', 'running', 'settled', 'voided')),
+    reason TEXT NOT NULL DEFAULT '',
+    CONSTRAINT price_within_bid CHECK (clearing_price_tokens <= max_price_tokens),
+    CONSTRAINT proceeds_within_price CHECK (provider_proceeds_tokens BETWEEN 0 AND clearing_price_tokens),
+    CONSTRAINT premium_is_the_rest CHECK (winning_premium_tokens = max_price_tokens - clearing_price_tokens),
+    CONSTRAINT settled_is_whole CHECK (status <> 'settled' OR actual_cost_tokens IS NOT NULL)
+);
+
+CREATE UNIQUE INDEX compute_auction_clears_bid ON compute_auction_clears (bid_id);
+
+-- A task wins one slot at a time.
+CREATE UNIQUE INDEX compute_auction_clears_live_task
+    ON compute_auction_clears (winning_task_id) WHERE status IN ('won', 'running');
+
+CREATE INDEX compute_auction_clears_live_bidder
+    ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running');
+
+CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
+
+-- Pools, the slots on offer, the rounds that cleared, and what bids set aside.
+
+CREATE TABLE compute_auction_pools (
+    pool TEXT COLLATE "C" PRIMARY KEY,
+    mechanism TEXT NOT NULL,
+    -- The weight of the rules that have one, as an exact fraction such as 1/2.
+    theta TEXT,
+    tie_rule TEXT NOT NULL CHECK (tie_rule IN ('arrival', 'lottery')),
+    -- The round that bids placed now belong to. Every earlier round of this pool is cleared.
+    open_round_id BIGINT NOT NULL UNIQUE,
+    -- The open round's lottery seed, published only as a hash until the round has cleared.
+    seed TEXT NOT NULL,
+    last_digest TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE compute_auction_asks (
+    slot_id TEXT COLLATE "C" PRIMARY KEY,
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    provider_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    reserve_price_tokens BIGINT NOT NULL CHECK (reserve_price_tokens BETWEEN 0 AND 9007199254740991),
+    available_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    token_allowance BIGINT CHECK (token_allowance > 0),
+    max_seconds BIGINT CHECK (max_seconds > 0),
+    status TEXT NOT NULL CHECK (status IN ('open', 'sold', 'withdrawn', 'expired')),
+    sequence BIGINT NOT NULL,
+    offered_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE INDEX compute_auction_asks_on_offer
+    ON compute_auction_asks (pool, reserve_price_tokens, sequence) WHERE status = 'open';
+
+CREATE TABLE compute_auction_rounds (
+    round_id BIGINT PRIMARY KEY,
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    cleared_at TIMESTAMPTZ NOT NULL,
+    -- Asks available, open bids in the book, and slots sold.
+    slots BIGINT NOT NULL,
+    bids BIGINT NOT NULL,
+    sold BIGINT NOT NULL,
+    clearing_price_tokens BIGINT,
+    runner_up_bid_id BIGINT,
+    mechanism TEXT NOT NULL,
+    theta TEXT,
+    tie_rule TEXT NOT NULL,
+    seed TEXT NOT NULL,
+    -- What else decided this round and would not be found again later, as JSON.
+    book TEXT NOT NULL,
+    digest TEXT NOT NULL,
+    previous_digest TEXT NOT NULL
+);
+
+CREATE INDEX compute_auction_rounds_of_pool ON compute_auction_rounds (pool, cleared_at);
+
+-- What an account's open bids in a pool set aside. The round's part stops counting when that round has cleared.
+CREATE TABLE token_bid_holds (
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    round_id BIGINT NOT NULL,
+    round_tokens BIGINT NOT NULL CHECK (round_tokens >= 0),
+    resting_tokens BIGINT NOT NULL CHECK (resting_tokens >= 0),
+    -- Resting bids that the wallet did not cover after a round; they hold nothing until it does.
+    suspended_bids BIGINT NOT NULL DEFAULT 0 CHECK (suspended_bids >= 0),
+    PRIMARY KEY (account_id, pool)
+);
+
+CREATE INDEX token_bid_holds_suspended ON token_bid_holds (pool, account_id) WHERE suspended_bids > 0;
+
+-- How many bids stand in a pool's book, in stripes so that bidders who come at once do not queue for one row.
+CREATE TABLE compute_auction_book_counts (
+    pool TEXT COLLATE "C" NOT NULL,
+    stripe BIGINT NOT NULL,
+    round_id BIGINT NOT NULL,
+    round_bids BIGINT NOT NULL CHECK (round_bids >= 0),
+    resting_bids BIGINT NOT NULL CHECK (resting_bids >= 0),
+    PRIMARY KEY (pool, stripe)
+);
+
+-- What evaluators said of a settled slot's impact; the latest counts, the first came with the settlement.
+CREATE TABLE compute_auction_attestations (
+    slot_id TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_clears (slot_id),
+    revision BIGINT NOT NULL,
+    actual_impact DOUBLE PRECISION,
+    attested_by TEXT COLLATE "C" REFERENCES token_accounts (account_id),
+    made_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (slot_id, revision)
+);
+
+-- Work to be done. A task that the exchange does not know is somebody else's, and always may run.
+CREATE TABLE quests (
+    quest_id TEXT COLLATE "C" PRIMARY KEY,
+    title TEXT NOT NULL,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    priority BIGINT NOT NULL CHECK (priority >= 0),
+    status TEXT NOT NULL CHECK (status IN ('active', 'paused')),
+    created_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE TABLE tasks (
+    task_id TEXT COLLATE "C" PRIMARY KEY,
+    quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
+    title TEXT NOT NULL,
+    status TEXT NOT NULL CHECK (status IN ('open', 'blocked', 'running', 'done', 'failed')),
+    expected_value_usd DOUBLE PRECISION NOT NULL CHECK (expected_value_usd BETWEEN 0 AND 1e15),
+    estimated_cost_tokens BIGINT CHECK (estimated_cost_tokens BETWEEN 0 AND 9007199254740991),
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    payload TEXT NOT NULL,
+    deadline_at TIMESTAMPTZ,
+    attempts BIGINT NOT NULL DEFAULT 0,
+    created_at TIMESTAMPTZ NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL
+);
+
+CREATE INDEX tasks_of_quest ON tasks (quest_id, status);
+
+-- task_id waits for depends_on.
+CREATE TABLE task_dependencies (
+    task_id TEXT COLLATE "C" NOT NULL REFERENCES tasks (task_id),
+    depends_on TEXT COLLATE "C" NOT NULL REFERENCES tasks (task_id),
+    PRIMARY KEY (task_id, depends_on),
+    CONSTRAINT not_on_itself CHECK (task_id <> depends_on)
+);
+
+CREATE INDEX task_dependencies_reverse ON task_dependencies (depends_on);
+
+-- Bids as they stand: a cleared round decides its bids without writing them, so this is where readers look.
+CREATE VIEW compute_auction_bid_states AS
+SELECT
+    b.id, b.bidder_id, b.task_id, b.max_price_tokens, b.expected_value_usd, b.ttl_at, b.pool, b.placed_at,
+    b.sequence, b.time_in_force, b.round_id, b.competing,
+    CASE
+        WHEN c.bid_id IS NOT NULL THEN c.status
+        WHEN b.status <> 'open' OR b.round_id = 0 OR b.round_id >= p.open_round_id THEN b.status
+        WHEN b.ttl_at <= r.cleared_at THEN 'expired'
+        ELSE 'lost'
+    END AS status,
+    CASE WHEN c.bid_id IS NOT NULL THEN c.reason ELSE b.reason END AS reason,
+    b.status AS stored_status
+FROM compute_auction_bids b
+JOIN compute_auction_pools p ON p.pool = b.pool
+LEFT JOIN compute_auction_clears c ON c.bid_id = b.id
+LEFT JOIN compute_auction_rounds r ON r.round_id = b.round_id;
+
+-- Everything that is set aside now: for the bids of the open round, for resting bids, and for each slot won.
+CREATE VIEW token_holds AS
+SELECT h.account_id, h.pool, 'round' AS kind, h.round_id, NULL AS slot_id, h.round_tokens AS tokens
+FROM token_bid_holds h
+JOIN compute_auction_pools p ON p.pool = h.pool
+WHERE h.round_id = p.open_round_id AND h.round_tokens > 0
+UNION ALL
+SELECT h.account_id, h.pool, 'resting', 0, NULL, h.resting_tokens
+FROM token_bid_holds h
+WHERE h.resting_tokens > 0
+UNION ALL
+SELECT c.bidder_id, c.pool, 'slot', c.round_id, c.slot_id, c.clearing_price_tokens
+FROM compute_auction_clears c
+WHERE c.status IN ('won', 'running') AND c.clearing_price_tokens > 0;
+
+-- Wallets as they stand: what a cleared round no longer holds is available.
+CREATE VIEW token_wallets AS
+SELECT
+    a.account_id, a.kind, a.owner_id, a.balance_tokens, a.entries, a.created_at,
+    a.held_tokens - CAST(COALESCE((
+        SELECT SUM(h.round_tokens)
+        FROM token_bid_holds h
+        JOIN compute_auction_pools p ON p.pool = h.pool
+        WHERE h.account_id = a.account_id AND h.round_id < p.open_round_id
+    ), 0) AS BIGINT) AS held_tokens
+FROM token_accounts a;
+
+-- Numbers drawn by many writers at once.
+
+CREATE SEQUENCE bid_numbers;
+CREATE SEQUENCE slot_numbers;
+CREATE SEQUENCE round_numbers;
+CREATE SEQUENCE transfer_numbers;
+CREATE SEQUENCE journal_numbers;
