@@ -31,6 +31,7 @@ _log = logging.getLogger(__name__)
 # A result is paid for: it is told again until the database has taken it, each time after a longer wait.
 _TELL_AGAIN_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
 
+_MOST_PAUSE_SECONDS = 5.0
 _MOST_NOTE_CHARACTERS = 300
 
 
@@ -104,25 +105,38 @@ class Agent:
         """
         with ThreadPoolExecutor(self._seats, thread_name_prefix=self.agent_id) as threads:
             try:
+                pause = self._poll_seconds
                 while not stop.is_set():
+                    refused = True
                     with self._patience():
                         for assignment in self.take():
                             threads.submit(self._at_a_seat, assignment)
-                    self._wait()
+                        refused = False
+                    # What refused a moment ago will most likely refuse again.
+                    pause = min(pause * 2, _MOST_PAUSE_SECONDS) if refused else self._poll_seconds
+                    self._wait(pause)
             finally:
                 self._leave()
 
-    def take(self) -> list[Assignment]:
-        """Start what there is to do, as far as seats are free, and keep one slot on offer for each that stays idle."""
+    def take(self) -> Iterator[Assignment]:
+        """
+        Start what there is to do, each at a seat, and keep one slot on offer for each seat that stays idle.
+
+        Each assignment is yielded as soon as it is started, so that it is run whatever is refused after it.
+        """
         idle = self._seats - len(self._busy)
         # Asked before the sales are read: a slot sold in between then counts twice and is offered late, never twice.
         on_offer = self._offers.open_slots()
         won = [one for one in services.won_slots(self.agent_id, db=self._db) if one.assignment_id not in self._busy]
-        taken = [one for one in won[:idle] if self._started(one)]
-        taken += self._unsold(idle - len(taken)) if len(won) <= len(taken) else []
-        waiting = max(0, len(won) - len(taken))
-        self._offers.keep(idle - len(taken) - waiting, on_offer)
-        return taken
+        waiting = len(won)
+        for assignment in won[:idle]:
+            if self._started(assignment):
+                idle, waiting = idle - 1, waiting - 1
+                yield assignment
+        while idle and not waiting and (given := self._unsold()) is not None:
+            idle -= 1
+            yield given
+        self._offers.keep(idle - waiting, on_offer)
 
     def work_on(self, assignment: Assignment) -> Report | None:
         """Run a started task's command, settle it, and return what came of it; None where it was given back."""
@@ -137,16 +151,17 @@ class Agent:
             self._on_report(report)
         return report
 
+    def leave_seat(self, assignment: Assignment) -> None:
+        """Free the seat of an assignment that was worked on."""
+        with self._news:
+            self._busy.discard(assignment.assignment_id)
+            self._news.notify_all()
+
     # -- taking ----------------------------------------------------------------------------------------------------
 
-    def _unsold(self, most: int) -> list[Assignment]:
-        taken: list[Assignment] = []
-        while len(taken) < most:
-            given = services.next_task(self.agent_id, self._clock(), pool=self._pool, db=self._db)
-            if given is None or not self._started(given):
-                break
-            taken.append(given)
-        return taken
+    def _unsold(self) -> Assignment | None:
+        given = services.next_task(self.agent_id, self._clock(), pool=self._pool, db=self._db)
+        return given if given is not None and self._started(given) else None
 
     def _started(self, assignment: Assignment) -> bool:
         try:
@@ -167,9 +182,7 @@ class Agent:
             with self._patience():
                 self.work_on(assignment)
         finally:
-            with self._news:
-                self._busy.discard(assignment.assignment_id)
-                self._news.notify_all()
+            self.leave_seat(assignment)
 
     def _settled(self, assignment: Assignment) -> Report | None:
         place = Workplace.prepare(self._work.directory, assignment)
@@ -223,10 +236,10 @@ class Agent:
         with self._patience():
             services.give_back(assignment, reason=reason, now=self._clock(), db=self._db)
 
-    def _wait(self) -> None:
+    def _wait(self, seconds: float) -> None:
         """Wait until a seat is free again or the next look is due."""
         with self._news:
-            self._news.wait(self._poll_seconds)
+            self._news.wait(seconds)
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
