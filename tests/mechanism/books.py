@@ -1,6 +1,6 @@
 """Books to clear, by hand and at random, and readings of their clearings."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
@@ -50,10 +50,10 @@ def sellers(clearing: Clearing) -> list[Hashable]:
     return sorted((trade.ask_id for trade in clearing.trades), key=str)
 
 
-def payments(clearing: Clearing, bids: Iterable[Bid]) -> Counter[Any]:
+def payments(clearing: Clearing, bids: Iterable[Bid]) -> dict[Hashable, Any]:
     """What each owner pays in total."""
     owner_of = {bid.id: bid.owner for bid in bids}
-    paid: Counter[Any] = Counter()
+    paid: dict[Hashable, Any] = defaultdict(int)
     for trade in clearing.trades:
         paid[owner_of[trade.bid_id]] += trade.buyer_pays
     return paid
