@@ -127,7 +127,9 @@ def shape(db: Database) -> dict[str, Any]:
 
 def _sqlite_shape(db: Database) -> dict[str, Any]:
     made = {}
-    for kind, name, sql in query(db, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+    for kind, name, sql in query(
+        db, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"
+    ):
         made[f"{kind} {name}"] = _one_spelling(sql)
     return made
 
