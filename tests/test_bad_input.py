@@ -14,8 +14,8 @@ import pytest
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError
 from scidex.exchange import compute_auction, token_ledger
 from scidex.store import Database, default_database
+from tests.databases import contents
 from tests.market import NOON, bid, clear, fund, offer, settle
-from tests.raw_sql import contents
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
