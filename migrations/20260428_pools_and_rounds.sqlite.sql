@@ -16,6 +16,7 @@ VALUES
 ('compute_auction_bids', 'compute_auction_bids_status_price', '1000000 250000 5'),
 ('compute_auction_bids', 'compute_auction_bids_book', '1000000 500000 1000 3 1'),
 ('compute_auction_bids', 'compute_auction_bids_of_bidder', '1000000 500 200 20 2'),
+('compute_auction_bids', 'compute_auction_bids_waiting', '10000 5000 1000 3 1'),
 ('compute_auction_bids', 'compute_auction_bids_suspended', '100 5 3'),
 ('compute_auction_bids', 'compute_auction_bids_for_task', '1000000 4 3 2 1'),
 ('compute_auction_bids', 'compute_auction_bids_expiry', '1000000 500000 1000 5'),

@@ -400,7 +400,7 @@ def get_order_book(
     db: Database | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Return `{"bids": […], "asks": […]}`: a pool's bids that may compete, best first, and its slots on offer.
+    Return `{"bids": […], "asks": […]}`: a pool's open bids, those that may compete first, and its slots on offer.
 
     At most `limit` (1 to 10,000) of each. Raises UnknownPool.
     """

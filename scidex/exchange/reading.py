@@ -113,18 +113,19 @@ def _check_account(tx: Transaction, account_id: str) -> None:
 
 
 def order_book(db: Database, name: str, now: datetime, page: int) -> dict[str, list[dict[str, Any]]]:
-    """Return a pool's bids that may compete, best first, and its slots on offer, soonest first. Raises UnknownPool."""
+    """Return a pool's open bids, those that may compete first and best first, and its slots on offer, soonest first. Raises UnknownPool."""
     with db.reading() as tx:
         market = read_pools(tx, [name])[name]
-        bids = [
-            bid
-            for round_id in (RESTING, market.open_round_id)
-            for bid in tx.rows("book_bids", pool=name, round_id=round_id, now=now, page=page)
-        ]
+        rounds = (RESTING, market.open_round_id)
+        competing, waiting = (
+            [bid for round_id in rounds for bid in tx.rows(part, pool=name, round_id=round_id, now=now, page=page)]
+            for part in ("book_bids", "waiting_bids")
+        )
         asks = tx.rows("book_asks", pool=name, now=now, page=page)
     # Resting bids were read first and the sort is stable, so at one price they stand first, as they do in a round.
-    bids.sort(key=lambda bid: -bid["max_price_tokens"])
-    return {"bids": bids[:page], "asks": asks}
+    for bids in (competing, waiting):
+        bids.sort(key=lambda bid: -bid["max_price_tokens"])
+    return {"bids": [*competing, *waiting][:page], "asks": asks}
 
 
 def recent_stats(db: Database, name: str, since: datetime, now: datetime) -> dict[str, Any]:

@@ -182,6 +182,14 @@ FROM compute_auction_bids
 WHERE pool = :pool AND round_id = :round_id AND competing = 1 AND ttl_at > :now
 ORDER BY max_price_tokens DESC, sequence LIMIT :page;
 
+-- name: waiting_bids
+-- The best open bids of a pool and round (0: those that rest) that may not compete now, best first.
+SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
+    time_in_force, round_id, reason
+FROM compute_auction_bids
+WHERE pool = :pool AND round_id = :round_id AND status = 'open' AND competing = 0 AND ttl_at > :now
+ORDER BY max_price_tokens DESC, sequence LIMIT :page;
+
 -- name: book_asks
 -- The slots a pool has on offer, soonest first.
 SELECT slot_id, pool, provider_id, reserve_price_tokens, available_at, expires_at, token_allowance, max_seconds,
