@@ -213,4 +213,7 @@ def test_the_bucket_is_split_by_priority_over_quests_with_open_tasks(db, monkeyp
         task(db, f"t-{name}", quest_id=name)
     backlog.set_quest("paused", status="paused", db=db)
 
-    assert ev_scorer.get_quest_budget_allocation(NOON, db=db) == [Allocation("a", 3, 751, 0), Allocation("b", 1, 250, 0)]
+    assert ev_scorer.get_quest_budget_allocation(NOON, db=db) == [
+        Allocation("a", 3, 751, 0),
+        Allocation("b", 1, 250, 0),
+    ]
