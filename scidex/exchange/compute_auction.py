@@ -12,11 +12,11 @@ from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
 from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
-from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, Round
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
 from scidex.settings import DEFAULT_POOL, TREASURY
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 from scidex.store.migrate import migrate
 
@@ -28,10 +28,17 @@ __all__ = [
     "ensure_schema",
     "explain",
     "get_bid",
+    "get_bidder_stats",
     "get_order_book",
     "get_pool",
     "get_recent_stats",
     "get_round",
+    "list_clears",
+    "list_open_bids",
+    "list_pools",
+    "list_round_bids",
+    "list_rounds",
+    "list_won_slots",
     "offer_slots",
     "place_bid",
     "place_bids",
@@ -61,7 +68,7 @@ def ensure_schema(*, db: Database | None = None) -> list[str]:
     Safe to call again, and by many processes at once. Returns the names of the migrations taken now.
     Raises SchemaTooNew.
     """
-    database = db or default_database()
+    database = checked.database(db)
     taken = migrate(database)
     execute_journaled(database, offering.open_market, {"pool": DEFAULT_POOL})
     return taken
@@ -97,7 +104,7 @@ def create_pool(
 
 def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery. Raises UnknownPool."""
-    return reading.pool(db or default_database(), checked.identifier(pool, "pool"))
+    return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
 
 
 def offer_slots(
@@ -205,7 +212,7 @@ def place_bids(
 
 def get_bid(bid_id: int, *, db: Database | None = None) -> Bid:
     """Return a bid as it stands. Raises UnknownBid."""
-    return reading.bid(db or default_database(), _bid(bid_id))
+    return reading.bid(checked.database(db), _bid(bid_id))
 
 
 def cancel_bid(
@@ -231,7 +238,65 @@ def clear_round(
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
     """Return a cleared round as it was recorded, its clears as they stand now. Raises UnknownRound."""
-    return reading.round_(db or default_database(), _number(round_id, "round_id"))
+    return reading.round_(checked.database(db), _number(round_id, "round_id"))
+
+
+def list_pools(*, db: Database | None = None) -> list[Pool]:
+    """Return every pool, by name."""
+    return reading.pools(checked.database(db))
+
+
+def list_rounds(
+    *, pool: str = DEFAULT_POOL, before: int | None = None, limit: int = 100, db: Database | None = None
+) -> list[RoundSummary]:
+    """
+    Return a pool's cleared rounds, newest first, at most `limit` (1 to 10,000).
+
+    Pass the last round_id as `before` for the next page. Raises UnknownPool.
+    """
+    last = _MOST_NUMBER if before is None else _number(before, "before")
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.rounds(checked.database(db), checked.identifier(pool, "pool"), last, page)
+
+
+def list_round_bids(round_id: int, *, limit: int = 1_000, db: Database | None = None) -> list[Bid]:
+    """Return the bids that competed in a cleared round, best first, at most `limit` of them. Raises UnknownRound."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), page)
+
+
+def list_clears(
+    *,
+    pool: str = DEFAULT_POOL,
+    before_round: int | None = None,
+    before_bid: int | None = None,
+    limit: int = 100,
+    db: Database | None = None,
+) -> list[Clear]:
+    """
+    Return the slots a pool sold, newest round first, at most `limit` (1 to 10,000).
+
+    Pass the last clear's round_id and bid_id for the next page. Raises UnknownPool.
+    """
+    past = {"before_round": before_round, "before_bid": before_bid}
+    last = {name: _MOST_NUMBER if value is None else _number(value, name) for name, value in past.items()}
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.clears(checked.database(db), checked.identifier(pool, "pool"), **last, page=page)
+
+
+def list_won_slots(bidder_id: str, *, limit: int = 1_000, db: Database | None = None) -> list[Clear]:
+    """Return the slots that a bidder has won and that are not settled, the oldest first. Raises UnknownAccount."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), page)
+
+
+def list_open_bids(
+    bidder_id: str, *, limit: int = 1_000, now: datetime | None = None, db: Database | None = None
+) -> list[Bid]:
+    """Return a bidder's open bids in every pool, the dearest first. Raises UnknownAccount."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    bidder = checked.identifier(bidder_id, "bidder_id")
+    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), page)
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -240,7 +305,7 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
 
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
-    return clearing.recompute(db or default_database(), _number(round_id, "round_id"))
+    return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
 
 
 def settle(
@@ -335,13 +400,13 @@ def get_order_book(
     db: Database | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Return `{"bids": […], "asks": […]}`: a pool's open bids, best first, and its slots on offer, soonest first.
+    Return `{"bids": […], "asks": […]}`: a pool's open bids, those that may compete first, and its slots on offer.
 
     At most `limit` (1 to 10,000) of each. Raises UnknownPool.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     return reading.order_book(
-        db or default_database(), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
+        checked.database(db), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
     )
 
 
@@ -359,12 +424,27 @@ def get_recent_stats(
     """
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     moment = _instant(now, "now") or utc_now()
-    return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
+    return reading.recent_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment)
 
 
-def explain(bid_id: int, *, db: Database | None = None) -> Explanation:
+def get_bidder_stats(
+    *,
+    hours: float = 24,
+    pool: str = DEFAULT_POOL,
+    limit: int = 1_000,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> list[BidderStats]:
+    """Return what each bidder won in a pool in the last hours, and paid; most paid first. Raises UnknownPool."""
+    span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    moment = _instant(now, "now") or utc_now()
+    return reading.bidder_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment, page)
+
+
+def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
     """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
-    return explaining.explain(db or default_database(), _bid(bid_id))
+    return explaining.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
 def quote(
@@ -383,7 +463,7 @@ def quote(
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
     moment = _instant(now, "now") or utc_now()
-    return explaining.quote(db or default_database(), checked.identifier(pool, "pool"), chance, moment)
+    return explaining.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(
@@ -395,7 +475,7 @@ def _journaled(
     dry_run: bool = False,
 ) -> Result:
     moment = _instant(now, "now")
-    return execute_journaled(db or default_database(), what, arguments, now=moment, dry_run=dry_run)
+    return execute_journaled(checked.database(db), what, arguments, now=moment, dry_run=dry_run)
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
@@ -467,10 +547,4 @@ def _theta(theta: Any, *, takes_one: bool) -> str | None:
         if theta is not None:
             raise InvalidArgument(field="theta", value=theta, fact="is not for this mechanism")
         return None
-    try:
-        weight = Fraction("1/2" if theta is None else theta)
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1") from None
-    if not 0 <= weight <= 1:
-        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1")
-    return str(weight)
+    return str(checked.weight("1/2" if theta is None else theta, "theta"))

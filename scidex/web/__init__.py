@@ -1,0 +1,1 @@
+"""The HTTP door: the market's verbs as an API, and the dashboard for people."""

@@ -1,0 +1,34 @@
+"""The web application: the API and the dashboard over one market's database."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from scidex import __version__
+from scidex.store import Database
+from scidex.web import problems
+from scidex.web.gate import LOOPBACK_NAMES, Gate
+from scidex.web.routes import backlog, cycles, health, market, wallets
+
+
+def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> FastAPI:
+    """
+    Return the application over an open database whose schema is up to date; the caller closes it.
+
+    It answers to `host_names` alone, so that no page can reach it under a name of its own.
+    """
+    app = FastAPI(
+        title="scidex",
+        summary="The compute exchange: bid tokens for the next slot, clear at one price, settle, earn.",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,
+    )
+    app.state.db = db
+    for room in (market, wallets, backlog, cycles, health):
+        app.include_router(room.routes)
+    problems.install(app)
+    app.add_middleware(Gate, host_names=host_names)
+    return app

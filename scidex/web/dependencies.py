@@ -1,0 +1,50 @@
+"""What routes ask for: the market's database, and the forms of an argument that the path or the query carries."""
+
+from __future__ import annotations
+
+from typing import Annotated, cast
+
+from fastapi import APIRouter, Depends, Header, Path, Query, Request
+
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database
+from scidex.web.routing import StrictRoute
+from scidex.web.schemas import Problem
+
+
+async def _database(request: Request) -> Database:
+    return cast(Database, request.app.state.db)
+
+
+Db = Annotated[Database, Depends(_database)]
+PoolName = Annotated[str, Query(min_length=1, max_length=200, description="The book of like slots.")]
+Limit = Annotated[int, Query(ge=1, le=1_000, description="At most this many.")]
+Before = Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Only those with a smaller number than this.")]
+Number = Annotated[int, Path(ge=-(2**63), le=2**63 - 1)]
+Name = Annotated[str, Path(min_length=1, max_length=200)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=150, description="The same key and body get the first answer, and act once."),
+]
+POOL = DEFAULT_POOL
+
+
+def router(prefix: str, tag: str) -> APIRouter:
+    """Return a router of strict routes whose refusals are documented."""
+    problems = {
+        status: {"model": Problem, "content": {"application/problem+json": {}}, "description": description}
+        for status, description in _PROBLEMS.items()
+    }
+    return APIRouter(prefix=prefix, tags=[tag], route_class=StrictRoute, responses={**problems})
+
+
+_PROBLEMS: dict[int | str, str] = {
+    400: "The body is not JSON that all read alike.",
+    403: "This may not be done from here.",
+    404: "Nothing is known under this id.",
+    409: "The state of the market forbids it.",
+    413: "The body is too large.",
+    415: "The body is not sent as application/json.",
+    422: "A field is not what this takes.",
+    503: "The database is busy; try again.",
+}

@@ -1,0 +1,244 @@
+"""The shapes of what goes over the wire. What comes in is strict; what goes out mirrors the exchange's records."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from types import GenericAlias
+from typing import Annotated, Any, get_type_hints
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
+
+from scidex.exchange import records
+from scidex.settings import DEFAULT_POOL, MOST_TOKENS, TREASURY
+
+
+def _instant(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value  # the model says what it wants instead
+    moment = datetime.fromisoformat(value)
+    if moment.tzinfo is None:
+        raise ValueError("must say its time zone, as in 2026-04-27T12:00:00Z")
+    return moment
+
+
+def _shape(value: Any) -> str:
+    return "many" if isinstance(value, list) else "one"
+
+
+Instant = Annotated[datetime, BeforeValidator(_instant, json_schema_input_type=datetime)]
+Tokens = Annotated[int, Field(ge=0, le=MOST_TOKENS)]
+Price = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
+Id = Annotated[str, Field(min_length=1, max_length=200)]
+Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
+Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Line = Annotated[str, Field(max_length=2_000)]
+
+
+class Request(BaseModel):
+    """What a client sends: these fields, of these types, and no others."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class NewBid(Request):
+    """A bid for the next slot of a pool. The time is the server's."""
+
+    bidder_id: Id
+    task_id: Id
+    max_price_tokens: Price
+    expected_value_usd: Usd = 0.0
+    ttl_at: Instant | None = None
+    pool: Id = DEFAULT_POOL
+    time_in_force: Annotated[str, Field(pattern="^(round|gtt)$")] = "round"
+    idempotency_key: Id | None = None
+
+
+NewBids = Annotated[
+    Annotated[NewBid, Tag("one")] | Annotated[list[NewBid], Field(max_length=10_000), Tag("many")],
+    Discriminator(_shape),
+]
+
+
+class NewAsks(Request):
+    """Like slots to offer."""
+
+    count: Annotated[int, Field(ge=1, le=100_000)] = 1
+    available_at: Instant | None = None
+    expires_at: Instant | None = None
+    pool: Id = DEFAULT_POOL
+    reserve_price_tokens: Tokens = 0
+    provider_id: Id = TREASURY
+    token_allowance: Price | None = None
+    max_seconds: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+    idempotency_key: Id | None = None
+
+
+class ClearNow(Request):
+    """Which pool to clear, and whether only to say what would happen."""
+
+    pool: Id = DEFAULT_POOL
+    dry_run: bool = False
+
+
+class Settlement(Request):
+    """What a slot cost, and what came of it."""
+
+    actual_cost_tokens: Tokens
+    actual_impact: Impact | None = None
+    attested_by: Id | None = None
+    fence: int | None = None
+
+
+class Attestation(Request):
+    """What a settled slot's impact was, and who says so."""
+
+    actual_impact: Impact
+    attested_by: Id
+
+
+class Reason(Request):
+    """Why."""
+
+    reason: Line = "voided"
+
+
+class NewAccount(Request):
+    """A wallet to open."""
+
+    account_id: Id
+    kind: Annotated[str, Field(pattern="^(agent|quest|worker|evaluator)$")] = "agent"
+    owner_id: Id | None = None
+
+
+class NewTransfer(Request):
+    """Tokens to move to another account."""
+
+    credit: Id
+    amount_tokens: Price
+    reason: Line = "transfer"
+    idempotency_key: Id | None = None
+
+
+class NewMint(Request):
+    """Tokens to issue."""
+
+    amount_tokens: Price
+    reason: Line = "grant"
+    idempotency_key: Id | None = None
+
+
+class NewQuest(Request):
+    """A quest to add; its wallet is opened with it."""
+
+    quest_id: Id
+    title: Line = ""
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    owner_id: Id | None = None
+    account_id: Id | None = None
+
+
+class QuestChange(Request):
+    """What changes about a quest."""
+
+    title: Line | None = None
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    status: Annotated[str, Field(pattern="^(active|paused)$")] | None = None
+
+
+class NewTask(Request):
+    """A task to add to a quest's backlog."""
+
+    task_id: Id
+    quest_id: Id
+    title: Line = ""
+    expected_value_usd: Usd = 0.0
+    estimated_cost_tokens: Tokens | None = None
+    depends_on: Annotated[list[Id], Field(max_length=1_000)] = Field(default_factory=list)
+    pool: Id = DEFAULT_POOL
+    payload: dict[str, Any] = Field(default_factory=dict)
+    deadline_at: Instant | None = None
+
+
+class ImportedTask(NewTask):
+    """A task to add, or to change where it is there; what is left out stays as it is."""
+
+    status: Annotated[str, Field(pattern="^(open|running|done|failed)$")] = "open"
+
+
+class ImportedQuest(Request):
+    """A quest to add with its tasks, or to change."""
+
+    quest_id: Id
+    title: Line = ""
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+
+
+class Import(Request):
+    """Tasks to add or change, all of them or none, and the quests they belong to."""
+
+    tasks: Annotated[list[ImportedTask], Field(max_length=10_000)]
+    quests: Annotated[list[ImportedQuest], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class NewStatus(Request):
+    """Where to take a task by hand."""
+
+    status: Annotated[str, Field(pattern="^(open|running|done|failed)$")]
+
+
+def mirror(record: type, **more: Any) -> type[BaseModel]:
+    """Return the model of a record of the exchange: its fields and types, and what `more` adds or replaces."""
+    fields: dict[str, Any] = {name: (hint, ...) for name, hint in {**get_type_hints(record), **more}.items()}
+    config = ConfigDict(from_attributes=True)
+    return create_model(record.__name__, __doc__=record.__doc__, __config__=config, **fields)
+
+
+def _many(model: type[BaseModel]) -> Any:
+    return GenericAlias(list, (model,))
+
+
+Account = mirror(records.Account)
+WalletSummaries = _many(mirror(records.WalletSummary, available=int))
+Balance = mirror(records.Balance, available=int)
+Transfer = mirror(records.Transfer)
+Transfers = _many(Transfer)
+Pool = mirror(records.Pool)
+Ask = mirror(records.Ask)
+Asks = _many(Ask)
+Bid = mirror(records.Bid)
+Bids = _many(Bid)
+OneBidOrMany: Any = Bid | Bids
+Clear = mirror(records.Clear)
+Clears = _many(Clear)
+Explanation = mirror(records.Explanation)
+ExplainedBid = mirror(records.Bid, explanation=Explanation)
+Quote = mirror(records.Quote)
+Round = mirror(records.Round, clears=Clears, sold=int)
+RoundSummaries = _many(mirror(records.RoundSummary))
+Pools = _many(Pool)
+BidderStats = _many(mirror(records.BidderStats))
+Quest = mirror(records.Quest)
+Quests = _many(Quest)
+Task = mirror(records.Task)
+Tasks = _many(Task)
+ScoredTasks = _many(mirror(records.ScoredTask))
+Imported = mirror(records.Imported)
+Allocations = _many(mirror(records.Allocation, remaining_tokens=int))
+CycleStatus = mirror(records.CycleStatus)
+CycleReport = mirror(records.CycleReport, round=Round | None)
+ModeSwitches = _many(mirror(records.ModeSwitch))
+OrderBook = create_model(
+    "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)
+)
+
+
+class Problem(BaseModel):
+    """A problem document (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    field: str | None = None
+    facts: dict[str, Any] | None = None
+    errors: list[dict[str, Any]] | None = None
