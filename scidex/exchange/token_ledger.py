@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from scidex.errors import AccountExists, InvalidId, UnknownAccount
 from scidex.exchange import arguments as checked
 from scidex.exchange import resting, wallets
-from scidex.exchange.records import Account, Balance, LedgerReport, Transfer
+from scidex.exchange.records import Account, Balance, LedgerReport, Transfer, WalletSummary
 from scidex.exchange.wallets import Move
 from scidex.settings import ISSUANCE, MOST_TOKENS, TREASURY
 from scidex.store import Database, default_database
@@ -124,6 +124,14 @@ def list_accounts(*, after: str = "", limit: int = _MOST_PAGE, db: Database | No
     after = checked.identifier(after, "after") if after else ""
     with (db or default_database()).reading() as tx:
         return [Account(**row) for row in tx.rows("accounts_page", after=after, page=page)]
+
+
+def list_wallets(*, after: str = "", limit: int = _MOST_PAGE, db: Database | None = None) -> list[WalletSummary]:
+    """Return wallets as they stand in the order of their ids, those past `after`, at most `limit` (1 to 1,000)."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    after = checked.identifier(after, "after") if after else ""
+    with (db or default_database()).reading() as tx:
+        return [WalletSummary(**row) for row in tx.rows("wallets_page", after=after, page=page)]
 
 
 def get_transfers(

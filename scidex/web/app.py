@@ -8,7 +8,7 @@ from scidex import __version__
 from scidex.store import Database
 from scidex.web import problems
 from scidex.web.gate import LOOPBACK_NAMES, Gate
-from scidex.web.routes import health, market, wallets
+from scidex.web.routes import backlog, cycles, health, market, wallets
 
 
 def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> FastAPI:
@@ -27,7 +27,7 @@ def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> 
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.db = db
-    for room in (market, wallets, health):
+    for room in (market, wallets, backlog, cycles, health):
         app.include_router(room.routes)
     problems.install(app)
     app.add_middleware(Gate, host_names=host_names)

@@ -28,6 +28,7 @@ STATUS: dict[type[ScidexError], int] = {
     errors.InvalidArgument: 422,
     errors.UnknownMechanism: 422,
     errors.BidsRefused: 422,
+    errors.TasksRefused: 422,
     errors.IdempotencyConflict: 422,
     errors.UnknownId: 404,
     errors.AttesterNotIndependent: 403,
@@ -81,16 +82,17 @@ def document_of(error: ScidexError) -> dict[str, Any]:
     if isinstance(error, errors.StoreError):  # its facts quote the database, which is nobody's business outside
         return {**document, "detail": _title_of(error)}
     document["detail"] = str(error)
-    if isinstance(error, errors.BidsRefused):
-        told = [_of_bid(index, bid) for index, bid in sorted(error.errors.items())[:_MOST_ERRORS]]
-        return {**document, "field": told[0].get("field"), "errors": told}
+    if isinstance(error, (errors.BidsRefused, errors.TasksRefused)):
+        batch = "tasks" if isinstance(error, errors.TasksRefused) else ""
+        told = [_of_item(f"{batch}[{index}]", one) for index, one in sorted(error.errors.items())[:_MOST_ERRORS]]
+        return {**document, "field": told[0]["field"], "errors": told}
     facts = {name: _plain(value) for name, value in error.facts.items() if name != "field"}
     return {**document, "field": error.facts.get("field"), "facts": facts}
 
 
-def _of_bid(index: int, error: ScidexError) -> dict[str, Any]:
+def _of_item(place: str, error: ScidexError) -> dict[str, Any]:
     told = document_of(error)
-    return {**told, "index": index, "field": f"[{index}].{told['field']}"}
+    return {**told, "field": f"{place}.{told['field']}" if told.get("field") else place}
 
 
 async def _refused(request: Request, error: Exception) -> Response:

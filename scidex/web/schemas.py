@@ -127,6 +127,65 @@ class NewMint(Request):
     idempotency_key: Id | None = None
 
 
+class NewQuest(Request):
+    """A quest to add; its wallet is opened with it."""
+
+    quest_id: Id
+    title: Line = ""
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    owner_id: Id | None = None
+    account_id: Id | None = None
+
+
+class QuestChange(Request):
+    """What changes about a quest."""
+
+    title: Line | None = None
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
+    status: Annotated[str, Field(pattern="^(active|paused)$")] | None = None
+
+
+class NewTask(Request):
+    """A task to add to a quest's backlog."""
+
+    task_id: Id
+    quest_id: Id
+    title: Line = ""
+    expected_value_usd: Usd = 0.0
+    estimated_cost_tokens: Tokens | None = None
+    depends_on: Annotated[list[Id], Field(max_length=1_000)] = Field(default_factory=list)
+    pool: Id = DEFAULT_POOL
+    payload: dict[str, Any] = Field(default_factory=dict)
+    deadline_at: Instant | None = None
+
+
+class ImportedTask(NewTask):
+    """A task to add, or to change where it is there; what is left out stays as it is."""
+
+    status: Annotated[str, Field(pattern="^(open|running|done|failed)$")] = "open"
+
+
+class ImportedQuest(Request):
+    """A quest to add with its tasks, or to change."""
+
+    quest_id: Id
+    title: Line = ""
+    priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+
+
+class Import(Request):
+    """Tasks to add or change, all of them or none, and the quests they belong to."""
+
+    tasks: Annotated[list[ImportedTask], Field(max_length=10_000)]
+    quests: Annotated[list[ImportedQuest], Field(max_length=10_000)] = Field(default_factory=list)
+
+
+class NewStatus(Request):
+    """Where to take a task by hand."""
+
+    status: Annotated[str, Field(pattern="^(open|running|done|failed)$")]
+
+
 def mirror(record: type, **more: Any) -> type[BaseModel]:
     """Return the model of a record of the exchange: its fields and types, and what `more` adds or replaces."""
     fields: dict[str, Any] = {name: (hint, ...) for name, hint in {**get_type_hints(record), **more}.items()}
@@ -139,7 +198,7 @@ def _many(model: type[BaseModel]) -> Any:
 
 
 Account = mirror(records.Account)
-Accounts = _many(Account)
+WalletSummaries = _many(mirror(records.WalletSummary, available=int))
 Balance = mirror(records.Balance, available=int)
 Transfer = mirror(records.Transfer)
 Transfers = _many(Transfer)
@@ -155,6 +214,19 @@ Explanation = mirror(records.Explanation)
 ExplainedBid = mirror(records.Bid, explanation=Explanation)
 Quote = mirror(records.Quote)
 Round = mirror(records.Round, clears=Clears, sold=int)
+RoundSummaries = _many(mirror(records.RoundSummary))
+Pools = _many(Pool)
+BidderStats = _many(mirror(records.BidderStats))
+Quest = mirror(records.Quest)
+Quests = _many(Quest)
+Task = mirror(records.Task)
+Tasks = _many(Task)
+ScoredTasks = _many(mirror(records.ScoredTask))
+Imported = mirror(records.Imported)
+Allocations = _many(mirror(records.Allocation, remaining_tokens=int))
+CycleStatus = mirror(records.CycleStatus)
+CycleReport = mirror(records.CycleReport, round=Round | None)
+ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)
 )

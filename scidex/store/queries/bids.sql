@@ -95,6 +95,22 @@ SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, sta
     time_in_force, round_id, reason
 FROM compute_auction_bid_states WHERE id = :id;
 
+-- name: open_bids_page
+-- An account's open bids, the dearest first.
+SELECT s.id, s.bidder_id, s.task_id, s.max_price_tokens, s.expected_value_usd, s.ttl_at, s.status, s.pool, s.placed_at,
+    s.sequence, s.time_in_force, s.round_id, s.reason
+FROM compute_auction_bids b JOIN compute_auction_bid_states s ON s.id = b.id
+WHERE b.status = 'open' AND s.status = 'open' AND b.bidder_id = :bidder_id AND s.ttl_at > :now
+ORDER BY s.max_price_tokens DESC, s.sequence LIMIT :page;
+
+-- name: bids_of_round
+-- The bids that competed in a round, best first, as they stand.
+SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
+    time_in_force, round_id, reason
+FROM compute_auction_bid_states
+WHERE pool = :pool AND round_id = :round_id AND competing = 1
+ORDER BY max_price_tokens DESC, sequence LIMIT :page;
+
 -- name: bids_by_id
 -- Bids as they are stored.
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,

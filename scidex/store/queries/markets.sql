@@ -85,6 +85,12 @@ SELECT round_id, pool, cleared_at, slots, bids, sold, clearing_price_tokens, run
 FROM compute_auction_rounds WHERE pool = :pool AND cleared_at > :since_at AND cleared_at <= :now
 ORDER BY cleared_at DESC, round_id DESC LIMIT :page;
 
+-- name: rounds_page
+-- A pool's rounds before one, newest first.
+SELECT round_id, pool, cleared_at, slots, bids, sold, clearing_price_tokens, runner_up_bid_id, mechanism, tie_rule,
+    digest, previous_digest
+FROM compute_auction_rounds WHERE pool = :pool AND round_id < :before ORDER BY round_id DESC LIMIT :page;
+
 -- name: insert_clears!
 -- Record slots sold.
 INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id,
@@ -115,6 +121,26 @@ SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_i
 FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 WHERE c.round_id = :round_id ORDER BY k.sequence;
 
+-- name: clears_page
+-- A pool's slots sold, newest round first, those past one of them.
+SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at,
+    pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
+    provider_proceeds_tokens, runner_up_price_tokens, actual_cost_tokens, actual_impact, roi, attested_by, status,
+    reason
+FROM compute_auction_clears
+WHERE pool = :pool AND round_id <= :before_round AND (round_id < :before_round OR bid_id < :before_bid)
+ORDER BY round_id DESC, bid_id DESC LIMIT :page;
+
+-- name: live_clears_of_bidder
+-- The slots that an account has won and that are not settled, oldest round first.
+SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at,
+    pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
+    provider_proceeds_tokens, runner_up_price_tokens, actual_cost_tokens, actual_impact, roi, attested_by, status,
+    reason
+FROM compute_auction_clears
+WHERE bidder_id = :bidder_id AND status IN ('won', 'running')
+ORDER BY round_id, bid_id LIMIT :page;
+
 -- name: top_clears
 -- The dearest slots sold in a pool since an instant.
 SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_id, c.slot_started_at,
@@ -136,6 +162,17 @@ SELECT COUNT(*) AS slots_sold,
     CAST(COALESCE(SUM(CASE WHEN c.status = 'voided' THEN 1 ELSE 0 END), 0) AS BIGINT) AS voided
 FROM compute_auction_rounds r JOIN compute_auction_clears c ON c.round_id = r.round_id
 WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now;
+
+-- name: sums_of_bidders
+-- What each bidder won in a pool since an instant, what it paid and what came of it; those that paid most first.
+SELECT c.bidder_id, COUNT(*) AS slots_won,
+    CAST(COALESCE(SUM(CASE WHEN c.status = 'settled' THEN c.clearing_price_tokens ELSE 0 END), 0) AS BIGINT)
+        AS paid_tokens,
+    CAST(COALESCE(SUM(c.actual_cost_tokens), 0) AS BIGINT) AS actual_cost_tokens,
+    COALESCE(SUM(c.actual_impact), 0.0) AS actual_impact
+FROM compute_auction_rounds r JOIN compute_auction_clears c ON c.round_id = r.round_id
+WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now AND c.status <> 'voided'
+GROUP BY c.bidder_id ORDER BY paid_tokens DESC, c.bidder_id LIMIT :page;
 
 -- name: book_bids
 -- The best open bids of a pool, those that may compete first.

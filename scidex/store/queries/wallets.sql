@@ -44,6 +44,11 @@ SELECT account_id, kind, owner_id, created_at FROM token_accounts WHERE account_
 -- One wallet as it stands.
 SELECT account_id, balance_tokens, held_tokens FROM token_wallets WHERE account_id = :account_id;
 
+-- name: wallets_page
+-- Wallets as they stand, in the order of their ids.
+SELECT account_id, kind, owner_id, balance_tokens AS balance, held_tokens AS held FROM token_wallets
+WHERE account_id > :after ORDER BY account_id LIMIT :page;
+
 -- name: accounts_page
 -- Accounts in the order of their ids.
 SELECT account_id, kind, owner_id, created_at FROM token_accounts

@@ -7,9 +7,9 @@ from typing import Annotated, Any
 from fastapi import Body, Query
 
 from scidex.exchange import compute_auction
-from scidex.exchange.records import Ask, Bid, Clear, Pool, Quote, Round
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Pool, Quote, Round, RoundSummary
 from scidex.web import schemas
-from scidex.web.dependencies import POOL, Db, IdempotencyKey, Limit, Name, Number, PoolName, router
+from scidex.web.dependencies import POOL, Before, Db, IdempotencyKey, Limit, Name, Number, PoolName, router
 
 routes = router("/api/compute-auction", "compute auction")
 
@@ -29,10 +29,22 @@ def get_stats(db: Db, pool: PoolName = POOL, hours: Hours = 24) -> dict[str, Any
     return compute_auction.get_recent_stats(hours=hours, pool=pool, db=db)
 
 
+@routes.get("/bidders", response_model=schemas.BidderStats)
+def get_bidder_stats(db: Db, pool: PoolName = POOL, hours: Hours = 24, limit: Limit = 100) -> list[BidderStats]:
+    """Return what each bidder won lately, what it paid and what came of it; most paid first."""
+    return compute_auction.get_bidder_stats(hours=hours, pool=pool, limit=limit, db=db)
+
+
 @routes.get("/quote", response_model=schemas.Quote)
 def get_quote(db: Db, pool: PoolName = POOL, probability: Probability = 0.9) -> Quote:
     """Return what to bid to win the next round with a probability."""
     return compute_auction.quote(probability, pool=pool, db=db)
+
+
+@routes.get("/pools", response_model=schemas.Pools)
+def list_pools(db: Db) -> list[Pool]:
+    """Return every pool, by name."""
+    return compute_auction.list_pools(db=db)
 
 
 @routes.get("/pools/{pool:id}", response_model=schemas.Pool)
@@ -56,6 +68,12 @@ def place_bids(
     return compute_auction.place_bid(**_with_key(bids, idempotency_key), db=db)
 
 
+@routes.get("/bids", response_model=schemas.Bids)
+def list_open_bids(db: Db, bidder_id: Annotated[str, Query(max_length=200)], limit: Limit = 100) -> list[Bid]:
+    """Return a bidder's open bids, the dearest first."""
+    return compute_auction.list_open_bids(bidder_id, limit=limit, db=db)
+
+
 @routes.get("/bids/{bid_id}", response_model=schemas.ExplainedBid)
 def get_bid(bid_id: Number, db: Db) -> dict[str, Any]:
     """Return a bid as it stands, and why it won or lost."""
@@ -67,6 +85,38 @@ def get_bid(bid_id: Number, db: Db) -> dict[str, Any]:
 def cancel_bid(bid_id: Number, db: Db) -> Bid:
     """Cancel an open bid; what it set aside is free at once."""
     return compute_auction.cancel_bid(bid_id, db=db)
+
+
+@routes.get("/rounds", response_model=schemas.RoundSummaries)
+def list_rounds(db: Db, pool: PoolName = POOL, before: Before = None, limit: Limit = 100) -> list[RoundSummary]:
+    """Return a pool's rounds, newest first; pass the last round_id as `before` for the next page."""
+    return compute_auction.list_rounds(pool=pool, before=before, limit=limit, db=db)
+
+
+@routes.get("/rounds/{round_id}", response_model=schemas.Round)
+def get_round(round_id: Number, db: Db) -> Round:
+    """Return a cleared round as it was recorded, its clears as they stand now."""
+    return compute_auction.get_round(round_id, db=db)
+
+
+@routes.get("/rounds/{round_id}/bids", response_model=schemas.Bids)
+def list_round_bids(round_id: Number, db: Db, limit: Limit = 100) -> list[Bid]:
+    """Return the bids that competed in a cleared round, best first."""
+    return compute_auction.list_round_bids(round_id, limit=limit, db=db)
+
+
+@routes.get("/clears", response_model=schemas.Clears)
+def list_clears(
+    db: Db, pool: PoolName = POOL, before_round: Before = None, before_bid: Before = None, limit: Limit = 100
+) -> list[Clear]:
+    """Return the slots sold, newest first; pass the last one's round_id and bid_id for the next page."""
+    return compute_auction.list_clears(pool=pool, before_round=before_round, before_bid=before_bid, limit=limit, db=db)
+
+
+@routes.get("/slots", response_model=schemas.Clears)
+def list_won_slots(db: Db, bidder_id: Annotated[str, Query(max_length=200)], limit: Limit = 100) -> list[Clear]:
+    """Return the slots that a bidder has won and that are not settled, the oldest first."""
+    return compute_auction.list_won_slots(bidder_id, limit=limit, db=db)
 
 
 @routes.post("/asks", status_code=201, response_model=schemas.Asks)

@@ -7,17 +7,17 @@ from typing import Annotated, Any
 from fastapi import Query
 
 from scidex.exchange import token_ledger
-from scidex.exchange.records import Account, Balance, Transfer
+from scidex.exchange.records import Account, Balance, Transfer, WalletSummary
 from scidex.web import schemas
 from scidex.web.dependencies import Before, Db, IdempotencyKey, Limit, Name, router
 
 routes = router("/api/wallets", "wallets")
 
 
-@routes.get("", response_model=schemas.Accounts)
-def list_accounts(db: Db, after: Annotated[str, Query(max_length=200)] = "", limit: Limit = 100) -> list[Account]:
-    """Return accounts in the order of their ids, those past `after`."""
-    return token_ledger.list_accounts(after=after, limit=limit, db=db)
+@routes.get("", response_model=schemas.WalletSummaries)
+def list_wallets(db: Db, after: Annotated[str, Query(max_length=200)] = "", limit: Limit = 100) -> list[WalletSummary]:
+    """Return wallets in the order of their ids, those past `after`."""
+    return token_ledger.list_wallets(after=after, limit=limit, db=db)
 
 
 @routes.post("", status_code=201, response_model=schemas.Account)
