@@ -27,6 +27,13 @@ TABLES = (
     "quests",
     "tasks",
     "task_dependencies",
+    "task_assignments",
+    "quest_budget_allocations",
+    "income_runs",
+    "token_refills",
+    "token_arrears",
+    "market_cycles",
+    "market_mode_switches",
 )
 
 
