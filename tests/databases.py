@@ -38,7 +38,7 @@ def peeking(db: Database) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
             yield lambda sql, *values: connection.execute(sql, values or None).fetchall()
     else:
         with db.reading() as tx:  # a market in memory has this one connection
-            yield lambda sql, *values: tx._connection.execute(sql, values).fetchall()  # type: ignore[attr-defined]
+            yield lambda sql, *values: tx._connection.execute(sql, values).fetchall()
 
 
 def query(db: Database, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -92,7 +92,7 @@ def replayed(db: Database, into: str = "sqlite:///:memory:") -> Iterator[Databas
 def assert_books_are_right(db: Database) -> None:
     """Assert what must hold of any market's database at any moment."""
     report = token_ledger.verify(db)
-    assert report.problems == ()
+    assert report.ok, report.problems
     for (round_id,) in query(db, "SELECT round_id FROM compute_auction_rounds ORDER BY round_id"):
         assert compute_auction.recompute(round_id, db=db).round_id == round_id
 
@@ -100,7 +100,8 @@ def assert_books_are_right(db: Database) -> None:
 def assert_journal_tells_all(db: Database, into: str = "sqlite:///:memory:") -> None:
     """Assert that replaying the journal into an empty database rebuilds the very same tables."""
     with replayed(db, into) as again:
-        assert differences(db, again) == []
+        found = differences(db, again)
+        assert not found, "\n".join(found)
 
 
 # --- the shape of a database

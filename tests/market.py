@@ -113,4 +113,6 @@ def prove_replay(db: Database, folder: Path) -> None:
     with connect(f"sqlite:///{folder}/replayed.db") as rebuilt:
         migrate(rebuilt)
         replay(db, rebuilt)
-        assert contents(rebuilt) == contents(db)
+        then, now = contents(rebuilt), contents(db)
+        for table, rows in now.items():
+            assert rows == then[table], f"{table} is {rows}, and from the journal {then[table]}"

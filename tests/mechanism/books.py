@@ -1,7 +1,8 @@
 """Books to clear, by hand and at random, and readings of their clearings."""
 
-from collections import Counter
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
+from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -46,13 +47,13 @@ def winners(clearing: Clearing) -> list[Hashable]:
 
 
 def sellers(clearing: Clearing) -> list[Hashable]:
-    return sorted(trade.ask_id for trade in clearing.trades)
+    return sorted((trade.ask_id for trade in clearing.trades), key=str)
 
 
-def payments(clearing: Clearing, bids: Iterable[Bid]) -> Counter[Hashable]:
+def payments(clearing: Clearing, bids: Iterable[Bid]) -> dict[Hashable, Any]:
     """What each owner pays in total."""
     owner_of = {bid.id: bid.owner for bid in bids}
-    paid: Counter[Hashable] = Counter()
+    paid: dict[Hashable, Any] = defaultdict(int)
     for trade in clearing.trades:
         paid[owner_of[trade.bid_id]] += trade.buyer_pays
     return paid
