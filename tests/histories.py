@@ -41,7 +41,7 @@ class History:
 
     def open(self) -> None:
         """Set up what the steps take for granted: three agents, a provider of their kind, a judge, and three pools."""
-        with same_chance(0), mock.patch.object(db_writes, "utc_now", lambda: NOON):
+        with same_chance(0), mock.patch.object(db_writes, "utc_now", return_value=NOON):
             compute_auction.ensure_schema(db=self.db)
             compute_auction.create_pool("gpu", mechanism="mcafee", now=NOON, db=self.db)
             compute_auction.create_pool("draw", tie_rule="lottery", now=NOON, db=self.db)
