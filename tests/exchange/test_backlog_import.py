@@ -450,7 +450,7 @@ def test_a_circle_in_an_import_is_refused_by_name(db):
         {"task_id": "b", "quest_id": "q1", "depends_on": ["a"]},
     ]
 
-    with pytest.raises(ImportRefused, match="line 1, depends_on: .*'a', 'b'"):
+    with pytest.raises(ImportRefused, match=r"line 1, depends_on: .*'a', 'b'"):
         import_tasks(lines(*rows), "jsonl", db=db)
 
 

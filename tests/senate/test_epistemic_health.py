@@ -24,8 +24,10 @@ from tests.market import NOON, after, bid, clear, fund, offer, settle
         ),
         (
             [(5.0, -1.0)],
-            "Over 1 task it claimed 5.00 USD and realised -1.00: nothing of its claims came true."
-            " These are too few to go by.",
+            (
+                "Over 1 task it claimed 5.00 USD and realised -1.00: nothing of its claims came true."
+                " These are too few to go by."
+            ),
         ),
     ],
 )
