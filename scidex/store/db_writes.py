@@ -14,7 +14,7 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from scidex.clock import utc_now
-from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError
+from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
 from scidex.store.database import Database, Transaction
 
 Result = TypeVar("Result")
@@ -218,7 +218,13 @@ def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:
     entries = read_journal(journal) if isinstance(journal, Database) else journal
     count = 0
     for entry in entries:
-        into.write(partial(_redo, entry=entry))
+        try:
+            into.write(partial(_redo, entry=entry))
+        except StoreError as error:
+            if type(error) is not StoreError:
+                raise
+            # What the entry would write is already there, or breaks a rule of the schema.
+            raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=error.facts["fact"]) from error
         count += 1
     return count
 
@@ -229,7 +235,7 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     doing = Work(tx, entry.made_at, entry.actor, recorded=entry.generated)
     try:
         _EFFECTS[entry.verb](doing, **entry.arguments)
-    except (ScidexError, KeyError) as error:
+    except (ScidexError, LookupError, TypeError, ValueError, AssertionError) as error:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=str(error)) from error
     if doing.generated != entry.generated:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="generated something else")

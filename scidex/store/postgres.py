@@ -137,7 +137,9 @@ class PostgresDatabase(Database):
                     return result
             except _RACES as error:
                 if attempt == _MOST_ATTEMPTS:
-                    raise DatabaseBusy(fact=_first_line(error)) from error
+                    # Who finds the same row every time lost to no other writer.
+                    doubled = isinstance(error, psycopg.errors.UniqueViolation)
+                    raise (StoreError if doubled else DatabaseBusy)(fact=_first_line(error)) from error
                 # Waits grow and differ, so that two who collided do not collide again.
                 time.sleep(random.uniform(0, 0.002 * 2**attempt))
             except (psycopg.Error, DeadlinePassed) as error:

@@ -328,7 +328,8 @@ CREATE SEQUENCE slot_numbers;
 CREATE SEQUENCE round_numbers;
 CREATE SEQUENCE transfer_numbers;
 CREATE SEQUENCE journal_numbers;
-CREATE SEQUENCE assignment_numbers;
+
+-- The cycle of each pool, the proportional split of the daily bucket, and work that is done without a sale.
 
 -- When a pool clears, and whether its agents go by the auction or by the proportional split.
 CREATE TABLE market_cycles (
@@ -425,3 +426,7 @@ CREATE TABLE token_arrears (
     account_id TEXT COLLATE "C" PRIMARY KEY REFERENCES token_accounts (account_id),
     owed_tokens BIGINT NOT NULL CHECK (owed_tokens >= 0)
 );
+
+-- Numbers drawn by many writers at once.
+
+CREATE SEQUENCE assignment_numbers;
