@@ -8,6 +8,7 @@ import threading
 from collections import Counter
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -309,9 +310,8 @@ with connect(sys.argv[1]) as db:
 def test_of_two_loops_in_two_processes_one_acts_in_each_cycle(db):
     offer(db, 40)
     command = [sys.executable, "-c", _LOOP, db.url]
-    loops = [
-        subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
-    ]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    loops: list[Any] = [subprocess.Popen(command, cwd=ROOT, **pipes) for _ in range(2)]
     for loop in loops:
         assert loop.stdout.readline() == "ready\n"
     for loop in loops:
@@ -355,6 +355,7 @@ def test_a_round_that_raises_puts_agents_on_the_split_and_one_that_completes_bri
     paid = wallet(db, "quest:q1")[0]
 
     work = services.next_task(ADA, NOON, db=db)
+    assert work is not None
     assert (work.source, work.task_id) == ("fallback", "a")
     run(db, work, 9.0)
     assert wallet(db, "quest:q1")[0] == paid
@@ -397,6 +398,7 @@ def test_agents_notice_by_themselves_that_the_loop_has_stopped(db):
     # The loop is dead. Three intervals are borne; after them any agent that asks switches.
     assert services.next_task(ADA, after(3), db=db) is None
     work = services.next_task(ADA, after(3.1), db=db)
+    assert work is not None
     assert (work.source, work.task_id) == ("fallback", "a")
     assert cycle.list_mode_switches(db=db)[0].reason == "no cycle has completed for 3 intervals"
 

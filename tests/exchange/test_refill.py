@@ -140,8 +140,8 @@ class Rivals:
         clear(self.db, now)
         won = services.won_slots("agent:worker", db=self.db)
         for work in won:
-            run(self.db, work, self.impact[work.quest_id], now)
-        return sorted(work.quest_id for work in won)
+            run(self.db, work, self.impact[str(work.quest_id)], now)
+        return sorted(str(work.quest_id) for work in won)
 
     def tokens(self, name):
         return wallet(self.db, f"quest:{name}")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import Counter
+from itertools import count
 
 import pytest
 
@@ -58,6 +59,12 @@ def sold(db, task_id="a", price=10, **terms):
     return work
 
 
+def settled(done):
+    """The sale that a finished assignment settled."""
+    assert done.clear is not None
+    return done.clear
+
+
 def next_task(db, agent_id=ADA, at=NOON, **terms):
     return services.next_task(agent_id, at, **terms, db=db)
 
@@ -102,7 +109,7 @@ def test_a_slot_for_a_task_of_somebody_else_is_started_as_well(market):
 
     services.start(work, now=NOON, db=market)
     done = services.finish(work, succeeded=True, actual_cost_tokens=5, now=NOON, db=market)
-    assert (done.task_status, done.attempts, done.clear.status) == (None, 0, "settled")
+    assert (done.task_status, done.attempts, settled(done).status) == (None, 0, "settled")
 
 
 def test_a_slot_whose_task_runs_elsewhere_is_not_started(market):
@@ -122,7 +129,8 @@ def test_a_success_settles_the_slot_and_ends_the_task(market):
 
     done = run(market, sold(market), 2.0)
     assert (done.source, done.task_status, done.attempts) == ("auction", "done", 1)
-    assert (done.clear.clearing_price_tokens, done.clear.actual_impact, done.clear.attested_by) == (4, 2.0, JUDGE)
+    sale = settled(done)
+    assert (sale.clearing_price_tokens, sale.actual_impact, sale.attested_by) == (4, 2.0, JUDGE)
     assert statuses(market) == {"a": "done", "b": "open"}
     assert status(market, rival) == "lost"
     assert wallet(market, "quest:q1") == (1_000 - 4 + 1_400, 0)
@@ -137,7 +145,8 @@ def test_a_failure_is_settled_with_no_impact_and_the_task_may_be_tried_again(mar
     done = services.finish(
         work, succeeded=False, actual_cost_tokens=9, actual_impact=50.0, note="exit code 3", now=NOON, db=market
     )
-    assert (done.clear.status, done.clear.actual_impact, done.clear.reason) == ("settled", 0.0, "exit code 3")
+    sale = settled(done)
+    assert (sale.status, sale.actual_impact, sale.reason) == ("settled", 0.0, "exit code 3")
     assert (done.task_status, done.attempts) == ("open", 1)
 
 
@@ -503,47 +512,58 @@ def test_a_won_slot_is_started_by_one_of_many(market):
     assert sorted(started) == ["t0", "t1", "t2", "t3"]
 
 
+class Fleet:
+    """Agents that run whatever they are given, and count how often each task ran."""
+
+    def __init__(self, db):
+        self.db = db
+        self.runs: Counter[str] = Counter()
+        self.sources: set[str] = set()
+
+    def work_for(self, agent_id):
+        for _ in range(60):
+            compute_auction.offer_slots(1, provider_id=agent_id, db=self.db)
+            other = services.next_task(agent_id, db=self.db)
+            for work in [*services.won_slots(agent_id, db=self.db), *([other] if other else [])]:
+                self.run(work)
+            if "open" not in statuses(self.db).values():
+                return
+
+    def run(self, work):
+        try:
+            services.start(work, db=self.db)
+        except (AlreadyStarted, TaskNotOpen):
+            return
+        self.runs[work.task_id] += 1
+        self.sources.add(work.source)
+        services.finish(work, succeeded=True, actual_cost_tokens=1, db=self.db)
+
+
 def test_no_task_runs_twice_while_the_auction_breaks_and_returns(market, monkeypatch):
-    """Agents run won slots and other work while every second round raises, and one switches back and forth with it."""
+    """Every second round raises, so that agents go back and forth between won slots and other work."""
     names = [f"agent:{n}" for n in range(4)]
     fund(market, 0, *names)
     for number in range(30):
         task(market, f"t{number:02}", 0.01 if number % 2 else 0.0)
-    clear_round, calls, runs = compute_auction.clear_round, Counter(), Counter()
-    sources = set()
+    clear_round, calls = compute_auction.clear_round, count()
 
     def fragile(*args, **terms):
-        calls["rounds"] += 1
-        if calls["rounds"] % 2:
+        if next(calls) % 2 == 0:
             raise RuntimeError("injected")
         return clear_round(*args, **terms)
-
-    monkeypatch.setattr(compute_auction, "clear_round", fragile)
-
-    def work_for(agent_id):
-        for _ in range(60):
-            compute_auction.offer_slots(1, provider_id=agent_id, db=market)
-            todo = services.won_slots(agent_id, db=market) or [services.next_task(agent_id, db=market)]
-            for work in filter(None, todo):
-                try:
-                    services.start(work, db=market)
-                except (AlreadyStarted, TaskNotOpen):
-                    continue
-                runs[work.task_id] += 1
-                sources.add(work.source)
-                services.finish(work, succeeded=True, actual_cost_tokens=1, db=market)
-            if "open" not in statuses(market).values():
-                return
 
     def clear_often():
         for _ in range(40):
             cycle.clear_now(db=market)
 
-    together([*(lambda name=name: work_for(name) for name in names), clear_often])
-    assert set(runs.values()) == {1}
+    monkeypatch.setattr(compute_auction, "clear_round", fragile)
+    fleet = Fleet(market)
+    together([*(lambda name=name: fleet.work_for(name) for name in names), clear_often])
+
+    assert set(fleet.runs.values()) == {1}
     assert set(statuses(market).values()) <= {"done", "open"}
-    assert len(runs) == Counter(statuses(market).values())["done"] >= 10
-    assert "fallback" in sources
+    assert len(fleet.runs) == Counter(statuses(market).values())["done"] >= 10
+    assert "fallback" in fleet.sources
 
 
 def together(calls):
