@@ -25,8 +25,10 @@ __all__ = [
     "list_quests",
     "list_tasks",
     "put_tasks",
+    "quest_faults",
     "set_quest",
     "set_task_status",
+    "task_faults",
 ]
 
 TASK_STATUSES = ("open", "blocked", "running", "done", "failed")
@@ -35,10 +37,11 @@ _QUEST_STATUSES = ("active", "paused")
 _MOST_PRIORITY = 1_000_000
 _MOST_TASKS_AT_ONCE = 100_000
 _MOST_DEPENDENCIES = 1_000
-_MOST_PAYLOAD_CHARACTERS = 65_536
+_MOST_PAYLOAD_CHARACTERS = 262_144
 _MOST_PAGE = 10_000
 
 Result = TypeVar("Result")
+Checks = Mapping[str, Callable[[Any], Any]]
 
 
 def add_quest(
@@ -242,26 +245,41 @@ def _listed(given: Any, field: str) -> list[Any]:
     return items
 
 
+def quest_faults(quest: Any) -> list[InvalidArgument]:
+    """Return everything that is wrong with a quest given by its fields, without looking into the market."""
+    return _faults(quest, _QUEST_CHECKS, needed=("quest_id",), name="quest")
+
+
+def task_faults(task: Any) -> list[InvalidArgument]:
+    """Return everything that is wrong with a task given by its fields, without looking into the market."""
+    return _faults(task, _TASK_CHECKS, needed=("task_id", "quest_id"), name="task")
+
+
 def _quest_request(quest: Any) -> dict[str, Any]:
-    return _request(quest, _QUEST_CHECKS, needed=("quest_id",), name="quest")
+    for fault in quest_faults(quest):
+        raise fault
+    return {field: _QUEST_CHECKS[field](value) for field, value in quest.items()}
 
 
 def _task_request(task: Any) -> dict[str, Any]:
-    return _request(task, _TASK_CHECKS, needed=("task_id", "quest_id"), name="task")
+    for fault in task_faults(task):
+        raise fault
+    return {field: _TASK_CHECKS[field](value) for field, value in task.items()}
 
 
-def _request(
-    given: Any, checks: Mapping[str, Callable[[Any], Any]], *, needed: tuple[str, ...], name: str
-) -> dict[str, Any]:
+def _faults(given: Any, checks: Checks, *, needed: tuple[str, ...], name: str) -> list[InvalidArgument]:
     if not isinstance(given, Mapping):
-        raise InvalidArgument(field=name, value=given, fact=f"must be a mapping of the fields of a {name}")
-    for field in needed:
-        if field not in given:
-            raise InvalidArgument(field=field, fact="is missing")
-    for field in given:
+        return [InvalidArgument(field=name, value=given, fact=f"must be a mapping of the fields of a {name}")]
+    faults = [InvalidArgument(field=field, fact="is missing") for field in needed if field not in given]
+    for field, value in given.items():
         if field not in checks:
-            raise InvalidArgument(field=str(field)[:100], value=given[field], fact=f"is no field of a {name}")
-    return {field: checks[field](value) for field, value in given.items()}
+            faults.append(InvalidArgument(field=str(field)[:100], value=value, fact=f"is no field of a {name}"))
+            continue
+        try:
+            checks[field](value)
+        except InvalidArgument as fault:
+            faults.append(fault)
+    return faults
 
 
 def _depends_on(value: Any) -> list[str]:
@@ -292,12 +310,12 @@ def _estimate(value: Any) -> int | None:
     return None if value is None else checked.tokens(value, "estimated_cost_tokens", least=0)
 
 
-_QUEST_CHECKS: dict[str, Callable[[Any], Any]] = {
+_QUEST_CHECKS: Checks = {
     "quest_id": lambda value: checked.identifier(value, "quest_id"),
     "title": lambda value: checked.text(value, "title"),
     "priority": lambda value: checked.count(value, "priority", least=0, most=_MOST_PRIORITY),
 }
-_TASK_CHECKS: dict[str, Callable[[Any], Any]] = {
+_TASK_CHECKS: Checks = {
     "task_id": lambda value: checked.identifier(value, "task_id"),
     "quest_id": lambda value: checked.identifier(value, "quest_id"),
     "title": lambda value: checked.text(value, "title"),

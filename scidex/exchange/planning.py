@@ -72,8 +72,7 @@ def put_tasks(work: Work, *, quests: list[Request], tasks: list[Request], new_on
     """Add tasks, or change those that are there, all of them or none, and before them the quests that are missing."""
     tx = work.tx
     tx.lock([task_states.BACKLOG], shared=False)
-    for quest in quests:
-        _put_quest(work, quest)
+    quests_changed = [_put_quest(work, quest) for quest in quests]
     ids = [task["task_id"] for task in tasks]
     standing = known_tasks(tx, ids)
     if new_only and standing:
@@ -84,7 +83,7 @@ def put_tasks(work: Work, *, quests: list[Request], tasks: list[Request], new_on
     added = [task for task_id, task in terms.items() if task_id not in standing]
     updated = [task for task_id, task in terms.items() if task_id in standing and task != standing[task_id]]
     _write(work, added, updated, standing)
-    work.changed = bool(added or updated or quests)
+    work.changed = bool(added or updated or any(quests_changed))
     return Imported(len(added), len(updated), len(terms) - len(added) - len(updated))
 
 
@@ -149,13 +148,15 @@ def _open_wallet(work: Work, account_id: str, owner_id: str | None) -> None:
         raise InvalidArgument(field="owner_id", value=owner_id, fact="is not the owner of the quest's account")
 
 
-def _put_quest(work: Work, quest: Request) -> None:
+def _put_quest(work: Work, quest: Request) -> bool:
+    """Add a quest or change it, and return whether anything changed."""
     known = work.tx.row("quests_named", quest_ids=[quest["quest_id"]])
     if known is None:
         given = {"title": "", "priority": 1, **quest}
         add_quest(work, **given, owner_id=None, account_id=None)
-    else:
-        set_quest(work, **quest)
+        return True
+    set_quest(work, **quest)
+    return work.changed
 
 
 def _terms(work: Work, asked: Request, stands: Task | None, held: set[str]) -> Task:

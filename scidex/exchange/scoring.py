@@ -93,7 +93,9 @@ def _affordable(
         others = _others(standing[account_id, pool], wanted)
         wanted.sort(key=lambda wish: (-wish.price, wish.task_id))
         prices = [bid["max_price_tokens"] for bid in others]
-        kept = _most_that_fit(wanted[: max(0, most_open_bids - len(others))], prices, mechanism, room[account_id])
+        hold = locked[account_id].holds.get(pool)
+        open_already = len(others) + (hold.suspended_bids if hold else 0)
+        kept = _most_that_fit(wanted[: max(0, most_open_bids - open_already)], prices, mechanism, room[account_id])
         room[account_id] -= most_owed(mechanism, [*prices, *(wish.price for wish in kept)])
         yield from kept
 

@@ -1,0 +1,1 @@
+"""Reads the backlogs of other programs, one format a file."""
