@@ -435,7 +435,7 @@ def get_bidder_stats(
     now: datetime | None = None,
     db: Database | None = None,
 ) -> list[BidderStats]:
-    """Return what each bidder won in a pool in the last hours, paid and achieved; most paid first. Raises UnknownPool."""
+    """Return what each bidder won in a pool in the last hours, and paid; most paid first. Raises UnknownPool."""
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     moment = _instant(now, "now") or utc_now()

@@ -1,0 +1,191 @@
+"""What each tab of the dashboard shows, gathered from the exchange's readers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from scidex import mechanism
+from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, token_ledger
+from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, Quest
+from scidex.mechanism import Ask as OfferedSlot
+from scidex.mechanism import Bid as StandingBid
+from scidex.senate import epistemic_health
+from scidex.store import Database
+from scidex.web.dashboard import figures
+
+_BOOK_PAGE = 1_000
+_BOOK_ROWS = 12
+_CHART_POINTS = 480
+_TABLE_ROUNDS = 20
+_LOST_ROWS = 6
+_SLICES = 8
+_MOST_QUESTS = 100
+_MOST_WALLETS = 100
+
+
+class QuestRow(NamedTuple):
+    """A quest on the Budget tab."""
+
+    quest: Quest
+    slice: int
+    share: float
+    allocation: Allocation | None
+    wallet: Balance
+    tasks: Mapping[str, int]
+    stats: BidderStats | None
+
+
+def status(db: Database, pool: str) -> dict[str, Any]:
+    """Return what stands above every tab: the pool, its next clearing, and what its agents go by."""
+    return {"cycle": cycle.cycle_status(pool, db=db), "pools": [one.pool for one in compute_auction.list_pools(db=db)]}
+
+
+def auction(db: Database, pool: str, now: datetime) -> dict[str, Any]:
+    """Return what the Auction tab shows."""
+    stats = compute_auction.get_recent_stats(pool=pool, now=now, db=db)
+    book = compute_auction.get_order_book(pool=pool, limit=_BOOK_PAGE, now=now, db=db)
+    lost = _last_lost(db, pool)
+    shown = [bid["task_id"] for bid in book["bids"][:_BOOK_ROWS]] + [bid.task_id for bid in lost]
+    return {
+        "stats": stats,
+        "prices": _chart(stats["prices"]),
+        "recent_rounds": list(reversed(stats["prices"][-_TABLE_ROUNDS:])),
+        "price_range": _range(stats["prices"]),
+        "quote": compute_auction.quote(pool=pool, now=now, db=db),
+        "wins": _with_bars(stats["top_wins"]),
+        "book": {side: rows[:_BOOK_ROWS] for side, rows in book.items()},
+        "book_size": {side: len(rows) for side, rows in book.items()},
+        "depth": _depth(book, now),
+        "lost": lost,
+        "titles": backlog.get_titles([*shown, *(win["winning_task_id"] for win in stats["top_wins"])], db=db),
+        "switches": cycle.list_mode_switches(pool, limit=8, db=db),
+    }
+
+
+def budget(db: Database, pool: str, now: datetime) -> dict[str, Any]:
+    """Return what the Budget tab shows: the proportional split, and each quest's wallet and results."""
+    allocations = {one.quest_id: one for one in ev_scorer.get_quest_budget_allocation(now, db=db)}
+    bucket = sum(one.allocated_tokens for one in allocations.values())
+    quests = backlog.list_quests(limit=1_000, db=db)
+    stats = {one.bidder_id: one for one in compute_auction.get_bidder_stats(pool=pool, now=now, db=db)}
+    tasks = backlog.count_tasks(db=db)
+
+    shares = {one.quest_id: one.allocated_tokens / bucket for one in allocations.values() if bucket}
+    ranked = sorted(quests, key=lambda quest: (-shares.get(quest.quest_id, 0.0), quest.quest_id))[:_MOST_QUESTS]
+    rows = [
+        QuestRow(
+            quest=quest,
+            slice=min(place, _SLICES - 1),
+            share=shares.get(quest.quest_id, 0.0),
+            allocation=allocations.get(quest.quest_id),
+            wallet=token_ledger.get_balance(quest.account_id, db=db),
+            tasks=tasks.get(quest.quest_id, {}),
+            stats=stats.get(quest.account_id),
+        )
+        for place, quest in enumerate(ranked)
+    ]
+    return {"rows": rows, "bucket": bucket, "slices": _slices(rows), "quests": len(quests)}
+
+
+def wallets(db: Database) -> dict[str, Any]:
+    """Return what the Wallets tab shows: who has what."""
+    everybody = token_ledger.list_wallets(db=db)
+    ranked = sorted((one for one in everybody if one.kind != "system"), key=lambda one: (-one.balance, one.account_id))
+    return {
+        "wallets": ranked[:_MOST_WALLETS],
+        "most": max([one.balance for one in ranked], default=0),
+        "system": [one for one in everybody if one.kind == "system"],
+        "count": len(ranked),
+        "in_circulation": sum(one.balance for one in everybody if one.balance > 0),
+        "held": sum(one.held for one in everybody),
+    }
+
+
+def health(db: Database, pool: str, now: datetime) -> dict[str, Any]:
+    """Return what the Health tab shows: whether the books are right, and whether bidders' claims come true."""
+    return {
+        "books": token_ledger.verify(db),
+        "proved_at": now,
+        "claims": epistemic_health.report(now=now, db=db)[:_MOST_WALLETS],
+        "cycle": cycle.cycle_status(pool, db=db),
+    }
+
+
+def _chart(prices: Sequence[Mapping[str, Any]]) -> str:
+    """Return the prices as two columns, seconds and tokens, for the chart: at most so many that each can be seen."""
+    stride = -(-len(prices) // _CHART_POINTS) or 1
+    points = prices[::-1][::stride][::-1]  # counted from the end, so that the last price is always among them
+    columns = [[p["cleared_at"].timestamp() for p in points], [p["clearing_price_tokens"] for p in points]]
+    return json.dumps(columns, separators=(",", ":"))
+
+
+def _range(prices: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
+    known = [p["clearing_price_tokens"] for p in prices if p["clearing_price_tokens"] is not None]
+    return (min(known), max(known)) if known else None
+
+
+def _with_bars(wins: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the wins with the lengths of their bars: the bid and the impact, each against the largest of its kind."""
+    most_bid = max([win["max_price_tokens"] for win in wins], default=0) or 1
+    most_impact = max([abs(win["actual_impact"] or 0.0) for win in wins], default=0.0) or 1.0
+    return [
+        {
+            **win,
+            "bid_bar": round(100 * win["max_price_tokens"] / most_bid, 1),
+            "impact_bar": round(100 * abs(win["actual_impact"] or 0.0) / most_impact, 1),
+        }
+        for win in wins
+    ]
+
+
+def _depth(book: Mapping[str, list[dict[str, Any]]], now: datetime) -> dict[str, Any]:
+    """Return the figure of a book's depth, and what would be sold at which price if it cleared now."""
+    bids = [bid for bid in book["bids"] if not bid["reason"]]
+    asks = sorted((ask for ask in book["asks"] if ask["available_at"] <= now), key=_by_reserve)
+    clearing = mechanism.clear(
+        "uniform_price",
+        [StandingBid(b["id"], b["bidder_id"], b["max_price_tokens"], b["sequence"]) for b in bids],
+        [OfferedSlot(a["slot_id"], a["provider_id"], a["reserve_price_tokens"]) for a in asks],
+    )
+    price = None if clearing.price is None else int(clearing.price)
+    crossing = None if price is None else (len(clearing.trades), price)
+    prices = [bid["max_price_tokens"] for bid in bids], [ask["reserve_price_tokens"] for ask in asks]
+    return {
+        "figure": figures.depth(*prices, crossing),
+        "price": price,
+        "sold": len(clearing.trades),
+        "bids": len(bids),
+        "asks": len(asks),
+    }
+
+
+def _by_reserve(ask: Mapping[str, Any]) -> tuple[int, int]:
+    return ask["reserve_price_tokens"], ask["sequence"]
+
+
+def _last_lost(db: Database, pool: str) -> list[Bid]:
+    """Return the best bids that lost in the last round."""
+    last = compute_auction.list_rounds(pool=pool, limit=1, db=db)
+    if not last:
+        return []
+    bids = compute_auction.list_round_bids(last[0].round_id, limit=min(last[0].sold + _LOST_ROWS, 1_000), db=db)
+    return [bid for bid in bids if bid.status == "lost"][:_LOST_ROWS]
+
+
+def _slices(rows: Sequence[QuestRow]) -> list[dict[str, Any]]:
+    """Return the slices of the pie: the largest quests, and the rest together."""
+    with_share = [row for row in rows if row.share > 0]
+    large, rest = with_share[: _SLICES - 1], with_share[_SLICES - 1 :]
+    named = [(row.quest.title or row.quest.quest_id, row.share) for row in large]
+    if len(rest) == 1:
+        named.append((rest[0].quest.title or rest[0].quest.quest_id, rest[0].share))
+    elif rest:
+        named.append((f"{len(rest)} others", 1 - sum(row.share for row in large)))
+    paths = figures.ring([share for _, share in named])
+    return [
+        {"name": name, "share": share, "path": path, "slice": place}
+        for place, ((name, share), path) in enumerate(zip(named, paths, strict=True))
+    ]
