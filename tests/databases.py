@@ -16,8 +16,8 @@ from scidex.store import Database, connect
 from scidex.store.db_writes import replay
 from scidex.store.migrate import migrate
 
-# What the dialects keep in their own way: the migrations taken (some are for one dialect alone), and number series.
-OWN_TABLES = {"schema_migrations", "number_series"}
+# What the dialects keep in their own way: migrations (some are for one alone), number series, what planners know.
+OWN_TABLES = {"schema_migrations", "number_series", "sqlite_stat1"}
 
 _COLUMNS = {
     "sqlite": """

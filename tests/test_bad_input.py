@@ -14,8 +14,8 @@ import pytest
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError
 from scidex.exchange import compute_auction, token_ledger
 from scidex.store import Database, default_database
+from tests.databases import contents
 from tests.market import NOON, bid, clear, fund, offer, settle
-from tests.raw_sql import contents
 
 FAR = datetime(2100, 1, 1, tzinfo=UTC)
 
@@ -58,6 +58,7 @@ A_KNOWN_THING: set[str] = set()
 A_POSITIVE_NUMBER: set[str] = set()
 A_DATABASE: set[str] = set()  # None is legal too; what it means has a test of its own
 A_WORD: set[str] = set()
+A_CURSOR = {"none", "zero", "minus one", "2**53"}
 
 # The nasty values that each argument takes all the same; "verb.argument" wins over "argument".
 LEGAL: dict[str, set[str]] = {
@@ -69,6 +70,8 @@ LEGAL: dict[str, set[str]] = {
     "attested_by": A_KNOWN_THING,
     "available_at": {"none"},
     "before": {"none"},
+    "before_bid": A_CURSOR,
+    "before_round": A_CURSOR,
     "bid_id": A_KNOWN_THING,
     "bidder_id": A_KNOWN_THING,
     "bids": {"list"},
@@ -88,6 +91,7 @@ LEGAL: dict[str, set[str]] = {
     "limit": A_POSITIVE_NUMBER,
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
+    "list_rounds.before": A_CURSOR,
     "mechanism": A_WORD,
     "most": A_POSITIVE_NUMBER,
     "now": {"none"},
@@ -184,6 +188,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     },
     "ensure_schema": lambda _: {},
     "explain": lambda m: {"bid_id": m.open_bid()},
+    "get_bidder_stats": lambda _: {"pool": "scidex-agent", "hours": 1, "limit": 1},
     "get_account": lambda _: {"account_id": "a"},
     "get_balance": lambda _: {"account_id": "a"},
     "get_bid": lambda m: {"bid_id": m.open_bid()},
@@ -193,6 +198,13 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_round": lambda m: {"round_id": m.round_id()},
     "get_transfers": lambda _: {"account_id": "a", "before": 1, "limit": 1},
     "list_accounts": lambda _: {"after": "a", "limit": 1},
+    "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
+    "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
+    "list_pools": lambda _: {},
+    "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
+    "list_rounds": lambda _: {"pool": "scidex-agent", "before": 1, "limit": 1},
+    "list_wallets": lambda _: {"after": "a", "limit": 1},
+    "list_won_slots": lambda _: {"bidder_id": "a", "limit": 1},
     "mint": lambda m: m.amount(account_id="a"),
     "offer_slots": lambda m: m.offer(),
     "place_bid": lambda m: m.bid(),

@@ -30,9 +30,9 @@ class Audit:
 # Dollars stand for a reviewer's time saved. What is expected of a kilobyte are round guesses: on most packages they are
 # wrong, some too high and some too low, and the market shows which.
 AUDITS = (
-    Audit("security", "Security", "S", 4.0, 0.08, 5, 60_000, {"S101": 0.2}),
-    Audit("bugs", "Likely bugs", "B", 3.0, 0.05, 4, 60_000, {"B904": 0.6, "B033": 0.5}),
-    Audit("dates", "Dates without a zone", "DTZ", 8.0, 0.06, 3, 30_000),
+    Audit("security", "Security", "S", 4.0, 0.08, 5, 10_000, {"S101": 0.2}),
+    Audit("bugs", "Likely bugs", "B", 3.0, 0.07, 4, 60_000, {"B904": 0.6, "B033": 0.5}),
+    Audit("dates", "Dates without a zone", "DTZ", 8.0, 0.06, 3, 80_000),
     Audit("names", "Names that mislead", "F", 2.5, 0.03, 3, 20_000, {"F405": 0.2}),
     Audit("complexity", "Complexity", "C90", 2.0, 0.03, 2, 50_000),
     Audit("errors", "Errors swallowed", "BLE,TRY", 1.5, 0.03, 2, 40_000, {"TRY003": 0.2}),

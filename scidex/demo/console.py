@@ -73,6 +73,8 @@ class Show:
             f"{facts['rounds']} rounds sold {facts['slots_sold']} slots; {facts['tasks_run']} tasks ran, "
             f"{facts['tasks_failed']} of them failed."
         )
+        if given_back := facts["slots_sold"] - tally.total.sold:
+            self._line(f"{given_back} slots were sold when the end came: their tokens went back.")
         self._line(
             f"{facts['tokens_spent']:,} tokens were paid for slots, {facts['cost_tokens']:,} tokens of source were "
             f"read, and the findings are worth {facts['impact_usd']:,.2f} USD."

@@ -148,12 +148,12 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
     cleared = Round(**facts, digest=digest, clears=tuple(clears))
     if work.dry_run:
         return cleared
-    tx.run("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
+    tx.post("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
     _sell(work, market, outcome, clears)
     # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
     sold_tasks = {sale.bid.task for sale in outcome.sales}
     resting.rerank_tasks(tx, sold_tasks | sifted.running)
-    tx.run(
+    tx.post(
         "advance_pool",
         pool=market.pool,
         cleared_round_id=round_id,
@@ -199,7 +199,7 @@ def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
 def _sell(work: Work, market: Market, outcome: Outcome, clears: list[Clear]) -> None:
     tx = work.tx
     tx.run_many("insert_clears", [clear._asdict() for clear in clears])
-    tx.run("sell_asks", slot_ids=[clear.slot_id for clear in clears])
+    tx.post("sell_asks", slot_ids=[clear.slot_id for clear in clears])
     won_resting = [sale.bid for sale in outcome.sales if sale.bid.resting]
     tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": market.open_round_id} for bid in won_resting])
     book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))

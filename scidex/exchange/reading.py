@@ -113,7 +113,7 @@ def _check_account(tx: Transaction, account_id: str) -> None:
 
 
 def order_book(db: Database, name: str, now: datetime, page: int) -> dict[str, list[dict[str, Any]]]:
-    """Return a pool's open bids, those that may compete first and best first, and its slots on offer, soonest first. Raises UnknownPool."""
+    """Return a pool's open bids, those that may compete first, and its slots on offer, soonest first."""
     with db.reading() as tx:
         market = read_pools(tx, [name])[name]
         rounds = (RESTING, market.open_round_id)

@@ -130,7 +130,8 @@ def list_accounts(*, after: str = "", limit: int = _MOST_PAGE, db: Database | No
 def list_wallets(*, after: str = "", limit: int = _MOST_PAGE, db: Database | None = None) -> list[WalletSummary]:
     """Return wallets as they stand in the order of their ids, those past `after`, at most `limit` (1 to 1,000)."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    after = checked.identifier(after, "after") if after else ""
+    if after != "":
+        checked.identifier(after, "after")
     with checked.database(db).reading() as tx:
         return [WalletSummary(**row) for row in tx.rows("wallets_page", after=after, page=page)]
 

@@ -10,8 +10,9 @@ from scidex.errors import UnknownPool, UnknownRound
 from scidex.exchange import compute_auction
 from scidex.mechanism.tie_breaking import commitment
 from scidex.store.db_writes import read_journal
+from tests.databases import contents
 from tests.market import NOON, after, bid, clear, fund, offer, prices, status, wallet, won_tasks
-from tests.raw_sql import contents, query
+from tests.raw_sql import query
 
 
 def winners(cleared):

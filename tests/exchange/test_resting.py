@@ -273,14 +273,13 @@ def test_the_best_resting_bids_are_kept_when_not_all_are_covered(db):
 # --- tasks of the backlog
 
 
-@pytest.mark.knows_tasks
 @pytest.mark.parametrize(
     ("state", "why"), [("blocked", "task_blocked"), ("done", "task_done"), ("failed", "task_failed")]
 )
 @pytest.mark.parametrize("time_in_force", ["round", "gtt"])
 def test_a_bid_for_a_task_that_cannot_run_does_not_compete(db, state, why, time_in_force):
     fund(db, 100, "q1", "b")
-    know_task(db, "t1", state)
+    know_task(db, "t1", state, account_id="q1")
     waits = bid(db, "q1", "t1", 90, time_in_force=time_in_force)
     bid(db, "b", "t2", 20)
     offer(db, 1)
@@ -291,10 +290,9 @@ def test_a_bid_for_a_task_that_cannot_run_does_not_compete(db, state, why, time_
     assert (told.status, told.reason) == ("lost" if time_in_force == "round" else "open", why)
 
 
-@pytest.mark.knows_tasks
 def test_a_bid_for_an_open_task_of_the_backlog_competes(db):
     fund(db, 100, "q1")
-    know_task(db, "t1", "open")
+    know_task(db, "t1", "open", account_id="q1")
     bid(db, "q1", "t1", 90)
     offer(db, 1)
 

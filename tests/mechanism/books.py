@@ -1,8 +1,8 @@
 """Books to clear, by hand and at random, and readings of their clearings."""
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any
+from typing import cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -50,12 +50,12 @@ def sellers(clearing: Clearing) -> list[Hashable]:
     return sorted((trade.ask_id for trade in clearing.trades), key=str)
 
 
-def payments(clearing: Clearing, bids: Iterable[Bid]) -> dict[Hashable, Any]:
+def payments(clearing: Clearing, bids: Iterable[Bid]) -> Counter[Hashable]:
     """What each owner pays in total."""
     owner_of = {bid.id: bid.owner for bid in bids}
-    paid: dict[Hashable, Any] = defaultdict(int)
+    paid: Counter[Hashable] = Counter()
     for trade in clearing.trades:
-        paid[owner_of[trade.bid_id]] += trade.buyer_pays
+        paid[owner_of[trade.bid_id]] += cast("int", trade.buyer_pays)
     return paid
 
 
