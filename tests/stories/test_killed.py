@@ -21,7 +21,7 @@ import pytest
 from scidex.errors import ScidexError
 from scidex.exchange import token_ledger
 from scidex.store import Database, connect
-from tests.databases import assert_books_are_right, assert_journal_tells_all, contents
+from tests.databases import assert_books_are_right, assert_journal_tells_all, contents, keep_rows
 from tests.histories import History, Step
 from tests.postgres_server import PostgresServer
 from tests.stories.dying import NEVER, serve
@@ -111,30 +111,16 @@ def sqlite_place(tmp_path_factory: pytest.TempPathFactory, lives: Connection) ->
 @pytest.fixture(scope="module")
 def postgres_place(postgres_server: PostgresServer, lives: Connection) -> Iterator[Place]:
     with postgres_server.new_database() as url, psycopg.connect(url, autocommit=True) as keeper:
-        place = Place(url, lambda: restored(url, keeper), lives, lambda: wait_until_the_dead_are_gone(keeper))
-        keeper.execute("CREATE SCHEMA kept")
-        for table in tables_of(keeper):
-            keeper.execute(f"CREATE TABLE kept.{table} AS TABLE public.{table}".encode())
+        restore: Callable[[], None]
+
+        def fresh() -> str:
+            wait_until_the_dead_are_gone(keeper)
+            restore()
+            return url
+
+        place = Place(url, fresh, lives, lambda: wait_until_the_dead_are_gone(keeper))
+        restore = keep_rows(keeper)
         yield place
-
-
-def tables_of(keeper: psycopg.Connection[Any]) -> list[str]:
-    """Name the tables, those first that others refer to."""
-    found = keeper.execute(
-        "SELECT relname FROM pg_class WHERE relkind = 'r' AND relnamespace = 'public'::regnamespace ORDER BY oid"
-    )
-    return [name for (name,) in found]
-
-
-def restored(url: str, keeper: psycopg.Connection[Any]) -> str:
-    """Put the prepared rows back, which takes a tenth of the time of a new database."""
-    wait_until_the_dead_are_gone(keeper)
-    names = tables_of(keeper)
-    with keeper.transaction():
-        keeper.execute(f"TRUNCATE {', '.join(names)}".encode())
-        for table in names:
-            keeper.execute(f"INSERT INTO public.{table} SELECT * FROM kept.{table}".encode())
-    return url
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
