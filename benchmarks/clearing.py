@@ -36,8 +36,7 @@ def clear_large(db: Database, bids: int) -> list[Ratio]:
 
 def _few(db: Database, bare: Bare, bids: int, slots: int) -> Ratio:
     limit = min(seconds(lambda: _bare_winners(bare, slots, debit=False)) for _ in range(3))
-    compute_auction.offer_slots(slots, available_at=NOW, now=NOW, db=db)
-    cleared = seconds(lambda: _assert_sold(db, slots))
+    cleared = _warm_clear(db, slots)
     return Ratio(
         name=f"{db.dialect} clear_round of {bids:,} bids, k = {slots:,}",
         measured=cleared,
@@ -50,8 +49,8 @@ def _few(db: Database, bare: Bare, bids: int, slots: int) -> Ratio:
 
 
 def _many(db: Database, bare: Bare, bids: int, slots: int) -> list[Ratio]:
-    compute_auction.offer_slots(slots, available_at=NOW, now=NOW, db=db)
-    cleared = seconds(lambda: _assert_sold(db, slots))
+    cleared = _warm_clear(db, slots)
+    _bare_best(bare, slots)
     limit = seconds(lambda: _bare_winners(bare, slots, debit=True))
     rewritten = limit + seconds(lambda: bare.run("UPDATE bare_book SET status = 'lost' WHERE status = 'open'"))
     return [
@@ -74,6 +73,13 @@ def _many(db: Database, bare: Bare, bids: int, slots: int) -> list[Ratio]:
             met=cleared * 5 <= rewritten,
         ),
     ]
+
+
+def _warm_clear(db: Database, slots: int) -> float:
+    compute_auction.offer_slots(slots, available_at=NOW, now=NOW, db=db)
+    # What is read comes from memory on both sides: the bare work runs on pages that it has read before, too.
+    compute_auction.clear_round(NOW, dry_run=True, db=db)
+    return seconds(lambda: _assert_sold(db, slots))
 
 
 def _assert_sold(db: Database, slots: int) -> None:
@@ -127,17 +133,22 @@ def _fill_bare(bare: Bare, bids: int) -> None:
         bare.run_many("INSERT INTO bare_wallets VALUES (?, 1000000000)", [(f"agent-{n}",) for n in numbers])
 
 
-def _bare_winners(bare: Bare, slots: int, *, debit: bool) -> None:
+def _bare_best(bare: Bare, slots: int) -> tuple[int, list[str]]:
     price = bare.run(
         "SELECT price FROM bare_book WHERE status = 'open' ORDER BY price DESC LIMIT 1 OFFSET ?", (slots,)
     ).fetchone()[0]
     winners = bare.run(
         "SELECT id, bidder FROM bare_book WHERE status = 'open' ORDER BY price DESC LIMIT ?", (slots,)
     ).fetchall()
+    return price, [bidder for _, bidder in winners]
+
+
+def _bare_winners(bare: Bare, slots: int, *, debit: bool) -> None:
+    price, bidders = _bare_best(bare, slots)
     bare.run("BEGIN")
     bare.run("UPDATE bare_book SET status = 'won' WHERE status = 'open' AND price > ?", (price,))
     if debit:
-        _debit(bare, price, [bidder for _, bidder in winners])
+        _debit(bare, price, bidders)
     bare.run("COMMIT")
 
 

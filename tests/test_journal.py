@@ -307,3 +307,15 @@ def test_arguments_are_kept_as_plain_json(db):
     for arguments, generated in query(db, "SELECT arguments, generated FROM journal"):
         for text in (arguments, generated):
             assert json.dumps(json.loads(text), sort_keys=True, separators=(",", ":")) == text
+
+
+def test_a_journal_replays_into_a_market_just_opened_and_into_a_database_without_a_schema(db, new_url):
+    token_ledger.create_account("ada", db=db)
+    token_ledger.mint("ada", 9, db=db)
+
+    with connect(new_url(db.dialect)) as opened, connect(new_url(db.dialect)) as bare:
+        compute_auction.ensure_schema(db=opened)
+        replay(db, into=opened)
+        replay(db, into=bare)
+
+        assert contents(opened) == contents(bare) == contents(db)

@@ -16,6 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
 from scidex.store.database import Database, Transaction
+from scidex.store.migrate import migrate
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -25,6 +26,8 @@ _EFFECTS: dict[str, Effect] = {}
 _VERBS: dict[Effect, str] = {}
 _ACTOR: ContextVar[str] = ContextVar("actor", default="system:operator")
 _PAGE = 500
+# What every market begins with; a database that knows nothing else has no history.
+_OPENING = "open_market"
 
 
 @dataclass(frozen=True)
@@ -210,11 +213,14 @@ def read_journal(db: Database) -> Iterator[JournalEntry]:
 
 def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:
     """
-    Do every write of a journal again in `into`, a database with the schema and no history.
+    Do every write of a journal again in `into`, a database without history: a new one, or a market just opened.
 
-    Returns the number of entries. The tables of `into` are then those of the journal's own database. Raises
-    JournalMismatch where an entry names no known verb, is refused, or generates something else than it did.
+    The schema is made where it is missing. Returns the number of entries. The tables of `into` are then those of the
+    journal's own database. Raises JournalMismatch where `into` has a history, or an entry names no known verb, is
+    refused, or generates something else than it did.
     """
+    migrate(into)
+    into.write(_forget_opening)
     entries = read_journal(journal) if isinstance(journal, Database) else journal
     count = 0
     for entry in entries:
@@ -227,6 +233,16 @@ def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:
             raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=error.facts["fact"]) from error
         count += 1
     return count
+
+
+def _forget_opening(tx: Transaction) -> None:
+    """Empty a market that was opened and not used, since the journal tells how its own was opened."""
+    verbs = set(tx.values("verbs_journaled"))
+    if verbs - {_OPENING}:
+        raise JournalMismatch(field="into", fact="has a history of its own", verbs=sorted(verbs))
+    if verbs:
+        for statement in ("forget_journal", "forget_pools", "forget_accounts"):
+            tx.post(statement)
 
 
 def _redo(tx: Transaction, entry: JournalEntry) -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from scidex import __version__
 from scidex.store import Database
 from scidex.web import problems
+from scidex.web.dashboard import pages
 from scidex.web.gate import LOOPBACK_NAMES, Gate
 from scidex.web.routes import backlog, cycles, health, market, wallets
 
@@ -29,6 +30,7 @@ def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> 
     app.state.db = db
     for room in (market, wallets, backlog, cycles, health):
         app.include_router(room.routes)
+    pages.install(app, db)
     problems.install(app)
     app.add_middleware(Gate, host_names=host_names)
     return app

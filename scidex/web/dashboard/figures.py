@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from scidex.web.dashboard.formats import compact
+
 _OUTER, _INNER = 100.0, 60.0
 
 
@@ -86,8 +88,8 @@ def depth(bids: Sequence[int], asks: Sequence[int], crossing: tuple[int, int] | 
         bottom=bottom,
         demand=_steps([(x(place), y(price)) for place, price in enumerate(bids)], x(len(bids)), end=bottom),
         supply=_steps([(x(place), y(price)) for place, price in enumerate(asks)], x(len(asks)), end=top),
-        prices=[Tick(y(price), _short(price)) for price in range(0, most_price + 1, price_step)],
-        slots=[Tick(x(slots), _short(slots)) for slots in range(0, most_slots + 1, slot_step)],
+        prices=[Tick(y(price), compact(price)) for price in range(0, most_price + 1, price_step)],
+        slots=[Tick(x(slots), compact(slots)) for slots in range(0, most_slots + 1, slot_step)],
         crossing=(x(crossing[0]), y(crossing[1])) if crossing else None,
     )
 
@@ -104,9 +106,3 @@ def _nice(step: float) -> int:
     """Return the least of 1, 2, 5, 10, 20, 50, … that is no smaller than `step`."""
     power = 10 ** math.floor(math.log10(max(step, 1)))
     return next(int(power * factor) for factor in (1, 2, 5, 10) if power * factor >= step)
-
-
-def _short(number: int) -> str:
-    if number >= 1_000_000:
-        return f"{number / 1_000_000:g}M"
-    return f"{number / 1_000:g}k" if number >= 10_000 else f"{number:,}"

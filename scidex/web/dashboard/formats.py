@@ -29,7 +29,21 @@ def percent(value: float | None) -> str:
 
 def times(value: float | None) -> str:
     """A ratio: 2.5×."""
-    return "–" if value is None else f"{value:,.1f}×"
+    return "–" if value is None else f"{value:,.1f}×".replace("-0.0", "0.0").replace("-", "−")
+
+
+def ratio(value: float | None) -> str:
+    """A plain ratio: 0.85."""
+    return "–" if value is None else f"{value:.2f}".replace("-", "−")
+
+
+def compact(value: int) -> str:
+    """A whole number in at most five characters: 950, 12.5k, 1M."""
+    for size, unit in ((1_000_000_000, "G"), (1_000_000, "M"), (10_000, "k")):
+        if value >= size:
+            scaled = value / (1_000 if unit == "k" else size)
+            return f"{scaled:.0f}{unit}" if scaled >= 100 else f"{scaled:.3g}{unit}"
+    return f"{value:,}"
 
 
 def ago(moment: datetime, now: datetime) -> str:

@@ -53,7 +53,7 @@ class Pages:
         self._templates.filters.update(inspect.getmembers(formats, inspect.isfunction))
         self._templates.globals.update(tabs=TABS, asset=self.assets.address, missing=self.assets.missing)
 
-    def page(self, tab: str, pool: str, bid: str) -> HTMLResponse:
+    def page(self, tab: str, pool: str, bid: str = "") -> HTMLResponse:
         """Return the whole page with one tab open."""
         shown = {name: self.part(name, pool) if name in (*_AT_ONCE, tab) else "" for name in TABS}
         told = self.explanation(bid) if bid else ""
@@ -114,11 +114,9 @@ async def go_to_dashboard() -> RedirectResponse:
 
 
 @routes.get("/resources")
-def show_page(
-    request: Request, tab: Tab = "budget", pool: PoolName = DEFAULT_POOL, bid: BidNumber = ""
-) -> HTMLResponse:
+def show_page(request: Request, tab: Tab = "budget", pool: PoolName = DEFAULT_POOL) -> HTMLResponse:
     """Return the dashboard with one tab open."""
-    return _pages(request).page(tab, pool, bid)
+    return _pages(request).page(tab, pool)
 
 
 @routes.get("/resources/parts/{name}")
@@ -127,10 +125,13 @@ def show_part(request: Request, name: Literal[Tab, "status"], pool: PoolName = D
     return HTMLResponse(_pages(request).part(name, pool))
 
 
-@routes.get("/resources/explanation")
-def show_explanation(request: Request, bid: BidNumber = "") -> HTMLResponse:
-    """Return why a bid stands where it stands."""
-    return HTMLResponse(_pages(request).explanation(bid))
+@routes.get("/resources/why")
+def show_why(request: Request, bid: BidNumber = "") -> HTMLResponse:
+    """Return why a bid stands where it stands: alone where the page asks for it, else on the page."""
+    pages = _pages(request)
+    if "hx-request" in request.headers:
+        return HTMLResponse(pages.explanation(bid))
+    return pages.page("auction", DEFAULT_POOL, bid)
 
 
 @routes.get("/static/{name:path}")

@@ -12,6 +12,7 @@ from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, token_le
 from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, Quest
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
+from scidex.senate import epistemic_health
 from scidex.store import Database
 from scidex.web.dashboard import figures
 
@@ -89,7 +90,7 @@ def budget(db: Database, pool: str, now: datetime) -> dict[str, Any]:
     return {"rows": rows, "bucket": bucket, "slices": _slices(rows), "quests": len(quests)}
 
 
-def wallets(db: Database, now: datetime) -> dict[str, Any]:
+def wallets(db: Database) -> dict[str, Any]:
     """Return what the Wallets tab shows: who has what."""
     everybody = token_ledger.list_wallets(db=db)
     ranked = sorted((one for one in everybody if one.kind != "system"), key=lambda one: (-one.balance, one.account_id))
@@ -100,6 +101,16 @@ def wallets(db: Database, now: datetime) -> dict[str, Any]:
         "count": len(ranked),
         "in_circulation": sum(one.balance for one in everybody if one.balance > 0),
         "held": sum(one.held for one in everybody),
+    }
+
+
+def health(db: Database, pool: str, now: datetime) -> dict[str, Any]:
+    """Return what the Health tab shows: whether the books are right, and whether bidders' claims come true."""
+    return {
+        "books": token_ledger.verify(db),
+        "proved_at": now,
+        "claims": epistemic_health.report(now=now, db=db)[:_MOST_WALLETS],
+        "cycle": cycle.cycle_status(pool, db=db),
     }
 
 
