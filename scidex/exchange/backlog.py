@@ -54,8 +54,8 @@ def add_quest(
     """
     arguments = {
         **backlog_fields.quest_of({"quest_id": quest_id, "title": title, "priority": priority}),
-        "owner_id": None if owner_id is None else _outside(owner_id, "owner_id"),
-        "account_id": None if account_id is None else _outside(account_id, "account_id"),
+        "owner_id": None if owner_id is None else checked.outsider(owner_id, "owner_id"),
+        "account_id": None if account_id is None else checked.outsider(account_id, "account_id"),
     }
     if account_id is None:
         checked.identifier(f"quest:{quest_id}", "quest_id")
@@ -239,9 +239,3 @@ def _listed(given: Any, field: str) -> list[Any]:
 
 def _filter(value: Any, field: str) -> str:
     return checked.identifier(value, field) if value != "" else ""
-
-
-def _outside(value: Any, field: str) -> str:
-    if checked.identifier(value, field).startswith("system:"):
-        raise InvalidId(field=field, value=value, fact="must not begin with 'system:'")
-    return str(value)
