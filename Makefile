@@ -96,8 +96,8 @@ format: setup ## Put the code in order
 test: setup postgres chromium ## Run the tests (PYTEST_ARGS adds to them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See the exchange at work
-	@$(BIN)/python -m scidex.demo $(DEMO_ARGS)
+demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See a fleet at work (DEMO_SECONDS=60 stops by itself; DEMO_ARGS)
+	@$(BIN)/python -m scidex up --demo $(DEMO_ARGS)
 
 bench: setup postgres ## Measure against the limits in benchmarks/
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

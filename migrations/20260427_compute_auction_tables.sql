@@ -33,6 +33,10 @@ CREATE INDEX IF NOT EXISTS compute_auction_bids_of_bidder
     ON compute_auction_bids (bidder_id, pool, round_id, max_price_tokens DESC)
     WHERE status = 'open' AND reason <> 'suspended';
 
+-- Open bids that may not compete now: for a blocked or running task, superseded, suspended.
+CREATE INDEX IF NOT EXISTS compute_auction_bids_waiting
+    ON compute_auction_bids (pool, round_id, max_price_tokens DESC, sequence) WHERE status = 'open' AND competing = 0;
+
 CREATE INDEX IF NOT EXISTS compute_auction_bids_suspended
     ON compute_auction_bids (bidder_id, pool) WHERE status = 'open' AND reason = 'suspended';
 

@@ -67,6 +67,10 @@ class InvalidId(InvalidArgument):
     """A name is not plain text of a sensible length."""
 
 
+class InvalidSetting(InvalidArgument):
+    """A variable of the environment does not hold what the setting takes."""
+
+
 class UnknownMechanism(ScidexError):
     """No auction rule has this name."""
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from scidex.errors import InvalidSetting
 
 DEFAULT_POOL = "scidex-agent"
 TREASURY = "system:treasury"
@@ -40,11 +44,35 @@ class Settings:
     postgres_connections: int = 16
 
 
+_DEFAULTS = vars(Settings())
+_VARIABLES = {f"SCIDEX_{name.upper()}": name for name in _DEFAULTS}
+
+
 def from_environment() -> Settings:
-    """Settings with every `SCIDEX_…` variable that is set taking the place of its default."""
-    given = {
-        name: type(default)(os.environ[variable])
-        for name, default in vars(Settings()).items()
-        if (variable := f"SCIDEX_{name.upper()}") in os.environ
-    }
-    return Settings(**given)
+    """
+    Return settings with every `SCIDEX_…` variable that is set taking the place of its default.
+
+    Raises InvalidSetting for a value that is not of the default's kind, or not above zero.
+    """
+    return _read(tuple(os.environ.get(variable) for variable in _VARIABLES))
+
+
+@cache
+def _read(values: tuple[str | None, ...]) -> Settings:
+    given = zip(_VARIABLES.items(), values, strict=True)
+    return Settings(**{name: _value(variable, name, value) for (variable, name), value in given if value is not None})
+
+
+def _value(variable: str, name: str, value: str) -> Any:
+    kind = type(_DEFAULTS[name])
+    try:
+        read = kind(value)
+    except ValueError:
+        raise InvalidSetting(field=variable, value=value, fact=f"must be {_KINDS[kind]}") from None
+    if kind is not str and not 0 < read < _MOST:
+        raise InvalidSetting(field=variable, value=value, fact="must lie above 0 and below 2**31")
+    return read
+
+
+_KINDS = {int: "a whole number", float: "a number", str: "text"}
+_MOST = 2**31

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -12,6 +13,7 @@ from hypothesis import settings
 
 from scidex.exchange import compute_auction
 from scidex.store import Database, connect
+from tests.postgres_markets import PostgresMarkets
 from tests.postgres_server import PostgresServer, database_name, running_postgres
 
 settings.register_profile("dev", deadline=None)
@@ -51,14 +53,29 @@ def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return dsn
 
 
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file that has the schema, an open market and nothing else."""
+    path = tmp_path_factory.mktemp("template") / "market.db"
+    with connect(f"sqlite:///{path}") as db:
+        compute_auction.ensure_schema(db=db)
+    return path
+
+
+@pytest.fixture(scope="session")
+def postgres_markets(postgres_server: PostgresServer, postgres_template: str) -> Iterator[PostgresMarkets]:
+    """A lender of PostgreSQL databases with an open market, which it cleans rather than makes anew."""
+    with PostgresMarkets(postgres_server, postgres_template) as markets:
+        yield markets
+
+
 @pytest.fixture(params=["sqlite", "postgres"])
 def db(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Database]:
     """An open market without accounts, on SQLite and on PostgreSQL in turn."""
-    if request.param == "sqlite":
-        url = f"sqlite:///{tmp_path}/market.db"
-    else:
-        template = request.getfixturevalue("postgres_template")
-        url = request.getfixturevalue("new_database")(template=template)
-    with connect(url) as database:
-        compute_auction.ensure_schema(db=database)
-        yield database
+    with ExitStack() as lent:
+        if request.param == "sqlite":
+            path = shutil.copy(request.getfixturevalue("sqlite_template"), tmp_path / "market.db")
+            url = f"sqlite:///{path}"
+        else:
+            url = lent.enter_context(request.getfixturevalue("postgres_markets").lend())
+        yield lent.enter_context(connect(url))

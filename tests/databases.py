@@ -16,12 +16,13 @@ from scidex.store import Database, connect
 from scidex.store.db_writes import replay
 from scidex.store.migrate import migrate
 
-# What the dialects keep in their own way: the migrations taken (some are for one dialect alone), and number series.
-OWN_TABLES = {"schema_migrations", "number_series"}
+# What the dialects keep in their own way: migrations (some are for one alone), number series, what planners know.
+OWN_TABLES = {"schema_migrations", "number_series", "sqlite_stat1"}
 
 _COLUMNS = {
     "sqlite": """
-        SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c WHERE t.type = 'table'""",
+        SELECT t.name, c.name FROM sqlite_master t JOIN pragma_table_info(t.name) c
+        WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite%'""",
     "postgres": """
         SELECT c.table_name, c.column_name FROM information_schema.columns c
         JOIN pg_tables t ON t.tablename = c.table_name AND t.schemaname = c.table_schema
@@ -38,7 +39,7 @@ def peeking(db: Database) -> Iterator[Callable[..., list[tuple[Any, ...]]]]:
             yield lambda sql, *values: connection.execute(sql, values or None).fetchall()
     else:
         with db.reading() as tx:  # a market in memory has this one connection
-            yield lambda sql, *values: tx._connection.execute(sql, values).fetchall()  # type: ignore[attr-defined]
+            yield lambda sql, *values: tx._connection.execute(sql, values).fetchall()
 
 
 def query(db: Database, sql: str, *values: Any) -> list[tuple[Any, ...]]:
@@ -50,14 +51,26 @@ def query(db: Database, sql: str, *values: Any) -> list[tuple[Any, ...]]:
 def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:
     """Return every row of every table, in one order and with one form of time for both dialects."""
     with peeking(db) as ask:
-        columns: dict[str, list[str]] = {}
-        for table, column in ask(_COLUMNS[db.dialect]):
-            columns.setdefault(table, []).append(column)
         return {
-            table: sorted((_plain(row) for row in ask(f"SELECT {', '.join(sorted(names))} FROM {table}")), key=repr)
-            for table, names in columns.items()
-            if table not in OWN_TABLES
+            table: sorted((_plain(row) for row in ask(f"SELECT {columns} FROM {table}")), key=repr)
+            for table, columns in _tables(ask, db.dialect).items()
         }
+
+
+_known: dict[str, dict[str, str]] = {}
+
+
+def _tables(ask: Callable[..., list[tuple[Any, ...]]], dialect: str) -> dict[str, str]:
+    """Return each table's columns in one order; asked once, since all databases of a dialect have the same."""
+    if dialect not in _known:
+        columns: dict[str, list[str]] = {}
+        for table, column in ask(_COLUMNS[dialect]):
+            columns.setdefault(table, []).append(column)
+        assert "journal" in columns, "the first database asked has no schema"
+        _known[dialect] = {
+            table: ", ".join(sorted(names)) for table, names in columns.items() if table not in OWN_TABLES
+        }
+    return _known[dialect]
 
 
 def _plain(row: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -92,7 +105,7 @@ def replayed(db: Database, into: str = "sqlite:///:memory:") -> Iterator[Databas
 def assert_books_are_right(db: Database) -> None:
     """Assert what must hold of any market's database at any moment."""
     report = token_ledger.verify(db)
-    assert report.problems == ()
+    assert report.ok, report.problems
     for (round_id,) in query(db, "SELECT round_id FROM compute_auction_rounds ORDER BY round_id"):
         assert compute_auction.recompute(round_id, db=db).round_id == round_id
 
@@ -100,7 +113,8 @@ def assert_books_are_right(db: Database) -> None:
 def assert_journal_tells_all(db: Database, into: str = "sqlite:///:memory:") -> None:
     """Assert that replaying the journal into an empty database rebuilds the very same tables."""
     with replayed(db, into) as again:
-        assert differences(db, again) == []
+        found = differences(db, again)
+        assert not found, "\n".join(found)
 
 
 # --- the shape of a database
@@ -113,7 +127,9 @@ def shape(db: Database) -> dict[str, Any]:
 
 def _sqlite_shape(db: Database) -> dict[str, Any]:
     made = {}
-    for kind, name, sql in query(db, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL"):
+    for kind, name, sql in query(
+        db, "SELECT type, name, sql FROM sqlite_master WHERE sql IS NOT NULL AND name NOT LIKE 'sqlite%'"
+    ):
         made[f"{kind} {name}"] = _one_spelling(sql)
     return made
 

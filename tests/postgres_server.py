@@ -225,7 +225,7 @@ def _start(
         stdout=log,
         stderr=subprocess.STDOUT,
         preexec_fn=_death_signal(),  # noqa: PLW1509 - this process has one thread
-        **identity,  # type: ignore[call-overload]
+        **identity,
     )
 
 

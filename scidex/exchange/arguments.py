@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+import re
 import unicodedata
 from datetime import UTC, datetime
+from fractions import Fraction
 from typing import Any
 
 from scidex.errors import InvalidAmount, InvalidArgument, InvalidId, InvalidTime
 from scidex.settings import MOST_TOKENS
+from scidex.store import Database, default_database
 
 MOST_ID_CHARACTERS = 200
 MOST_TEXT_CHARACTERS = 2_000
@@ -18,6 +21,9 @@ MOST_USD = 1e15
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
+# No exponent: a few characters would be a number that fills the memory.
+_WEIGHT = re.compile(r"\d{1,18}(/\d{1,18}|\.\d{1,18})?", re.ASCII)
+_MOST_DENOMINATOR = 2**1074  # the smallest float's
 
 
 def tokens(value: Any, field: str, *, least: int = 1, most: int = MOST_TOKENS) -> int:
@@ -96,3 +102,25 @@ def choice(value: Any, field: str, allowed: tuple[str, ...]) -> str:
     if type(value) is not str or value not in allowed:
         raise InvalidArgument(field=field, value=value, fact=f"must be one of {', '.join(allowed)}")
     return value
+
+
+def weight(value: Any, field: str) -> Fraction:
+    """Return an exact number from 0 to 1, given as one or as text such as `1/3` or `0.25`. Raises InvalidArgument."""
+    readable = _WEIGHT.fullmatch(value) if type(value) is str else type(value) in (int, float, Fraction)
+    try:
+        # Compared before it is converted: neither infinity nor NaN is a fraction.
+        exact = Fraction(value) if readable and (type(value) is str or 0 <= value <= 1) else None
+    except ZeroDivisionError:
+        exact = None
+    if exact is None or not 0 <= exact <= 1 or exact.denominator > _MOST_DENOMINATOR:
+        raise InvalidArgument(
+            field=field, value=value, fact="must be a number between 0 and 1, as text with at most 18 digits"
+        )
+    return exact
+
+
+def database(value: Any) -> Database:
+    """Return the database given, or for None the one of `SCIDEX_DATABASE_URL`. Raises InvalidArgument."""
+    if value is not None and not isinstance(value, Database):
+        raise InvalidArgument(field="db", value=value, fact="must be a database that `connect` returned")
+    return default_database() if value is None else value

@@ -8,9 +8,8 @@ import math
 import secrets
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
-from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from scidex.errors import JournalMismatch, UnknownRound
 from scidex.exchange import book, closing, resting, wallets
@@ -25,8 +24,7 @@ from scidex.store.database import Database, Row, Transaction
 from scidex.store.db_writes import Work, as_json, effect
 
 
-@dataclass(frozen=True)
-class Offer:
+class Offer(NamedTuple):
     """A slot in a round: what it may cost at least, and who is behind it."""
 
     slot_id: str
@@ -37,8 +35,7 @@ class Offer:
     sequence: int
 
 
-@dataclass(frozen=True)
-class Sale:
+class Sale(NamedTuple):
     """A slot and the bid that won it."""
 
     slot: Offer
@@ -47,8 +44,7 @@ class Sale:
     proceeds: int
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a round's bids and asks decide."""
 
     sales: list[Sale]
@@ -61,10 +57,10 @@ def clear_round(work: Work, *, pool: str) -> Round:
     """Clear a pool's open round. Raises UnknownPool."""
     tx = work.tx
     market = book.lock_pools(tx, [pool], to_clear=True)[pool]
-    tx.run("expire_asks", pool=pool, now=work.now)
+    ended = tx.run("expire_asks", pool=pool, now=work.now)
     offers = [Offer(**row) for row in tx.rows("asks_on_offer", pool=pool, now=work.now)]
     if not offers:
-        work.changed = False
+        work.changed = ended > 0
         return _no_round(market, work.now)
     _bring_resting_bids_up_to_date(work, market)
     owners = _provider_owners(offers)
@@ -152,12 +148,12 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
     cleared = Round(**facts, digest=digest, clears=tuple(clears))
     if work.dry_run:
         return cleared
-    tx.run("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
+    tx.post("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
     _sell(work, market, outcome, clears)
     # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
     sold_tasks = {sale.bid.task for sale in outcome.sales}
     resting.rerank_tasks(tx, sold_tasks | sifted.running)
-    tx.run(
+    tx.post(
         "advance_pool",
         pool=market.pool,
         cleared_round_id=round_id,
@@ -203,7 +199,7 @@ def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
 def _sell(work: Work, market: Market, outcome: Outcome, clears: list[Clear]) -> None:
     tx = work.tx
     tx.run_many("insert_clears", [clear._asdict() for clear in clears])
-    tx.run("sell_asks", slot_ids=[clear.slot_id for clear in clears])
+    tx.post("sell_asks", slot_ids=[clear.slot_id for clear in clears])
     won_resting = [sale.bid for sale in outcome.sales if sale.bid.resting]
     tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": market.open_round_id} for bid in won_resting])
     book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
@@ -245,7 +241,7 @@ def _remembered(market: Market, offers: list[Offer], sifted: Sifted, outcome: Ou
     unsold = [offer for offer in offers if offer.slot_id not in sold]
     return {
         "resting": losers,
-        "unsold": [list(vars(offer).values()) for offer in (unsold if whole else unsold[:2])],
+        "unsold": unsold if whole else unsold[:2],
         "provider_owners": sorted(_provider_owners(offers)),
         "running": sorted(bid_id for bid_id, reason in sifted.passed_over.items() if reason == TASK_RUNNING),
     }

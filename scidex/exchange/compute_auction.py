@@ -16,7 +16,7 @@ from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, P
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
 from scidex.settings import DEFAULT_POOL, TREASURY
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 from scidex.store.migrate import migrate
 
@@ -68,7 +68,7 @@ def ensure_schema(*, db: Database | None = None) -> list[str]:
     Safe to call again, and by many processes at once. Returns the names of the migrations taken now.
     Raises SchemaTooNew.
     """
-    database = db or default_database()
+    database = checked.database(db)
     taken = migrate(database)
     execute_journaled(database, offering.open_market, {"pool": DEFAULT_POOL})
     return taken
@@ -104,7 +104,7 @@ def create_pool(
 
 def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery. Raises UnknownPool."""
-    return reading.pool(db or default_database(), checked.identifier(pool, "pool"))
+    return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
 
 
 def offer_slots(
@@ -212,7 +212,7 @@ def place_bids(
 
 def get_bid(bid_id: int, *, db: Database | None = None) -> Bid:
     """Return a bid as it stands. Raises UnknownBid."""
-    return reading.bid(db or default_database(), _bid(bid_id))
+    return reading.bid(checked.database(db), _bid(bid_id))
 
 
 def cancel_bid(
@@ -238,12 +238,12 @@ def clear_round(
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
     """Return a cleared round as it was recorded, its clears as they stand now. Raises UnknownRound."""
-    return reading.round_(db or default_database(), _number(round_id, "round_id"))
+    return reading.round_(checked.database(db), _number(round_id, "round_id"))
 
 
 def list_pools(*, db: Database | None = None) -> list[Pool]:
     """Return every pool, by name."""
-    return reading.pools(db or default_database())
+    return reading.pools(checked.database(db))
 
 
 def list_rounds(
@@ -256,13 +256,13 @@ def list_rounds(
     """
     last = _MOST_NUMBER if before is None else _number(before, "before")
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.rounds(db or default_database(), checked.identifier(pool, "pool"), last, page)
+    return reading.rounds(checked.database(db), checked.identifier(pool, "pool"), last, page)
 
 
 def list_round_bids(round_id: int, *, limit: int = 1_000, db: Database | None = None) -> list[Bid]:
     """Return the bids that competed in a cleared round, best first, at most `limit` of them. Raises UnknownRound."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.round_bids(db or default_database(), _number(round_id, "round_id"), page)
+    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), page)
 
 
 def list_clears(
@@ -281,13 +281,13 @@ def list_clears(
     past = {"before_round": before_round, "before_bid": before_bid}
     last = {name: _MOST_NUMBER if value is None else _number(value, name) for name, value in past.items()}
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.clears(db or default_database(), checked.identifier(pool, "pool"), **last, page=page)
+    return reading.clears(checked.database(db), checked.identifier(pool, "pool"), **last, page=page)
 
 
 def list_won_slots(bidder_id: str, *, limit: int = 1_000, db: Database | None = None) -> list[Clear]:
     """Return the slots that a bidder has won and that are not settled, the oldest first. Raises UnknownAccount."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.won_slots(db or default_database(), checked.identifier(bidder_id, "bidder_id"), page)
+    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), page)
 
 
 def list_open_bids(
@@ -296,7 +296,7 @@ def list_open_bids(
     """Return a bidder's open bids in every pool, the dearest first. Raises UnknownAccount."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     bidder = checked.identifier(bidder_id, "bidder_id")
-    return reading.open_bids(db or default_database(), bidder, _instant(now, "now") or utc_now(), page)
+    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), page)
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -305,7 +305,7 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
 
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
-    return clearing.recompute(db or default_database(), _number(round_id, "round_id"))
+    return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
 
 
 def settle(
@@ -400,13 +400,13 @@ def get_order_book(
     db: Database | None = None,
 ) -> dict[str, list[dict[str, Any]]]:
     """
-    Return `{"bids": […], "asks": […]}`: a pool's open bids, best first, and its slots on offer, soonest first.
+    Return `{"bids": […], "asks": […]}`: a pool's open bids, those that may compete first, and its slots on offer.
 
     At most `limit` (1 to 10,000) of each. Raises UnknownPool.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     return reading.order_book(
-        db or default_database(), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
+        checked.database(db), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
     )
 
 
@@ -424,7 +424,7 @@ def get_recent_stats(
     """
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     moment = _instant(now, "now") or utc_now()
-    return reading.recent_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment)
+    return reading.recent_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment)
 
 
 def get_bidder_stats(
@@ -439,12 +439,12 @@ def get_bidder_stats(
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     moment = _instant(now, "now") or utc_now()
-    return reading.bidder_stats(db or default_database(), checked.identifier(pool, "pool"), moment - span, moment, page)
+    return reading.bidder_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment, page)
 
 
-def explain(bid_id: int, *, db: Database | None = None) -> Explanation:
+def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
     """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
-    return explaining.explain(db or default_database(), _bid(bid_id))
+    return explaining.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
 def quote(
@@ -463,7 +463,7 @@ def quote(
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
     moment = _instant(now, "now") or utc_now()
-    return explaining.quote(db or default_database(), checked.identifier(pool, "pool"), chance, moment)
+    return explaining.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(
@@ -475,7 +475,7 @@ def _journaled(
     dry_run: bool = False,
 ) -> Result:
     moment = _instant(now, "now")
-    return execute_journaled(db or default_database(), what, arguments, now=moment, dry_run=dry_run)
+    return execute_journaled(checked.database(db), what, arguments, now=moment, dry_run=dry_run)
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
@@ -547,10 +547,4 @@ def _theta(theta: Any, *, takes_one: bool) -> str | None:
         if theta is not None:
             raise InvalidArgument(field="theta", value=theta, fact="is not for this mechanism")
         return None
-    try:
-        weight = Fraction("1/2" if theta is None else theta)
-    except (TypeError, ValueError, ZeroDivisionError, OverflowError):
-        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1") from None
-    if not 0 <= weight <= 1:
-        raise InvalidArgument(field="theta", value=theta, fact="must be a number between 0 and 1")
-    return str(weight)
+    return str(checked.weight("1/2" if theta is None else theta, "theta"))

@@ -39,7 +39,9 @@ def note_cycle(work: Work, *, pool: str, interval_seconds: float, error: str | N
 @effect("switch_mode")
 def switch_mode(work: Work, *, pool: str, interval_seconds: float, after_cycles: int) -> str:
     """Switch between the auction and the fallback where that is due, and return what a pool's agents go by."""
-    cycle = _lock(work, pool, interval_seconds)
+    known = read_cycle(work.tx, pool)
+    # Nothing has run that could say since when cycles are expected: since the last round, or since there is a pool.
+    cycle = _lock(work, pool, interval_seconds, expected_from_at=_completed_at(known) or known["created_at"])
     mode = mode_due(cycle, work.now, interval_seconds, after_cycles)
     work.changed = mode != cycle["mode"]
     if work.changed:
@@ -72,12 +74,12 @@ def read_cycle(tx: Transaction, pool: str) -> dict[str, Any]:
 
 def mode_due(cycle: dict[str, Any], now: datetime, interval_seconds: float, after_cycles: int) -> Mode:
     """Return what a pool's agents go by now; `interval_seconds` is for a pool that has no interval of its own."""
-    completed = [at for at in (cycle["last_cycle_at"], cycle["last_round_at"]) if at is not None]
+    completed_at = _completed_at(cycle)
     pulse = Pulse(
         mode=cycle["mode"],
         mode_since_at=cycle["mode_since_at"],
-        expected_from_at=cycle["expected_from_at"],
-        completed_at=max(completed, default=None),
+        expected_from_at=cycle["expected_from_at"] or completed_at or cycle["created_at"],
+        completed_at=completed_at,
         interval_seconds=cycle["interval_seconds"] or interval_seconds,
         paused=bool(cycle["paused"]),
     )
@@ -91,12 +93,19 @@ def missed_now(cycle: dict[str, Any], now: datetime) -> int:
     return int((now - cycle["next_cycle_at"]) // timedelta(seconds=cycle["interval_seconds"]))
 
 
-def _lock(work: Work, pool: str, interval_seconds: float) -> dict[str, Any]:
+def _completed_at(cycle: dict[str, Any]) -> datetime | None:
+    """Return when the last cycle or round of a pool completed."""
+    return max((at for at in (cycle["last_cycle_at"], cycle["last_round_at"]) if at is not None), default=None)
+
+
+def _lock(
+    work: Work, pool: str, interval_seconds: float, *, expected_from_at: datetime | None = None
+) -> dict[str, Any]:
     """Lock a pool's cycle, beginning it where there is none, and return it as it is now."""
     tx = work.tx
     known = read_cycle(tx, pool)
     if known["interval_seconds"] is None:
-        begun = {"expected_from_at": known["expected_from_at"], "next_cycle_at": work.now}
+        begun = {"expected_from_at": expected_from_at or work.now, "next_cycle_at": work.now}
         tx.run("add_cycle", pool=pool, interval_seconds=interval_seconds, **begun)
     tx.rows("lock_cycle", pool=pool)
     return read_cycle(tx, pool)

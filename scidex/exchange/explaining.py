@@ -11,6 +11,7 @@ from scidex.exchange.book import RESTING, read_pools
 from scidex.exchange.reading import known_bid, known_round
 from scidex.exchange.records import Bid, Explanation, Quote
 from scidex.mechanism.eligibility import OWN_ASK, SUPERSEDED, TASK_RUNNING
+from scidex.mechanism.registry import MECHANISMS
 from scidex.store.database import Database, Row, Transaction
 
 _QUOTED_ROUNDS = 400
@@ -26,16 +27,16 @@ _WAITS = {
 }
 
 
-def explain(db: Database, bid_id: int) -> Explanation:
+def explain(db: Database, bid_id: int, now: datetime) -> Explanation:
     """Return why a bid stands where it stands. Raises UnknownBid."""
     with db.reading() as tx:
         bid = known_bid(tx, bid_id)
         if bid.status == "open":
-            return _open(tx, bid)
+            return _open(tx, bid, now)
         if bid.status in ("cancelled", "expired"):
             return _told(bid, bid.reason, f"It {_ENDINGS[bid.status]} before it could win a slot.")
         facts = known_round(tx, bid.round_id)
-        rank = _rank(tx, bid, bid.round_id)
+        rank = _rank(tx, bid, bid.round_id, facts["cleared_at"])
         if bid.status == "lost":
             return _lost(tx, bid, facts, rank)
         return _won(tx, bid, facts, rank)
@@ -44,12 +45,12 @@ def explain(db: Database, bid_id: int) -> Explanation:
 _ENDINGS = {"cancelled": "was cancelled", "expired": "reached the end of its time to live"}
 
 
-def _open(tx: Transaction, bid: Bid) -> Explanation:
+def _open(tx: Transaction, bid: Bid, now: datetime) -> Explanation:
     market = read_pools(tx, [bid.pool])[bid.pool]
     if bid.reason:
         waits = _WAITS.get(bid.reason, bid.reason)
         return _told(bid, bid.reason, f"It is open but may not compete now: {waits}.")
-    rank = sum(_rank(tx, bid, round_id) - 1 for round_id in (RESTING, market.open_round_id)) + 1
+    rank = sum(_rank(tx, bid, round_id, now) - 1 for round_id in (RESTING, market.open_round_id)) + 1
     return _told(bid, "", f"It is open and would be number {rank} in the next round.", rank=rank)
 
 
@@ -65,13 +66,18 @@ def _won(tx: Transaction, bid: Bid, facts: Row, rank: int) -> Explanation:
 
 
 def _lost(tx: Transaction, bid: Bid, facts: Row, rank: int) -> Explanation:
-    price = _price_to_win(tx, facts)
     reason = bid.reason or _passed_over(tx, bid, facts)
     if reason:
         return _told(bid, reason, f"It did not compete in its round: {_WAITS.get(reason, reason)}.", facts)
-    missed = max(0, price - bid.max_price_tokens)
-    sentence = f"It lost: number {rank} of the bids for {facts['slots']} slots. A bid of {price} tokens would have won"
-    sentence += f", {missed} more than it bid." if missed else "; it lost the tie at that price."
+    book = json.loads(facts["book"])
+    rank += sum(1 for standing in book["resting"] if standing[4] >= bid.max_price_tokens)
+    lowest = tx.values("lowest_winning_bid", round_id=facts["round_id"])[0]
+    price = _price_to_win(facts["mechanism"], lowest, book)
+    sentence = f"It lost: number {rank} of the bids for {facts['slots']} slots."
+    if price is None:
+        return _told(bid, "outbid", f"{sentence} No slot was sold.", facts, rank=rank)
+    missed = price - bid.max_price_tokens
+    sentence += f" A bid of {price} tokens would have won, {missed} more than it bid."
     return _told(bid, "outbid", sentence, facts, rank=rank, price_to_win=price, missed=missed)
 
 
@@ -100,20 +106,19 @@ def _told(
     )
 
 
-def _rank(tx: Transaction, bid: Bid, round_id: int) -> int:
+def _rank(tx: Transaction, bid: Bid, round_id: int, now: datetime) -> int:
     better: int = tx.values(
-        "count_better", pool=bid.pool, round_id=round_id, price=bid.max_price_tokens, sequence=bid.sequence
+        "count_better", pool=bid.pool, round_id=round_id, price=bid.max_price_tokens, sequence=bid.sequence, now=now
     )[0]
     return better + 1
 
 
-def _price_to_win(tx: Transaction, facts: Row) -> int:
-    """Return the least bid that would have won one of the round's slots for certain."""
-    unsold = json.loads(facts["book"])["unsold"]
-    reserve = [unsold[0][4]] if unsold else []
-    lowest = tx.values("lowest_winning_bid", round_id=facts["round_id"])[0]
-    beats_winner = [] if lowest is None else [lowest + 1]
-    return int(min(reserve + beats_winner))
+def _price_to_win(mechanism: str, lowest: int | None, book: Row) -> int | None:
+    """Return the least bid that would have won a slot of a round for certain, by its lowest winner and its book."""
+    prices = [] if lowest is None else [lowest + 1]
+    if book["unsold"] and MECHANISMS[mechanism].sells_all:
+        prices.append(book["unsold"][0][4])
+    return min(prices, default=None)
 
 
 def _passed_over(tx: Transaction, bid: Bid, facts: Row) -> str:
@@ -130,6 +135,7 @@ def _passed_over(tx: Transaction, bid: Bid, facts: Row) -> str:
         round_id=bid.round_id,
         price=bid.max_price_tokens,
         sequence=bid.sequence,
+        now=facts["cleared_at"],
     )[0]
     return SUPERSEDED if rivals else ""
 
@@ -146,13 +152,11 @@ def quote(db: Database, pool: str, probability: float, now: datetime) -> Quote:
         prices = sorted(
             price
             for row in tx.rows("prices_to_win", pool=pool, now=now, page=_QUOTED_ROUNDS)
-            if (price := _asked_for(row)) is not None
+            if (price := _price_to_win(market.mechanism, row["lowest"], json.loads(row["book"]))) is not None
         )
         asks = tx.rows("asks_on_offer", pool=pool, now=now)
-        standing = 0
-        if asks:
-            best = tx.values("best_prices", pool=pool, round_id=market.open_round_id, now=now, most=len(asks))
-            standing = best[-1] + 1 if len(best) == len(asks) else asks[len(best)]["reserve_price_tokens"]
+        best = tx.values("best_prices", pool=pool, round_id=market.open_round_id, now=now, most=len(asks))
+    standing = _price_to_beat(best, [ask["reserve_price_tokens"] for ask in asks])
     seen = 0
     if prices:
         seen = prices[min(math.ceil(probability * (len(prices) + 1)), len(prices)) - 1]
@@ -160,8 +164,8 @@ def quote(db: Database, pool: str, probability: float, now: datetime) -> Quote:
     return Quote(pool, probability, max(1, seen, standing), len(prices), basis)
 
 
-def _asked_for(row: Row) -> int | None:
-    if row["sold"] < row["slots"]:
-        unsold = json.loads(row["book"])["unsold"]
-        return int(unsold[0][4]) if unsold else None
-    return None if row["lowest"] is None else int(row["lowest"]) + 1
+def _price_to_beat(bids: list[int], reserves: list[int]) -> int:
+    """Return the least bid that would win one of these slots against these bids; both are sorted, best first."""
+    # To be the n-th best bid it must exceed the present one, and it must meet the n-th reserve.
+    outbids = [bid + 1 for bid in bids] + [0] * (len(reserves) - len(bids))
+    return min(map(max, outbids, reserves), default=0)

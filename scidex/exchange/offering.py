@@ -6,7 +6,7 @@ import secrets
 from datetime import datetime
 
 from scidex.errors import AskNotOpen, InvalidTime, PoolExists, UnknownAccount, UnknownSlot
-from scidex.exchange.book import lock_pools, read_pools
+from scidex.exchange.book import lock_pools
 from scidex.exchange.records import Ask, Pool
 from scidex.mechanism.tie_breaking import commitment
 from scidex.settings import ISSUANCE, TREASURY
@@ -65,7 +65,7 @@ def offer_slots(
 ) -> list[Ask]:
     """Offer slots, each with an id of its own."""
     tx = work.tx
-    read_pools(tx, [pool])
+    lock_pools(tx, [pool])  # a slot is on offer before a round or after it, never while it is cleared
     if tx.row("account", account_id=provider_id) is None or provider_id == ISSUANCE:
         raise UnknownAccount(field="provider_id", account_id=provider_id)
     begins_at = available_at or work.now

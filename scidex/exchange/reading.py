@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from scidex.errors import UnknownAccount, UnknownBid, UnknownRound
-from scidex.exchange.book import Market, read_pools
+from scidex.exchange.book import RESTING, Market, read_pools
 from scidex.exchange.records import Bid, BidderStats, Clear, Pool, Round, RoundSummary
 from scidex.mechanism.tie_breaking import commitment
 from scidex.store.database import Database, Row, Transaction
@@ -113,12 +113,19 @@ def _check_account(tx: Transaction, account_id: str) -> None:
 
 
 def order_book(db: Database, name: str, now: datetime, page: int) -> dict[str, list[dict[str, Any]]]:
-    """Return a pool's open bids, best first, and its slots on offer, soonest first. Raises UnknownPool."""
+    """Return a pool's open bids, those that may compete first, and its slots on offer, soonest first."""
     with db.reading() as tx:
         market = read_pools(tx, [name])[name]
-        bids = tx.rows("book_bids", pool=name, round_id=market.open_round_id, now=now, page=page)
+        rounds = (RESTING, market.open_round_id)
+        competing, waiting = (
+            [bid for round_id in rounds for bid in tx.rows(part, pool=name, round_id=round_id, now=now, page=page)]
+            for part in ("book_bids", "waiting_bids")
+        )
         asks = tx.rows("book_asks", pool=name, now=now, page=page)
-    return {"bids": bids, "asks": asks}
+    # Resting bids were read first and the sort is stable, so at one price they stand first, as they do in a round.
+    for bids in (competing, waiting):
+        bids.sort(key=lambda bid: -bid["max_price_tokens"])
+    return {"bids": [*competing, *waiting][:page], "asks": asks}
 
 
 def recent_stats(db: Database, name: str, since: datetime, now: datetime) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
         attested_by=attested_by,
         roi=_roi(actual_impact, clear.actual_cost_tokens, terms["tokens_per_usd"]),
     )
-    tx.run(
+    tx.post(
         "attest_clear",
         slot_id=slot_id,
         actual_impact=actual_impact,
@@ -127,7 +127,7 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
         work.changed = False
         return clear
     tx = work.tx
-    tx.run("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
+    tx.post("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
     winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
     winner.hold_more(-clear.clearing_price_tokens)
     resting.resume(tx, [winner])
@@ -200,7 +200,7 @@ def _write_settlement(work: Work, settled: Clear) -> None:
 
 
 def _append_attestation(work: Work, clear: Clear, *, revision: int) -> None:
-    work.tx.run(
+    work.tx.post(
         "append_attestation",
         slot_id=clear.slot_id,
         revision=revision,

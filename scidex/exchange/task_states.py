@@ -38,6 +38,7 @@ def fail(work: Work, task_id: str, *, most_attempts: int) -> None:
     """Open a locked task again after an attempt that failed, or mark it failed where that was the last one."""
     state = work.tx.row("task_state", task_id=task_id)
     if state is None or state["status"] not in ("open", "running"):
+        resting.rerank_tasks(work.tx, [task_id], round_bids_too=True)
         return
     # An attempt that was never marked as started counts as well.
     attempts = state["attempts"] + (state["status"] == "open")
@@ -72,13 +73,15 @@ def follow(work: Work, task_ids: Iterable[str]) -> None:
 def _step(work: Work, task_id: str, to: str, *, from_statuses: tuple[str, ...], attempts: int | None = None) -> None:
     tx = work.tx
     state = tx.row("task_state", task_id=task_id)
-    if state is not None:
-        tx.run(
-            "step_task",
-            task_id=task_id,
-            status=to,
-            attempts=state["attempts"] if attempts is None else attempts,
-            from_statuses=list(from_statuses),
-            now=work.now,
-        )
+    if state is None:  # somebody else's: nothing is known to wait for it
+        resting.rerank_tasks(tx, [task_id], round_bids_too=True)
+        return
+    tx.run(
+        "step_task",
+        task_id=task_id,
+        status=to,
+        attempts=state["attempts"] if attempts is None else attempts,
+        from_statuses=list(from_statuses),
+        now=work.now,
+    )
     follow(work, [task_id, *tx.values("dependents_of", task_ids=[task_id])])

@@ -12,7 +12,7 @@ from scidex.exchange import resting, wallets
 from scidex.exchange.records import Account, Balance, LedgerReport, Transfer, WalletSummary
 from scidex.exchange.wallets import Move
 from scidex.settings import ISSUANCE, MOST_TOKENS, TREASURY
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import Work, effect, execute_journaled
 
 KINDS = ("agent", "quest", "worker", "evaluator")
@@ -102,7 +102,7 @@ def transfer(
 
 def get_account(account_id: str, *, db: Database | None = None) -> Account:
     """Return who an account is. Raises UnknownAccount."""
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         row = tx.row("account", account_id=checked.identifier(account_id, "account_id"))
     if row is None:
         raise UnknownAccount(field="account_id", account_id=account_id)
@@ -111,7 +111,7 @@ def get_account(account_id: str, *, db: Database | None = None) -> Account:
 
 def get_balance(account_id: str, *, db: Database | None = None) -> Balance:
     """Return an account's tokens: `.balance`, `.held` and `.available`. Raises UnknownAccount."""
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         row = tx.row("wallet", account_id=checked.identifier(account_id, "account_id"))
     if row is None:
         raise UnknownAccount(field="account_id", account_id=account_id)
@@ -121,16 +121,18 @@ def get_balance(account_id: str, *, db: Database | None = None) -> Balance:
 def list_accounts(*, after: str = "", limit: int = _MOST_PAGE, db: Database | None = None) -> list[Account]:
     """Return accounts in the order of their ids, those past `after`, at most `limit` (1 to 1,000)."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    after = checked.identifier(after, "after") if after else ""
-    with (db or default_database()).reading() as tx:
+    if after != "":
+        checked.identifier(after, "after")
+    with checked.database(db).reading() as tx:
         return [Account(**row) for row in tx.rows("accounts_page", after=after, page=page)]
 
 
 def list_wallets(*, after: str = "", limit: int = _MOST_PAGE, db: Database | None = None) -> list[WalletSummary]:
     """Return wallets as they stand in the order of their ids, those past `after`, at most `limit` (1 to 1,000)."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    after = checked.identifier(after, "after") if after else ""
-    with (db or default_database()).reading() as tx:
+    if after != "":
+        checked.identifier(after, "after")
+    with checked.database(db).reading() as tx:
         return [WalletSummary(**row) for row in tx.rows("wallets_page", after=after, page=page)]
 
 
@@ -145,7 +147,7 @@ def get_transfers(
     get_account(account_id, db=db)
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     last = MOST_TOKENS if before is None else checked.count(before, "before", most=MOST_TOKENS)
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         rows = tx.rows("transfers_of_account", account_id=account_id, before=last, page=page)
     return [Transfer(**row) for row in rows]
 
@@ -157,7 +159,7 @@ def verify(db: Database | None = None) -> LedgerReport:
     Balances sum to 0; every balance is the sum of its transfers, whose entries chain without a gap; held equals the sum
     of holds; nothing is negative. Every fault found is named in `problems`.
     """
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         total = tx.values("sum_of_balances")[0]
         problems = [f"balances sum to {total}, not 0"] if total else []
         for statement in (
@@ -189,7 +191,7 @@ def _journaled(
     db: Database | None, what: Callable[..., Result], arguments: dict[str, Any], now: datetime | None
 ) -> Result:
     moment = None if now is None else checked.instant(now, "now")
-    return execute_journaled(db or default_database(), what, arguments, now=moment)
+    return execute_journaled(checked.database(db), what, arguments, now=moment)
 
 
 def _outside(account_id: str, field: str, *, but: str | None = None) -> str:

@@ -24,7 +24,9 @@ class Mechanism:
     A clearing rule and its traits.
 
     `one_price`: every winner pays the same. `reads_whole_book`: False if the k + 1 best bids on k asks decide
-    the outcome. `balanced`: providers never get more than buyers pay. `parameters`: the keywords of `clear`.
+    the outcome. `balanced`: providers never get more than buyers pay. `sells_all`: every trade that can be made
+    is made, so that a bid at the reserve of a slot left over would have bought it. `parameters`: the keywords of
+    `clear`.
     """
 
     name: str
@@ -32,6 +34,7 @@ class Mechanism:
     one_price: bool = True
     reads_whole_book: bool = False
     balanced: bool = True
+    sells_all: bool = True
     parameters: frozenset[str] = frozenset()
 
 
@@ -41,8 +44,8 @@ _RULES = (
     Mechanism("vickrey", vickrey, one_price=False, reads_whole_book=True),
     Mechanism("k_double_auction", k_double_auction, parameters=frozenset({"theta"})),
     Mechanism("marginal_pair", marginal_pair, parameters=frozenset({"theta"})),
-    Mechanism("mcafee", mcafee),
-    Mechanism("trade_reduction", trade_reduction),
+    Mechanism("mcafee", mcafee, sells_all=False),
+    Mechanism("trade_reduction", trade_reduction, sells_all=False),
     Mechanism("vcg_double", vcg_double, balanced=False),
     Mechanism("clinching", clinching, one_price=False, reads_whole_book=True, parameters=frozenset({"budgets"})),
 )

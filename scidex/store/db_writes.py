@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -13,8 +14,9 @@ from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
 from scidex.clock import utc_now
-from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError
+from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
 from scidex.store.database import Database, Transaction
+from scidex.store.migrate import migrate
 
 Result = TypeVar("Result")
 Arguments = ParamSpec("Arguments")
@@ -24,6 +26,8 @@ _EFFECTS: dict[str, Effect] = {}
 _VERBS: dict[Effect, str] = {}
 _ACTOR: ContextVar[str] = ContextVar("actor", default="system:operator")
 _PAGE = 500
+# What every market begins with; a database that knows nothing else has no history.
+_OPENING = "open_market"
 
 
 @dataclass(frozen=True)
@@ -168,10 +172,23 @@ def execute_journaled(
         return result
 
     try:
-        return db.write(work)
+        with _collector_paused():
+            return db.write(work)
     except _Undo as undone:
         result: Result = undone.result
         return result
+
+
+@contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep the cycle collector from walking a large batch's records again and again; they hold no cycles."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def read_journal(db: Database) -> Iterator[JournalEntry]:
@@ -196,17 +213,36 @@ def read_journal(db: Database) -> Iterator[JournalEntry]:
 
 def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:
     """
-    Do every write of a journal again in `into`, a database with the schema and no history.
+    Do every write of a journal again in `into`, a database without history: a new one, or a market just opened.
 
-    Returns the number of entries. The tables of `into` are then those of the journal's own database. Raises
-    JournalMismatch where an entry names no known verb, is refused, or generates something else than it did.
+    The schema is made where it is missing. Returns the number of entries. The tables of `into` are then those of the
+    journal's own database. Raises JournalMismatch where `into` has a history, or an entry names no known verb, is
+    refused, or generates something else than it did.
     """
+    migrate(into)
+    into.write(_forget_opening)
     entries = read_journal(journal) if isinstance(journal, Database) else journal
     count = 0
     for entry in entries:
-        into.write(partial(_redo, entry=entry))
+        try:
+            into.write(partial(_redo, entry=entry))
+        except StoreError as error:
+            if type(error) is not StoreError:
+                raise
+            # What the entry would write is already there, or breaks a rule of the schema.
+            raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=error.facts["fact"]) from error
         count += 1
     return count
+
+
+def _forget_opening(tx: Transaction) -> None:
+    """Empty a market that was opened and not used, since the journal tells how its own was opened."""
+    verbs = set(tx.values("verbs_journaled"))
+    if verbs - {_OPENING}:
+        raise JournalMismatch(field="into", fact="has a history of its own", verbs=sorted(verbs))
+    if verbs:
+        for statement in ("forget_journal", "forget_pools", "forget_accounts"):
+            tx.post(statement)
 
 
 def _redo(tx: Transaction, entry: JournalEntry) -> None:
@@ -215,7 +251,7 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     doing = Work(tx, entry.made_at, entry.actor, recorded=entry.generated)
     try:
         _EFFECTS[entry.verb](doing, **entry.arguments)
-    except (ScidexError, KeyError) as error:
+    except (ScidexError, LookupError, TypeError, ValueError, AssertionError) as error:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=str(error)) from error
     if doing.generated != entry.generated:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="generated something else")

@@ -42,15 +42,17 @@ class Channel:
         self._socket.register(self._pg.socket, select.POLLIN)
         self._reader = Transformer.from_context(connection)
         self._unanswered = 0
+        # The places, among the answers to come, of those that say whether a statement was prepared.
+        self._preparing: dict[str, int] = {}
         self._pg.enter_pipeline_mode()
 
     def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
         sql, names = _positional(statement.sql)
         name = statement.name.encode()
-        if statement.name not in self._prepared:
+        if statement.name not in self._prepared and statement.name not in self._preparing:
             self._pg.send_prepare(name, sql)
-            self._prepared.add(statement.name)
+            self._preparing[statement.name] = self._unanswered
             self._unanswered += 1
         self._pg.send_query_prepared(name, [_dumped(arguments[argument]) for argument in names])
         self._unanswered += 1
@@ -69,6 +71,7 @@ class Channel:
         wanted, self._unanswered = self._unanswered, 0
         results = [self._next_result(one_more=True) for _ in range(wanted)]
         self._next_result(one_more=False)  # the end of the batch
+        self._note_prepared(results)
         answers = []
         for result in results:
             if result is None:
@@ -77,6 +80,14 @@ class Channel:
                 raise errors.error_from_result(result)
             answers.append(result)
         return answers
+
+    def _note_prepared(self, results: Sequence[pq.abc.PGresult | None]) -> None:
+        # What stands behind a refusal in the pipeline is skipped, and so may have to be prepared again.
+        for name, place in self._preparing.items():
+            result = results[place]
+            if result is not None and result.status == pq.ExecStatus.COMMAND_OK:
+                self._prepared.add(name)
+        self._preparing.clear()
 
     def last(self, statement: Statement, arguments: Mapping[str, Any]) -> pq.abc.PGresult:
         """Send a statement and return its answer."""

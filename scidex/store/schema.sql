@@ -90,14 +90,25 @@ CREATE INDEX compute_auction_bids_status_price
 CREATE INDEX compute_auction_bids_book
     ON compute_auction_bids (pool, round_id, max_price_tokens DESC, sequence) WHERE competing = 1;
 
+-- What a bidder's bids set aside follows from their prices alone; those that its wallet does not cover hold nothing.
 CREATE INDEX compute_auction_bids_of_bidder
-    ON compute_auction_bids (bidder_id, pool, round_id, max_price_tokens DESC) WHERE status = 'open';
+    ON compute_auction_bids (bidder_id, pool, round_id, max_price_tokens DESC)
+    WHERE status = 'open' AND reason <> 'suspended';
+
+-- Open bids that may not compete now: for a blocked or running task, superseded, suspended.
+CREATE INDEX compute_auction_bids_waiting
+    ON compute_auction_bids (pool, round_id, max_price_tokens DESC, sequence) WHERE status = 'open' AND competing = 0;
+
+CREATE INDEX compute_auction_bids_suspended
+    ON compute_auction_bids (bidder_id, pool) WHERE status = 'open' AND reason = 'suspended';
 
 CREATE UNIQUE INDEX compute_auction_bids_for_task
     ON compute_auction_bids (task_id, pool, round_id, bidder_id) WHERE status = 'open';
 
+-- "id > 0" is always true: it keeps this index for the statement that repeats it, where a planner without statistics
+-- would take it for finding one bidder's bids too.
 CREATE INDEX compute_auction_bids_expiry
-    ON compute_auction_bids (pool, round_id, ttl_at) WHERE status = 'open';
+    ON compute_auction_bids (pool, round_id, ttl_at) WHERE status = 'open' AND id > 0;
 
 CREATE TABLE compute_auction_clears (
     slot_id TEXT COLLATE "C" PRIMARY KEY,
@@ -317,7 +328,8 @@ CREATE SEQUENCE slot_numbers;
 CREATE SEQUENCE round_numbers;
 CREATE SEQUENCE transfer_numbers;
 CREATE SEQUENCE journal_numbers;
-CREATE SEQUENCE assignment_numbers;
+
+-- The cycle of each pool, the proportional split of the daily bucket, and work that is done without a sale.
 
 -- When a pool clears, and whether its agents go by the auction or by the proportional split.
 CREATE TABLE market_cycles (
@@ -414,3 +426,7 @@ CREATE TABLE token_arrears (
     account_id TEXT COLLATE "C" PRIMARY KEY REFERENCES token_accounts (account_id),
     owed_tokens BIGINT NOT NULL CHECK (owed_tokens >= 0)
 );
+
+-- Numbers drawn by many writers at once.
+
+CREATE SEQUENCE assignment_numbers;

@@ -59,9 +59,7 @@ class SqliteTransaction(Transaction):
     def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
         if rows:
             known = self._statements[statement]
-            if known.time_arguments:
-                rows = [_bound(known, dict(row)) for row in rows]
-            self._connection.executemany(known.sql, rows)
+            self._connection.executemany(known.sql, _with_texts(known.time_arguments, rows))
 
     def draw_numbers(self, series: str, count: int) -> list[int]:
         last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]
@@ -245,12 +243,33 @@ def _path_of(url: str) -> str:
     return path
 
 
+def _with_texts(time_arguments: tuple[str, ...], rows: Sequence[Row]) -> Sequence[Row]:
+    if not time_arguments:
+        return rows
+    # Rows that are written together mostly share their instants.
+    texts: dict[datetime | None, str | None] = {None: None}
+    written = []
+    for row in rows:
+        values = dict(row)
+        for name in time_arguments:
+            instant = values[name]
+            if instant not in texts:
+                texts[instant] = _text_of(instant)
+            values[name] = texts[instant]
+        written.append(values)
+    return written
+
+
+def _text_of(instant: datetime) -> str:
+    # One width for every instant, so that the text sorts as the time does.
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
+
+
 def _bound(statement: Statement, arguments: dict[str, Any]) -> dict[str, Any]:
     for name in statement.time_arguments:
         instant = arguments.get(name)
         if instant is not None:
-            # One width for every instant, so that the text sorts as the time does.
-            arguments[name] = instant.astimezone(UTC).isoformat(timespec="microseconds")
+            arguments[name] = _text_of(instant)
     for name in statement.list_arguments:
         if not isinstance(arguments[name], str):
             arguments[name] = json.dumps(list(arguments[name]))

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Hashable, Iterable, Sequence
+from typing import cast
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -46,7 +47,7 @@ def winners(clearing: Clearing) -> list[Hashable]:
 
 
 def sellers(clearing: Clearing) -> list[Hashable]:
-    return sorted(trade.ask_id for trade in clearing.trades)
+    return sorted((trade.ask_id for trade in clearing.trades), key=str)
 
 
 def payments(clearing: Clearing, bids: Iterable[Bid]) -> Counter[Hashable]:
@@ -54,7 +55,7 @@ def payments(clearing: Clearing, bids: Iterable[Bid]) -> Counter[Hashable]:
     owner_of = {bid.id: bid.owner for bid in bids}
     paid: Counter[Hashable] = Counter()
     for trade in clearing.trades:
-        paid[owner_of[trade.bid_id]] += trade.buyer_pays
+        paid[owner_of[trade.bid_id]] += cast("int", trade.buyer_pays)
     return paid
 
 

@@ -162,4 +162,4 @@ def test_the_server_keeps_the_time_in_utc_and_a_deadline_of_its_own(postgres_url
     with connect(postgres_url, settings=IMPATIENT) as db:
         db.write(lambda tx: tx.script(f"CREATE TABLE seen AS SELECT ARRAY[{asked}] AS settings"))
 
-        assert query(db, "SELECT settings FROM seen") == [(["UTC", "1s", "on", "read committed"],)]
+        assert query(db, "SELECT settings FROM seen") == [(["UTC", "800ms", "on", "read committed"],)]

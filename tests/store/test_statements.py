@@ -102,7 +102,8 @@ def test_times_and_lists_are_known_for_what_they_are(dialect):
 
     assert statements["book_range"].time_arguments == ("now",)
     assert statements["append_journal"].time_arguments == ("made_at",)
-    assert set(statements["open_bids_of"].list_arguments) == {"bidder_ids", "pools", "round_ids"}
+    as_json = {"bidder_ids", "pools", "round_ids"} if dialect == "sqlite" else set()
+    assert set(statements["open_bids_of"].list_arguments) == as_json
     assert "each_" not in "".join(statement.sql for statement in statements.values())
 
 

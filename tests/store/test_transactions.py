@@ -134,7 +134,7 @@ def test_instants_are_compared_as_times_however_they_are_written(db):
             "generated": "{}",
             "made_at": at,
         }
-        db.write(lambda tx, row=row: tx.run("append_journal", **row))
+        db.write(lambda tx, row=row: tx.run("restore_journal", **row))
 
     rows = query(db, "SELECT entry_id FROM journal WHERE entry_id >= 100 ORDER BY made_at")
 
@@ -220,3 +220,39 @@ def test_many_threads_write_at_once_and_each_write_is_there_once(db):
         thread.join()
 
     assert names(db) == sorted(f"t{thread:02}-{n}" for thread in range(12) for n in range(10))
+
+
+def test_what_was_first_said_behind_a_refusal_can_be_said_again(db):
+    def work(tx: Transaction) -> None:
+        tx.post("add_account", account_id="bob", kind="ghost", owner_id="bob", created_at=T0)
+        tx.post("add_account", account_id="eve", kind="agent", owner_id="eve", created_at=T0)
+        tx.rows("all_pools")
+
+    for _ in range(3):
+        with pytest.raises(StoreError, match="kind"):
+            db.write(work)
+        assert db.write(lambda tx: [row["pool"] for row in tx.rows("all_pools")]) == ["scidex-agent"]
+    assert names(db) == []
+
+
+def test_a_refusal_that_nobody_waited_for_is_raised_by_the_commit(db):
+    def work(tx: Transaction) -> str:
+        add(tx, "ada")
+        tx.post("add_account", account_id="bob", kind="ghost", owner_id="bob", created_at=T0)
+        return "fine so far"
+
+    with pytest.raises(StoreError, match="kind"):
+        db.write(work)
+    assert names(db) == []
+
+
+def test_many_more_statements_than_fit_into_a_socket_are_written(db):
+    long = "x" * 5_000
+
+    def work(tx: Transaction) -> None:
+        for n in range(2_000):
+            tx.post("claim_key", scope=f"{long}-{n}", idempotency_key="k", arguments_digest=long, made_at=T0)
+
+    db.write(work)
+
+    assert query(db, "SELECT COUNT(*) FROM idempotency_keys") == [(2_000,)]

@@ -177,4 +177,4 @@ def _reason(ended: Ended, exit_code: int, run: Run, limits: LocalExecutor) -> st
 
 def _why_not_started(run: Run, error: Exception) -> str:
     name = run.command[0] if run.command else ""
-    return shown(f"could not start {name!r}: {error}")
+    return f"could not start {shown(name)}: {shown(str(error))}"

@@ -10,7 +10,7 @@ SELECT pool FROM market_cycles WHERE pool = :pool FOR UPDATE;
 
 -- name: cycle
 -- A pool's cycle, and when its last round was cleared.
-SELECT p.pool, c.paused, c.interval_seconds, COALESCE(c.expected_from_at, p.created_at) AS expected_from_at,
+SELECT p.pool, p.created_at, c.paused, c.interval_seconds, c.expected_from_at,
     c.last_cycle_at, c.next_cycle_at, COALESCE(c.missed, 0) AS missed, COALESCE(c.mode, 'auction') AS mode,
     COALESCE(c.mode_since_at, p.created_at) AS mode_since_at, COALESCE(c.mode_reason, '') AS mode_reason,
     (SELECT MAX(r.cleared_at) FROM compute_auction_rounds r WHERE r.pool = p.pool) AS last_round_at

@@ -1,13 +1,13 @@
 -- name: count_better
 -- How many bids of a round (0: those that rest) stood before this price and arrival.
 SELECT COUNT(*) FROM compute_auction_bids
-WHERE pool = :pool AND round_id = :round_id AND competing = 1
+WHERE pool = :pool AND round_id = :round_id AND competing = 1 AND ttl_at > :now
     AND (max_price_tokens > :price OR (max_price_tokens = :price AND sequence < :sequence));
 
 -- name: count_better_for_task
 -- How many bids for the same task stood before this one in its round, resting winners among them.
 SELECT COUNT(*) FROM compute_auction_bids
-WHERE task_id = :task_id AND pool = :pool AND round_id = :round_id AND competing = 1
+WHERE task_id = :task_id AND pool = :pool AND round_id = :round_id AND competing = 1 AND ttl_at > :now
     AND (max_price_tokens > :price OR (max_price_tokens = :price AND sequence < :sequence));
 
 -- name: lowest_winning_bid

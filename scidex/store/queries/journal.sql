@@ -22,3 +22,19 @@ UPDATE idempotency_keys SET answer = :answer WHERE scope = :scope AND idempotenc
 -- The first answer to a key.
 SELECT arguments_digest, answer FROM idempotency_keys
 WHERE scope = :scope AND idempotency_key = :idempotency_key;
+
+-- name: verbs_journaled
+-- What has been done in this database.
+SELECT DISTINCT verb FROM journal LIMIT 2;
+
+-- name: forget_journal!
+-- Empty the journal of a market that was opened and not used.
+DELETE FROM journal;
+
+-- name: forget_pools!
+-- Close the pools of a market that was opened and not used.
+DELETE FROM compute_auction_pools;
+
+-- name: forget_accounts!
+-- Close the accounts of a market that was opened and not used.
+DELETE FROM token_accounts;

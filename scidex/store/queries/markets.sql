@@ -175,12 +175,20 @@ WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now AND c
 GROUP BY c.bidder_id ORDER BY paid_tokens DESC, c.bidder_id LIMIT :page;
 
 -- name: book_bids
--- The best open bids of a pool, those that may compete first.
+-- The best bids of a pool that may compete in a round (0: those that rest), best first.
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
     time_in_force, round_id, reason
 FROM compute_auction_bids
-WHERE status = 'open' AND pool = :pool AND round_id IN (0, :round_id) AND ttl_at > :now
-ORDER BY competing DESC, max_price_tokens DESC, sequence LIMIT :page;
+WHERE pool = :pool AND round_id = :round_id AND competing = 1 AND ttl_at > :now
+ORDER BY max_price_tokens DESC, sequence LIMIT :page;
+
+-- name: waiting_bids
+-- The best open bids of a pool and round (0: those that rest) that may not compete now, best first.
+SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
+    time_in_force, round_id, reason
+FROM compute_auction_bids
+WHERE pool = :pool AND round_id = :round_id AND status = 'open' AND competing = 0 AND ttl_at > :now
+ORDER BY max_price_tokens DESC, sequence LIMIT :page;
 
 -- name: book_asks
 -- The slots a pool has on offer, soonest first.

@@ -1,0 +1,59 @@
+"""Run the measurements: `python -m benchmarks [NAME …] [--bids N]`; each prints its ratio and whether it is met."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import platform
+import sys
+from collections.abc import Iterable
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import clearing, placing
+from benchmarks.markets import postgres_market, sqlite_market
+from benchmarks.timing import Ratio
+from tests.postgres_server import running_postgres
+
+NAMES = ("batches", "single", "clearing")
+
+
+def measure(names: Iterable[str], bids: int, folder: Path) -> Iterable[Ratio]:
+    """Yield the ratios of the named measurements, on both databases."""
+    with running_postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}) as server:
+        for name in names:
+            if name == "batches":
+                with sqlite_market(folder) as db:
+                    yield placing.batches(db, share=0.10, least_per_second=30_000)
+                with postgres_market(server) as db:
+                    yield placing.batches(db, share=0.15, least_per_second=15_000)
+            elif name == "single":
+                with sqlite_market(folder) as db:
+                    yield placing.single(db, share=0.40)
+                with postgres_market(server) as db:
+                    yield placing.single(db, share=0.40)
+            else:
+                with sqlite_market(folder) as db:
+                    yield from clearing.clear_large(db, bids)
+                with postgres_market(server) as db:
+                    yield from clearing.clear_large(db, bids)
+
+
+def main() -> int:
+    """Print every ratio as it is measured; the exit code is 1 where one is not met."""
+    parser = argparse.ArgumentParser(prog="benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", choices=[[], *NAMES], help="what to measure; everything unless given")
+    parser.add_argument("--bids", type=int, default=1_000_000, help="how many bids a large book has")
+    parser.add_argument("--folder", type=Path, default=Path(), help="where SQLite files are put while measuring")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    given = parser.parse_args()
+    print(f"# Python {platform.python_version()}, {platform.machine()}", file=sys.stderr)
+    missed = 0
+    for ratio in measure(given.names or NAMES, given.bids, given.folder):
+        print(json.dumps(asdict(ratio)) if given.json else ratio.line(), flush=True)
+        missed += not ratio.met
+    return 1 if missed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

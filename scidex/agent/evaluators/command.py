@@ -1,0 +1,46 @@
+"""Asks a command of the operator's what a run was worth."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from scidex.agent.evaluators import Impact
+from scidex.agent.executors import Executor, Run, RunResult
+from scidex.agent.workplace import Workplace, parse_object
+from scidex.errors import shown
+
+_MOST_USD = 1e15
+
+
+@dataclass(frozen=True)
+class CommandEvaluator:
+    """
+    Runs a command in the run's directory; the last line that it prints is a JSON object with `impact_usd`.
+
+    `attester_id` is the evaluator's account, which the operator created and which is not the bidder's. A command that
+    fails or says something else leaves the impact unknown, to be attested later.
+    """
+
+    command: tuple[str, ...]
+    attester_id: str
+    executor: Executor
+    max_seconds: float = 60.0
+
+    def judge(self, place: Workplace, result: RunResult) -> Impact:
+        """Return what the command says a run was worth. Never raises."""
+        try:
+            environment = place.record(result)
+            said = self.executor.run(Run(self.command, place.directory, self.max_seconds, environment))
+            return Impact(_impact_usd(said), self.attester_id)
+        except (OSError, ValueError) as error:
+            return Impact(None, note=f"the evaluator {error}")
+
+
+def _impact_usd(said: RunResult) -> float:
+    if not said.succeeded:
+        raise ValueError(said.reason)
+    lines = said.stdout.strip().splitlines()
+    impact = parse_object(lines[-1] if lines else "").get("impact_usd")
+    if isinstance(impact, (int, float)) and not isinstance(impact, bool) and abs(impact) <= _MOST_USD:
+        return float(impact)
+    raise ValueError(f"gives no number of impact_usd: {shown(impact)}")

@@ -1,0 +1,111 @@
+"""The directory that a task's command works in, and what it finds there and leaves there."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from scidex.agent.executors import RunResult
+from scidex.exchange.records import Assignment
+
+_USAGE_NAME = "usage.json"
+_TASK_NAME = "task.json"
+_RESULT_NAME = "result.json"
+_MOST_FILE_BYTES = 1_000_000
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """
+    One run's directory, made new for it under the agent's own.
+
+    The command finds its task there (`$SCIDEX_TASK_FILE`, JSON) and may leave its usage (`$SCIDEX_USAGE_FILE`). How it
+    ended is added for the evaluator (`$SCIDEX_RESULT_FILE`).
+    """
+
+    directory: Path
+    assignment: Assignment
+
+    @classmethod
+    def prepare(cls, root: Path, assignment: Assignment) -> Workplace:
+        """Make the directory, and write the task into it. Raises OSError."""
+        root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        place = cls(Path(tempfile.mkdtemp(prefix="run-", dir=root)).resolve(), assignment)
+        (place.directory / _TASK_NAME).write_text(json.dumps(place.task(), indent=2) + "\n")
+        return place
+
+    @property
+    def usage_file(self) -> Path:
+        """Where the command may say what it used."""
+        return self.directory / _USAGE_NAME
+
+    def task(self) -> dict[str, Any]:
+        """Return what a command is told of its task."""
+        told = self.assignment
+        return {
+            "task_id": told.task_id,
+            "quest_id": told.quest_id,
+            "title": told.title,
+            "pool": told.pool,
+            "payload": told.payload,
+            "token_allowance": told.token_allowance,
+            "expected_value_usd": told.expected_value_usd,
+        }
+
+    def environment(self) -> dict[str, str]:
+        """Return what the command's environment says of its task."""
+        told = {
+            "SCIDEX_TASK_ID": self.assignment.task_id,
+            "SCIDEX_AGENT_ID": self.assignment.agent_id,
+            "SCIDEX_TASK_FILE": str(self.directory / _TASK_NAME),
+            "SCIDEX_USAGE_FILE": str(self.usage_file),
+        }
+        if self.assignment.token_allowance is not None:
+            told["SCIDEX_TOKEN_ALLOWANCE"] = str(self.assignment.token_allowance)
+        return told
+
+    def record(self, result: RunResult) -> dict[str, str]:
+        """Write down how the command ended, and return what an evaluator's environment says. Raises OSError."""
+        file = self.directory / _RESULT_NAME
+        file.write_text(json.dumps({**vars(result), "succeeded": result.succeeded}, indent=2) + "\n")
+        return {
+            "SCIDEX_TASK_ID": self.assignment.task_id,
+            "SCIDEX_TASK_FILE": str(self.directory / _TASK_NAME),
+            "SCIDEX_RESULT_FILE": str(file),
+        }
+
+    def discard(self) -> None:
+        """Remove the directory with all that is in it."""
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """
+    Return the JSON object in a file that a command left.
+
+    Raises OSError where there is no such plain file, ValueError where it is too large or holds something else.
+    """
+    if not file.exists():
+        raise FileNotFoundError("was not written")
+    if not file.is_file():  # reading a pipe or a device might never end
+        raise ValueError("is no plain file")
+    with file.open("rb") as stream:
+        text = stream.read(_MOST_FILE_BYTES + 1)
+    if len(text) > _MOST_FILE_BYTES:
+        raise ValueError(f"is larger than {_MOST_FILE_BYTES} bytes")
+    return parse_object(text)
+
+
+def parse_object(text: bytes | str) -> dict[str, Any]:
+    """Return the JSON object that a text is. Raises ValueError."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is no JSON: {error}") from error
+    if not isinstance(found, dict):
+        raise ValueError("is JSON, but no object")
+    return found

@@ -1,0 +1,34 @@
+"""The commands of `scidex`, by name. Each loads what it needs when it is called: help stays instant."""
+
+from __future__ import annotations
+
+import typer
+
+from scidex import __version__
+from scidex.cli import agents, looking, tasks, up
+
+app = typer.Typer(
+    help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
+    epilog="Exit codes: 0 done, 1 the market refused, 2 wrong command line, 3 no database, 4 no address to serve at.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command("up")(up.up)
+app.add_typer(agents.app, name="agent")
+app.add_typer(tasks.app, name="task")
+for command in (looking.book, looking.quote, looking.explain, looking.wallet):
+    app.command(command.__name__)(command)
+
+
+def _say_version(wanted: bool) -> None:
+    if wanted:
+        print(f"scidex {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def scidex(
+    version: bool = typer.Option(False, "--version", callback=_say_version, is_eager=True, help="Print the version."),
+) -> None:
+    """Hold what all commands share."""

@@ -1,0 +1,53 @@
+"""What commands on a market's database share: opening it, and printing what it says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from scidex.exchange import compute_auction
+from scidex.store import Database, connect
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator[Database]:
+    """Give a market's database with its schema up to date. Raises StoreError."""
+    with connect(url) as db:
+        compute_auction.ensure_schema(db=db)
+        yield db
+
+
+def print_json(value: Any) -> None:
+    """Print a value as JSON, instants in ISO 8601."""
+    print(json.dumps(value, indent=2, default=_plain))
+
+
+def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False) -> None:
+    """Print rows as JSON with all their fields, or the named columns as a table."""
+    if as_json:
+        print_json(list(rows))
+        return
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(*columns, box=box.SIMPLE_HEAD)
+    for row in rows:
+        table.add_row(*(Text(_text(row[name])) for name in columns))
+    Console().print(table)
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return ""
+    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    raise TypeError(f"not printable as JSON: {value!r}")

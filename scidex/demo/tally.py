@@ -1,0 +1,67 @@
+"""Counts what the fleet does, as it does it."""
+
+from __future__ import annotations
+
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
+
+from scidex.agent.agent import Report
+from scidex.exchange.records import Round
+
+
+@dataclass
+class Score:
+    """What was done for one quest, or by one agent."""
+
+    tasks: int = 0
+    failed: int = 0
+    sold: int = 0
+    paid_tokens: int = 0
+    cost_tokens: int = 0
+    expected_usd: float = 0.0
+    impact_usd: float = 0.0
+
+    def add(self, report: Report) -> None:
+        """Count one run."""
+        clear = report.finished.clear
+        self.tasks += 1
+        self.failed += not report.result.succeeded
+        self.sold += clear is not None
+        self.paid_tokens += clear.clearing_price_tokens if clear is not None else 0
+        self.cost_tokens += report.usage.tokens
+        self.expected_usd += report.assignment.expected_value_usd
+        self.impact_usd += report.impact.usd or 0.0
+
+
+@dataclass
+class Tally:
+    """What was done since the start: in all, for each quest, and by each agent. Safe to share between threads."""
+
+    total: Score = field(default_factory=Score)
+    by_quest: dict[str, Score] = field(default_factory=dict)
+    by_agent: dict[str, Score] = field(default_factory=dict)
+    _recent: Score = field(default_factory=Score)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add_run(self, report: Report) -> None:
+        """Count one run."""
+        with self._lock:
+            for score in self._scores_of(report):
+                score.add(report)
+
+    def since_last_asked(self) -> Score:
+        """Return what was done since this was asked before."""
+        with self._lock:
+            recent, self._recent = self._recent, Score()
+            return recent
+
+    def _scores_of(self, report: Report) -> list[Score]:
+        quest, agent = str(report.assignment.quest_id), report.assignment.agent_id
+        of_quest = self.by_quest.setdefault(quest, Score())
+        return [self.total, self._recent, of_quest, self.by_agent.setdefault(agent, Score())]
+
+
+def winners(cleared: Round) -> Counter[str]:
+    """Return how many slots each quest won in a round."""
+    return Counter(clear.winning_task_id.partition(":")[0] for clear in cleared.clears)

@@ -1,0 +1,88 @@
+"""A market that is up in this process: its database with a server before it, and a loop that clears it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from scidex.exchange import compute_auction
+from scidex.exchange.cycle import CycleRunner
+from scidex.exchange.records import CycleReport
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database, connect
+from scidex.web.refusals import PortInUse
+from scidex.web.serving import DEFAULT_PORT, listen, running_server
+
+
+@dataclass(frozen=True)
+class ServedMarket:
+    """An open market: its database, and the address where it is served."""
+
+    db: Database
+    address: str
+
+    @property
+    def dashboard(self) -> str:
+        """Where people look at it."""
+        return f"{self.address}/resources"
+
+
+@contextmanager
+def served_market(
+    url: str | None = None, *, host: str = "127.0.0.1", port: int | None = None
+) -> Iterator[ServedMarket]:
+    """
+    Open a market, bring its schema up to date, and serve it while the block runs.
+
+    Without a port the usual one is taken, or where that is in use any free one. Raises StoreError where the database
+    cannot be used, PortInUse, AddressUnavailable, AddressNotLoopback.
+    """
+    chosen = _usual_port(host) if port is None else port
+    with connect(url) as db:
+        compute_auction.ensure_schema(db=db)
+        with running_server(db, host=host, port=chosen) as address:
+            yield ServedMarket(db, address)
+
+
+@contextmanager
+def clearing(
+    db: Database,
+    *,
+    pool: str = DEFAULT_POOL,
+    cycle_seconds: float = 60.0,
+    strategy: str = "clamp",
+    on_cycle: Callable[[CycleReport], None] | None = None,
+) -> Iterator[None]:
+    """Do a pool's cycles as they fall due while the block runs; `on_cycle` is told of each that was done here."""
+    runner = _TellingRunner(db, pool, cycle_seconds, strategy=strategy)
+    runner.on_cycle = on_cycle
+    stop = threading.Event()
+    thread = threading.Thread(target=runner.run, args=(stop,), name="clearing loop", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join()
+
+
+class _TellingRunner(CycleRunner):
+    """A clearing loop that tells of each cycle it did."""
+
+    on_cycle: Callable[[CycleReport], None] | None = None
+
+    def tick(self) -> CycleReport | None:
+        report = super().tick()
+        if report is not None and self.on_cycle is not None:
+            self.on_cycle(report)
+        return report
+
+
+def _usual_port(host: str) -> int:
+    try:
+        listen(host, DEFAULT_PORT).close()
+    except PortInUse:
+        return 0
+    return DEFAULT_PORT

@@ -1,0 +1,175 @@
+"""Each command answers, in words and as JSON, and refuses in one sentence with a code that means something."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from scidex.cli import main
+from scidex.exchange import backlog, compute_auction, token_ledger
+from scidex.store import connect
+from tests.cli.running import ROOT
+
+
+@pytest.fixture
+def cli(monkeypatch, capsys, tmp_path):
+    """Call `scidex` on a small market, and return (exit code, stdout, stderr)."""
+    url = f"sqlite:///{tmp_path}/market.db"
+    monkeypatch.setenv("SCIDEX_DATABASE_URL", url)
+    monkeypatch.setenv("COLUMNS", "200")
+    with connect(url) as db:
+        compute_auction.ensure_schema(db=db)
+        token_ledger.create_account("agent:ada", db=db)
+        token_ledger.mint("agent:ada", 1_000, db=db)
+        compute_auction.offer_slots(1, db=db)
+        compute_auction.place_bid("agent:ada", "task-1", 300, db=db)
+        backlog.add_quest("docs", db=db)
+        backlog.add_task("write", "docs", "[Write] it", expected_value_usd=3.5, db=db)
+
+    def call(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["scidex", *words])
+        with pytest.raises(SystemExit) as ended:
+            main()
+        out = capsys.readouterr()
+        return int(ended.value.code or 0), out.out, out.err
+
+    return call
+
+
+# --- reading
+
+
+def test_the_book_shows_bids_and_slots(cli):
+    code, out, _ = cli("book")
+    as_json = json.loads(cli("book", "--json")[1])
+
+    assert code == 0
+    assert "agent:ada" in out
+    assert "slot-1" in out
+    assert as_json["bids"][0]["max_price_tokens"] == 300
+    assert as_json["asks"][0]["slot_id"] == "slot-1"
+
+
+def test_a_quote_and_an_explanation(cli):
+    assert cli("quote")[0] == 0
+    assert json.loads(cli("quote", "--json", "--probability", "0.5")[1])["probability"] == 0.5
+    assert cli("explain", "1")[0] == 0
+    assert json.loads(cli("explain", "1", "--json")[1])["status"] == "open"
+
+
+def test_a_wallet_with_its_transfers(cli):
+    code, out, _ = cli("wallet", "agent:ada")
+    as_json = json.loads(cli("wallet", "agent:ada", "--json")[1])
+
+    assert code == 0
+    assert out.startswith("1,000 tokens: 300 set aside, 700 available\n")
+    assert (as_json["balance"], as_json["available"], as_json["transfers"][0]["amount_tokens"]) == (1_000, 700, 1_000)
+
+
+def test_tasks_are_listed_with_their_titles_as_they_are(cli):
+    assert "[Write] it" in cli("task", "list")[1]
+    assert json.loads(cli("task", "list", "--json", "--status", "open")[1])[0]["task_id"] == "write"
+    assert json.loads(cli("task", "list", "--json", "--status", "done")[1]) == []
+
+
+# --- importing
+
+
+def test_an_import_says_what_it_did(cli, tmp_path):
+    file = tmp_path / "tasks.csv"
+    file.write_text("task_id,quest_id,expected_value_usd\nedit,docs,2\n")
+
+    first = cli("task", "import", str(file), "--format", "csv")
+    again = json.loads(cli("task", "import", str(file), "--format", "csv", "--json")[1])
+
+    assert first[:2] == (0, "1 tasks added, 0 updated, 0 as they were.\n")
+    assert again == {"added": 0, "updated": 0, "unchanged": 1}
+
+
+def test_every_faulty_line_of_an_import_is_named_and_nothing_is_imported(cli, tmp_path):
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task_id": "good", "quest_id": "docs"}\n{"task_id": 5, "quest_id": "docs"}\nnonsense\n')
+
+    code, out, error = cli("task", "import", str(file))
+
+    assert (code, out) == (1, "")
+    assert "line 2, task_id:" in error
+    assert "line 3, " in error
+    assert error.endswith("so nothing was imported.\n")
+    assert [task["task_id"] for task in json.loads(cli("task", "list", "--json")[1])] == ["write"]
+
+
+# --- refusing
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (("wallet", "nobody"), 1),
+        (("explain", "99"), 1),
+        (("quote", "--probability", "1"), 1),
+        (("book", "--pool", "nowhere"), 1),
+        (("task", "list", "--status", "lost"), 1),
+        (("book", "--db", "sqlite:////nowhere-at-all/market.db"), 3),
+        (("book", "--db", "mysql://host/market"), 3),
+        (("up", "--host", "192.0.2.1"), 4),
+        (("agent", "run", "--evaluator", "judge", "--attester", "nobody", "--", "true"), 1),
+    ],
+)
+def test_a_refusal_is_one_sentence_and_a_code(cli, words, code):
+    ended, out, error = cli(*words)
+
+    assert (ended, out) == (code, "")
+    assert error.startswith("scidex: ")
+    assert error.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("fly",),
+        ("book", "--limit", "0"),
+        ("explain", "one"),
+        ("task", "import", "no-such-file"),
+        ("up", "--port", "70000"),
+        ("up", "--cycle-seconds", "0"),
+        ("agent", "run"),
+        ("agent", "run", "--task-commands", "--", "true"),
+        ("agent", "run", "--evaluator", "judge", "--", "true"),
+        ("agent", "run", "--evaluator", "'", "--attester", "a", "--", "true"),
+    ],
+)
+def test_a_wrong_command_line_is_told_with_the_usage(cli, words):
+    ended, out, error = cli(*words)
+
+    assert (ended, out) == (2, "")
+    assert "Usage:" in error
+
+
+def test_no_secret_of_a_database_address_is_shown(cli, monkeypatch):
+    monkeypatch.setenv("SCIDEX_DATABASE_DEADLINE_SECONDS", "1")
+    code, out, error = cli("book", "--db", "postgresql://user:hunter2@127.0.0.1:1/market?connect_timeout=1")
+
+    assert (code, out) == (3, "")
+    assert "hunter2" not in error
+
+
+def test_help_and_version_answer(cli):
+    code, out, _ = cli("--version")
+
+    assert (code, out.startswith("scidex ")) == (0, True)
+    assert cli("--help")[0] == 0
+    assert cli("up", "--help")[0] == 0
+
+
+def test_help_loads_nothing_heavy():
+    loaded = "import sys, scidex.cli.app; print(*sorted({name.split('.')[0] for name in sys.modules}))"
+    names = subprocess.run(
+        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout.split()
+
+    assert "typer" in names
+    assert not {"fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"} & set(names)

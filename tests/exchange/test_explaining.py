@@ -1,0 +1,276 @@
+"""Why a bid stands where it stands, and what to bid to win."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from scidex.errors import UnknownBid, UnknownPool
+from scidex.exchange import compute_auction
+from tests.market import NOON, after, bid, clear, fund, offer, status, void, won_tasks
+
+
+def explain(db, one, **terms):
+    return compute_auction.explain(one.id, **{"now": NOON, **terms}, db=db)
+
+
+def quote(db, probability=0.9, **terms):
+    return compute_auction.quote(probability, **{"now": after(500), **terms}, db=db)
+
+
+def standing(db, *prices, **terms):
+    """Bids at these prices by bidders of their own."""
+    placed: list[Any] = []
+    for price in prices:
+        name = f"bidder-{price}-{len(placed)}"
+        fund(db, 1_000, name)
+        placed.append(bid(db, name, f"task-{name}", price, **terms))
+    return placed
+
+
+def test_a_loser_learns_its_rank_the_price_and_what_would_have_won(db):
+    bids = standing(db, 50, 40, 30, 20)
+    offer(db, 2)
+    clear(db)
+
+    told = explain(db, bids[3])
+
+    assert (told.status, told.reason, told.rank, told.slots) == ("lost", "outbid", 4, 2)
+    assert (told.clearing_price_tokens, told.price_to_win_tokens, told.margin_missed_tokens) == (30, 41, 21)
+    assert told.sentence == (
+        "It lost: number 4 of the bids for 2 slots. A bid of 41 tokens would have won, 21 more than it bid."
+    )
+
+
+@pytest.mark.parametrize(("price", "wins"), [(40, False), (41, True)])
+def test_the_price_that_would_have_won_would_have_won(db, price, wins):
+    standing(db, 50, 40)
+    [other] = standing(db, price)
+    offer(db, 2)
+
+    clear(db)
+
+    assert (status(db, other) == "won") == wins
+
+
+def test_a_loser_below_the_reserve_learns_the_reserve(db):
+    bids = standing(db, 50, 20)
+    offer(db, 1, reserve_price_tokens=5)
+    offer(db, 1, reserve_price_tokens=25)
+    clear(db)
+
+    told = explain(db, bids[1])
+
+    assert (told.rank, told.price_to_win_tokens, told.margin_missed_tokens) == (2, 25, 5)
+
+
+def test_a_winner_learns_its_rank_and_what_it_pays(db):
+    bids = standing(db, 50, 40, 30)
+    offer(db, 2)
+    clear(db)
+
+    told = explain(db, bids[1])
+
+    assert (told.status, told.rank, told.slots, told.clearing_price_tokens) == ("won", 2, 2, 30)
+    assert told.sentence == "It won: number 2 of the bids for 2 slots. It bid 40 tokens and the price was 30."
+
+
+def test_a_voided_winner_learns_that_nothing_was_paid(db):
+    bids = standing(db, 50)
+    offer(db)
+    void(db, clear(db).clears[0], reason="worker lost")
+
+    assert "voided afterwards (worker lost), so nothing was paid" in explain(db, bids[0]).sentence
+
+
+def test_an_open_bid_learns_where_it_would_stand(db):
+    [rests] = standing(db, 45, time_in_force="gtt")
+    bids = standing(db, 50, 40)
+
+    assert [explain(db, one).rank for one in (bids[0], rests, bids[1])] == [1, 2, 3]
+    assert explain(db, rests).sentence == "It is open and would be number 2 in the next round."
+
+
+def test_expired_bids_do_not_count_in_a_rank(db):
+    standing(db, 90, ttl_at=after(1))
+    bids = standing(db, 50, 40)
+
+    assert explain(db, bids[0], now=after(2)).rank == 1
+    offer(db)
+    clear(db, after(2))
+    assert [explain(db, one).rank for one in bids] == [1, 2]
+
+
+def test_resting_bids_that_lost_too_count_in_a_losers_rank(db):
+    standing(db, 50)
+    standing(db, 45, time_in_force="gtt")
+    [loser] = standing(db, 40)
+    offer(db)
+    clear(db)
+
+    assert explain(db, loser).rank == 3
+
+
+def test_a_bid_that_ended_unsold_learns_how(db):
+    gone, late = standing(db, 50, 40, ttl_at=after(1))
+    compute_auction.cancel_bid(gone.id, reason="no use", now=NOON, db=db)
+    compute_auction.refund_unfilled(after(1), db=db)
+
+    assert (explain(db, gone).status, explain(db, gone).reason) == ("cancelled", "no use")
+    assert explain(db, gone).sentence == "It was cancelled before it could win a slot."
+    assert (explain(db, late).status, explain(db, late).reason) == ("expired", "ttl_passed")
+
+
+def test_a_bid_behind_a_better_one_for_its_task_learns_so(db):
+    fund(db, 100, "a", "b")
+    bid(db, "a", "shared", 90)
+    second = bid(db, "b", "shared", 80)
+    offer(db, 2)
+    clear(db)
+
+    told = explain(db, second)
+
+    assert told.reason == "superseded"
+    assert told.sentence == "It did not compete in its round: a better bid for the same task stands before it."
+    assert (told.rank, told.price_to_win_tokens) == (None, None)
+
+
+def test_a_rival_for_the_task_that_had_expired_supersedes_nobody(db):
+    fund(db, 100, "a", "b", "c")
+    bid(db, "a", "shared", 90, ttl_at=after(1))
+    second = bid(db, "b", "shared", 10)
+    bid(db, "c", "own", 20)
+    offer(db, 1)
+    clear(db, after(1))
+
+    assert (explain(db, second).reason, explain(db, second).price_to_win_tokens) == ("outbid", 21)
+
+
+def test_where_trade_is_reduced_an_unsold_slot_is_no_bargain(db):
+    compute_auction.create_pool("pool", mechanism="trade_reduction", now=NOON, db=db)
+    bids = standing(db, 50, 40, pool="pool")
+    offer(db, 2, pool="pool")
+    assert won_tasks(clear(db, pool="pool")) == {bids[0].task_id}
+
+    told = explain(db, bids[1])
+
+    assert (told.reason, told.price_to_win_tokens, told.margin_missed_tokens) == ("outbid", 51, 11)
+
+
+def test_where_nothing_could_be_sold_no_price_would_have_won(db):
+    compute_auction.create_pool("pool", mechanism="trade_reduction", now=NOON, db=db)
+    bids = standing(db, 50, pool="pool")
+    offer(db, 1, pool="pool")
+    clear(db, pool="pool")
+
+    told = explain(db, bids[0])
+
+    assert (told.reason, told.price_to_win_tokens, told.margin_missed_tokens) == ("outbid", None, None)
+
+
+def test_an_unknown_bid_is_not_explained(db):
+    with pytest.raises(UnknownBid):
+        compute_auction.explain(999, db=db)
+
+
+# --- quotes
+
+
+def round_at(db, minute, price, slots=1, reserve=0):
+    """A round whose slots all went to bids at `price`."""
+    for number in range(slots):
+        name = f"r{minute}-{number}"
+        fund(db, 1_000, name)
+        bid(db, name, name, price, ttl_at=after(10_000))
+    offer(db, slots, reserve_price_tokens=reserve)
+    clear(db, after(minute))
+
+
+def test_a_quote_is_a_share_of_what_recent_rounds_asked_for(db):
+    for minute, price in enumerate((10, 50, 20, 40, 30, 60, 80, 70, 90)):
+        round_at(db, minute, price)
+
+    told = {probability: quote(db, probability) for probability in (0.1, 0.5, 0.9)}
+
+    # One more than the lowest winner was asked for; of nine rounds and the unknown next, half asked for 51 or less.
+    assert {p: q.max_price_tokens for p, q in told.items()} == {0.1: 11, 0.5: 51, 0.9: 91}
+    assert {(q.rounds_seen, q.basis, q.pool) for q in told.values()} == {(9, "recent rounds", "scidex-agent")}
+
+
+def test_few_rounds_are_quoted_with_caution(db):
+    round_at(db, 1, 10)
+    round_at(db, 2, 50)
+
+    assert quote(db, 0.7).max_price_tokens == 51
+
+
+def test_a_quote_looks_at_rounds_before_it_alone(db):
+    round_at(db, 1, 10)
+    round_at(db, 600, 500)
+
+    assert (quote(db).max_price_tokens, quote(db).rounds_seen) == (11, 1)
+
+
+def test_a_quote_beats_the_book_as_it_stands(db):
+    round_at(db, 1, 10)
+    standing(db, 300, 200, 100, ttl_at=after(1_000))
+    offer(db, 2)
+
+    told = quote(db)
+
+    assert (told.max_price_tokens, told.basis) == (201, "the book as it stands")
+
+
+def test_a_quote_for_a_slot_that_nobody_wants_is_its_reserve(db):
+    offer(db, 1, reserve_price_tokens=70)
+
+    assert (quote(db).max_price_tokens, quote(db).basis) == (70, "the book as it stands")
+
+
+def test_without_anything_to_go_by_a_quote_is_the_least_bid(db):
+    assert (quote(db).max_price_tokens, quote(db).rounds_seen, quote(db).basis) == (1, 0, "nothing yet")
+
+
+@pytest.mark.parametrize(
+    ("bids", "reserves", "least"),
+    [
+        ((10,), (0, 1_000), 11),  # outbidding is cheaper than the slot left over
+        ((10,), (0, 5), 5),
+        ((500, 10), (0, 400), 400),
+        ((500,), (0, 0), 1),
+        ((20, 10), (30, 40), 30),  # nobody meets the reserve
+    ],
+)
+def test_a_quote_wins_and_a_token_less_does_not(db, bids, reserves, least):
+    standing(db, *bids, ttl_at=after(1_000))
+    for reserve in reserves:
+        offer(db, 1, reserve_price_tokens=reserve)
+    fund(db, 1_000, "me")
+
+    assert quote(db).max_price_tokens == least
+
+    wins = {}
+    for price in {least, max(1, least - 1)}:
+        bid(db, "me", "mine", price, ttl_at=after(1_000))
+        wins[price] = "mine" in won_tasks(clear(db, after(500), dry_run=True))
+    assert wins == ({least: True, least - 1: False} if least > 1 else {1: True})
+
+
+@pytest.mark.parametrize(
+    ("bids", "reserves", "asked"), [((10,), (0, 300), 11), ((10,), (0, 5), 5), ((10,), (300, 400), 300)]
+)
+def test_a_round_asked_for_the_least_that_would_have_won_a_slot(db, bids, reserves, asked):
+    standing(db, *bids, ttl_at=after(1_000))
+    asks = [offer(db, 1, reserve_price_tokens=reserve)[0] for reserve in reserves]
+    clear(db, after(1))
+    for ask in asks:
+        if ask.slot_id in {left["slot_id"] for left in compute_auction.get_order_book(now=after(2), db=db)["asks"]}:
+            compute_auction.withdraw_slot(ask.slot_id, now=after(2), db=db)
+
+    assert (quote(db).max_price_tokens, quote(db).basis) == (asked, "recent rounds")
+
+
+def test_a_quote_of_an_unknown_pool_is_refused(db):
+    with pytest.raises(UnknownPool):
+        quote(db, pool="nowhere")
