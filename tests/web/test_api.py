@@ -248,6 +248,16 @@ def test_the_description_covers_every_route(refusing):
             assert operation["description"], path
 
 
+def test_the_reference_for_people_tells_of_every_route_what_it_takes(refusing):
+    described = refusing.client.get("/openapi.json").json()
+
+    page = refusing.client.get("/docs").text
+
+    assert page.count("<details ") == sum(len(methods) for methods in described["paths"].values())
+    assert page.count("<code>max_price_tokens</code></th><td>body</td><td>integer</td><td>yes</td>") == 1
+    assert "//" not in page.replace("http://www.w3.org", "")
+
+
 # --- ids never choose the route
 
 
