@@ -267,6 +267,12 @@ SCRIPT: tuple[Step, ...] = (
     ("give", 1, 2, 20),
     ("clear", 0),
     ("write_down", 100),
+    ("mint", 0, 90),
+    ("mint", 1, 90),
+    ("bid", 0, 0, 25, 0, False, 90, None),
+    ("bid", 1, 2, 25, 0, True, 90, None),  # rests, so it stands before the round's at the same price
+    ("offer", 1, 0, 0, False, None),
+    ("clear", 0),
     ("tick", 100),
     ("refund",),
 )

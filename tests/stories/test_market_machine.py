@@ -97,6 +97,19 @@ class Books:
             for of_pool in prices.values()
         )
 
+    def best_bids(self, cleared: Round) -> list[int] | None:
+        """Return who should win a round, best first; None where that hangs on what tokens covered just then."""
+        open_bids = [bid for bid in self.bids.values() if bid.pool == cleared.pool and bid.status == "open"]
+        if any(bid.reason == "suspended" for bid in open_bids):
+            return None
+        tasks = {clear.winning_task_id for clear in self.clears.values() if clear.status == "won"}
+        best = []
+        for bid in sorted(open_bids, key=lambda b: (-b.max_price_tokens, b.time_in_force == "round", b.sequence)):
+            if bid.ttl_at > cleared.cleared_at and bid.task_id not in tasks:
+                tasks.add(bid.task_id)
+                best.append(bid.id)
+        return best
+
 
 class Market:
     """Both markets, told the same steps, and the simple books beside them."""
@@ -157,6 +170,9 @@ class Market:
             assert compute_auction.recompute(cleared.round_id, db=history.db) == cleared
         if cleared.mechanism != "uniform_price":
             return
+        if cleared.tie_rule == "arrival":
+            best = self.books.best_bids(cleared)
+            assert best is None or {clear.bid_id for clear in cleared.clears} == set(best[: cleared.sold])
         price = cleared.clearing_price_tokens
         assert {clear.clearing_price_tokens for clear in cleared.clears} <= {price}
         assert all(clear.max_price_tokens >= clear.clearing_price_tokens for clear in cleared.clears)

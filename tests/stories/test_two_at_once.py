@@ -414,3 +414,12 @@ def test_who_loses_every_race_is_told_that_the_database_is_busy(postgres_templat
     with connect(new_database(template=postgres_template)) as db, pytest.raises(DatabaseBusy):
         db.write(work)
     assert len(tries) == 8
+
+
+def test_a_batch_for_more_tasks_than_the_server_has_locks_is_placed(db):
+    account(db, "ada", 10_000_000)
+    bids = [
+        {"bidder_id": "ada", "task_id": f"t{n}", "max_price_tokens": 1, "time_in_force": "gtt"} for n in range(9_000)
+    ]
+
+    assert len(compute_auction.place_bids(bids, now=T0, db=db)) == 9_000
