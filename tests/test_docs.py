@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, redirect_stdout
 from inspect import Parameter, isfunction, signature
 from io import StringIO
@@ -16,14 +16,28 @@ from typing import NamedTuple
 
 import psycopg
 import pytest
+from fastapi import FastAPI
+from starlette.routing import BaseRoute
 
-from scidex import exchange, store
+from scidex import store
 from scidex.errors import ScidexError
-from scidex.exchange import records
+from scidex.exchange import (
+    backlog,
+    backlog_import,
+    compute_auction,
+    cycle,
+    ev_scorer,
+    records,
+    services,
+    token_ledger,
+)
 from scidex.mechanism.lifecycle import ASK_STEPS, BID_STEPS
+from scidex.senate import epistemic_health
 from scidex.settings import Settings
 from scidex.store import connect
 from scidex.store.migrate import migrate
+from scidex.web import problems
+from scidex.web.app import create_app
 
 ROOT = Path(__file__).parents[1]
 PAGES = [*sorted(ROOT.glob("*.md")), *sorted((ROOT / "docs").rglob("*.md"))]
@@ -187,7 +201,7 @@ def sections_of(page: str, level: int) -> dict[str, str]:
 
 def rows_of(page: str) -> dict[str, list[str]]:
     """The rows of a page's tables by the name in their first cell."""
-    rows = (line.strip().strip("|").split(" | ") for line in page.splitlines() if line.startswith("| `"))
+    rows = (re.split(r" \|(?= )", line.strip().strip("|")) for line in page.splitlines() if line.startswith("| `"))
     return {row[0].strip().strip("`"): [cell.strip() for cell in row[1:]] for row in rows}
 
 
@@ -214,7 +228,19 @@ def all_errors(kind: type[ScidexError] = ScidexError) -> Iterator[type[ScidexErr
 
 
 ERRORS = {error.__name__: error for error in all_errors() if error.__module__ == "scidex.errors"}
-VERB_MODULES = {name: getattr(exchange, name) for name in exchange.__all__}
+VERB_MODULES = {
+    module.__name__.rpartition(".")[2]: module
+    for module in (
+        compute_auction,
+        token_ledger,
+        backlog,
+        backlog_import,
+        ev_scorer,
+        services,
+        cycle,
+        epistemic_health,
+    )
+}
 
 
 def test_every_verb_has_its_entry_and_every_entry_its_verb():
@@ -223,6 +249,14 @@ def test_every_verb_has_its_entry_and_every_entry_its_verb():
     documented = {module: set(sections_of(sections.get(module, ""), 3)) for module in VERB_MODULES}
 
     assert documented == {name: set(public_verbs(module)) for name, module in VERB_MODULES.items()}
+
+
+@pytest.mark.parametrize("place", VERB_MODULES)
+def test_what_a_module_offers_beside_its_verbs_is_named_with_it(place):
+    module = VERB_MODULES[place]
+    others = set(getattr(module, "__all__", ())) - public_verbs(module).keys()
+
+    assert others - set(re.findall(r"`(\w+)", sections_of(reference("verbs.md"), 2)[place])) == set()
 
 
 VERBS = [
@@ -247,6 +281,7 @@ def test_every_answer_shows_its_fields():
         for name, text in sections_of(sections_of(reference("verbs.md"), 2)["Answers"], 3).items()
     }
     kinds = {name: kind for name, kind in vars(records).items() if getattr(kind, "__module__", "") == records.__name__}
+    kinds["BidderHealth"] = epistemic_health.BidderHealth
 
     assert shown.keys() == kinds.keys()
     for name, kind in kinds.items():
@@ -266,6 +301,60 @@ def test_every_setting_has_its_entry_with_its_default():
     entries = {name: row[0] for name, row in rows_of(reference("settings.md")).items()}
 
     assert entries == {f"SCIDEX_{name.upper()}": f"`{value}`" for name, value in vars(Settings()).items()}
+
+
+@pytest.fixture
+def app():
+    with connect("sqlite:///:memory:") as db:
+        yield create_app(db)
+
+
+def operations_of(app: FastAPI) -> dict[str, set[str]]:
+    """What each operation of the API takes: the fields of its body, and its parameters that are not in its address."""
+    page = app.openapi()
+    return {
+        f"{method.upper()} {address}": {
+            *(one["name"] for one in operation.get("parameters", []) if one["in"] != "path"),
+            *fields_of(operation.get("requestBody", {}), page["components"]["schemas"]),
+        }
+        for address, methods in page["paths"].items()
+        for method, operation in methods.items()
+    }
+
+
+def fields_of(body: object, schemas: dict[str, dict[str, object]]) -> set[str]:
+    models = re.findall(r"'#/components/schemas/(\w+)'", str(body))
+    return {field for model in models for field in dict.fromkeys(schemas[model]["properties"])}
+
+
+def test_every_operation_of_the_api_has_its_entry_with_what_it_takes_and_no_other_has(app):
+    rows = rows_of(reference("http.md"))
+    routes = {name: set(re.findall(r"`([\w-]+)`", row[0].lower())) for name, row in rows.items() if " /" in name}
+
+    assert routes.pop(f"GET {app.openapi_url}") == set()
+    assert routes == operations_of(app)
+
+
+def addresses_of(routes: Iterable[BaseRoute]) -> Iterator[str]:
+    for route in routes:
+        if included := getattr(route, "original_router", None):
+            yield from addresses_of(included.routes)
+        else:
+            yield route.path_format
+
+
+def test_every_address_outside_the_api_is_told_of(app):
+    known = {address for operation in operations_of(app) for address in [operation.partition(" ")[2]]}
+    places = {f"/{address.split('/')[1]}" for address in addresses_of(app.routes) if address not in known}
+
+    assert "/openapi.json" in places
+    assert places - set(re.findall(r"`(?:GET )?(/[\w.]*)`", reference("http.md"))) == set()
+
+
+def test_every_refusals_status_is_told():
+    statuses = {name: row for name, row in rows_of(reference("http.md")).items() if " /" not in name}
+
+    assert statuses == {kind.__name__: [str(status)] for kind, status in problems.STATUS.items()}
 
 
 def test_every_table_and_column_has_its_entry(empty_url):
