@@ -9,6 +9,7 @@ from types import TracebackType
 import psycopg
 from psycopg import sql
 
+from scidex.errors import ScidexError
 from scidex.exchange import compute_auction
 from scidex.store import connect
 from tests.postgres_server import PostgresServer
@@ -71,10 +72,10 @@ class PostgresMarkets:
                     connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
                 for (sequence,) in connection.execute(_SEQUENCES).fetchall():
                     connection.execute("SELECT setval(%s::regclass, 1, false)", (sequence,))
-        except psycopg.Error:
+            with connect(dsn) as db:
+                compute_auction.ensure_schema(db=db)
+        except (psycopg.Error, ScidexError):
             return False
-        with connect(dsn) as db:
-            compute_auction.ensure_schema(db=db)
         return True
 
 

@@ -71,6 +71,13 @@ def identifier(value: Any, field: str) -> str:
     return value
 
 
+def outsider(value: Any, field: str) -> str:
+    """Return the name of somebody who is not the system, which owns the treasury. Raises InvalidId."""
+    if identifier(value, field) == "system" or value.startswith("system:"):
+        raise InvalidId(field=field, value=value, fact="must not be 'system' or begin with 'system:'")
+    return str(value)
+
+
 def text(value: Any, field: str) -> str:
     """Return a line of free text. Raises InvalidArgument."""
     if type(value) is not str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, TypeVar
 
 from scidex.errors import InvalidArgument, InvalidId, ScidexError, TasksRefused
 from scidex.exchange import arguments as checked
-from scidex.exchange import planning
+from scidex.exchange import backlog_fields, planning
 from scidex.exchange.records import Imported, Quest, Task
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, default_database
@@ -25,23 +24,16 @@ __all__ = [
     "list_quests",
     "list_tasks",
     "put_tasks",
-    "quest_faults",
     "set_quest",
     "set_task_status",
-    "task_faults",
 ]
 
 TASK_STATUSES = ("open", "blocked", "running", "done", "failed")
-_SET_BY_HAND = ("open", "running", "done", "failed")
 _QUEST_STATUSES = ("active", "paused")
-_MOST_PRIORITY = 1_000_000
 _MOST_TASKS_AT_ONCE = 100_000
-_MOST_DEPENDENCIES = 1_000
-_MOST_PAYLOAD_CHARACTERS = 262_144
 _MOST_PAGE = 10_000
 
 Result = TypeVar("Result")
-Checks = Mapping[str, Callable[[Any], Any]]
 
 
 def add_quest(
@@ -61,9 +53,9 @@ def add_quest(
     InvalidArgument.
     """
     arguments = {
-        **_quest_request({"quest_id": quest_id, "title": title, "priority": priority}),
-        "owner_id": None if owner_id is None else _outside(owner_id, "owner_id"),
-        "account_id": None if account_id is None else _outside(account_id, "account_id"),
+        **backlog_fields.quest_of({"quest_id": quest_id, "title": title, "priority": priority}),
+        "owner_id": None if owner_id is None else checked.outsider(owner_id, "owner_id"),
+        "account_id": None if account_id is None else checked.outsider(account_id, "account_id"),
     }
     if account_id is None:
         checked.identifier(f"quest:{quest_id}", "quest_id")
@@ -81,7 +73,7 @@ def set_quest(
 ) -> Quest:
     """Change a quest; one whose status is `paused` neither bids nor earns income. Raises UnknownQuest."""
     given = {"quest_id": quest_id, "title": title, "priority": priority}
-    arguments = _quest_request({name: value for name, value in given.items() if value is not None})
+    arguments = backlog_fields.quest_of({name: value for name, value in given.items() if value is not None})
     arguments["status"] = None if status is None else checked.choice(status, "status", _QUEST_STATUSES)
     return _journaled(db, planning.set_quest, arguments, now)
 
@@ -120,7 +112,7 @@ def add_task(
     `deadline_at` nobody bids for it or runs it. Raises TaskExists, UnknownQuest, UnknownPool, UnknownDependency,
     DependencyCycle, InvalidId, InvalidAmount, InvalidTime, InvalidArgument.
     """
-    task = _task_request(
+    task = backlog_fields.task_of(
         {
             "task_id": task_id,
             "quest_id": quest_id,
@@ -156,13 +148,13 @@ def put_tasks(
     priority) are added before them, or changed. Raises TasksRefused, whose `errors` has the error of each refused task
     by its index, and InvalidArgument for what is no list of at most 100,000 tasks.
     """
-    asked = [_quest_request(quest) for quest in _listed(quests, "quests")]
+    asked = [backlog_fields.quest_of(quest) for quest in _listed(quests, "quests")]
     requests: list[dict[str, Any]] = []
     errors: dict[int, ScidexError] = {}
     seen: set[str] = set()
     for index, task in enumerate(_listed(tasks, "tasks")):
         try:
-            requests.append(_task_request(task))
+            requests.append(backlog_fields.task_of(task))
             if requests[-1]["task_id"] in seen:
                 raise InvalidId(field="task_id", value=requests[-1]["task_id"], fact="must not appear twice")
             seen.add(requests[-1]["task_id"])
@@ -224,7 +216,7 @@ def set_task_status(task_id: str, status: str, *, now: datetime | None = None, d
     """
     arguments = {
         "task_id": checked.identifier(task_id, "task_id"),
-        "status": checked.choice(status, "status", _SET_BY_HAND),
+        "status": checked.choice(status, "status", backlog_fields.SET_BY_HAND),
     }
     return _journaled(db, planning.set_task_status, arguments, now)
 
@@ -245,95 +237,5 @@ def _listed(given: Any, field: str) -> list[Any]:
     return items
 
 
-def quest_faults(quest: Any) -> list[InvalidArgument]:
-    """Return everything that is wrong with a quest given by its fields, without looking into the market."""
-    return _faults(quest, _QUEST_CHECKS, needed=("quest_id",), name="quest")
-
-
-def task_faults(task: Any) -> list[InvalidArgument]:
-    """Return everything that is wrong with a task given by its fields, without looking into the market."""
-    return _faults(task, _TASK_CHECKS, needed=("task_id", "quest_id"), name="task")
-
-
-def _quest_request(quest: Any) -> dict[str, Any]:
-    for fault in quest_faults(quest):
-        raise fault
-    return {field: _QUEST_CHECKS[field](value) for field, value in quest.items()}
-
-
-def _task_request(task: Any) -> dict[str, Any]:
-    for fault in task_faults(task):
-        raise fault
-    return {field: _TASK_CHECKS[field](value) for field, value in task.items()}
-
-
-def _faults(given: Any, checks: Checks, *, needed: tuple[str, ...], name: str) -> list[InvalidArgument]:
-    if not isinstance(given, Mapping):
-        return [InvalidArgument(field=name, value=given, fact=f"must be a mapping of the fields of a {name}")]
-    faults = [InvalidArgument(field=field, fact="is missing") for field in needed if field not in given]
-    for field, value in given.items():
-        if field not in checks:
-            faults.append(InvalidArgument(field=str(field)[:100], value=value, fact=f"is no field of a {name}"))
-            continue
-        try:
-            checks[field](value)
-        except InvalidArgument as fault:
-            faults.append(fault)
-    return faults
-
-
-def _depends_on(value: Any) -> list[str]:
-    if isinstance(value, (str, bytes, Mapping)) or not isinstance(value, Iterable):
-        raise InvalidArgument(field="depends_on", value=value, fact="must be a list of task ids")
-    names = sorted({checked.identifier(item, "depends_on") for item in value})
-    if len(names) > _MOST_DEPENDENCIES:
-        raise InvalidArgument(field="depends_on", value=len(names), fact=f"must be at most {_MOST_DEPENDENCIES}")
-    return names
-
-
-def _payload(value: Any) -> str:
-    """Return a payload as it is stored and journaled: as text, so that nothing in it is taken for the market's own."""
-    if not isinstance(value, Mapping):
-        raise InvalidArgument(field="payload", value=value, fact="must be a JSON object (a mapping)")
-    try:
-        json.dumps(dict(value), ensure_ascii=False).encode()  # refuses halves of characters
-        written = json.dumps(dict(value), sort_keys=True, separators=(",", ":"), allow_nan=False)
-    except (TypeError, ValueError, RecursionError):
-        raise InvalidArgument(field="payload", fact="must be made of JSON values alone") from None
-    if len(written) > _MOST_PAYLOAD_CHARACTERS:
-        fact = f"must have at most {_MOST_PAYLOAD_CHARACTERS} characters as JSON"
-        raise InvalidArgument(field="payload", value=len(written), fact=fact)
-    return written
-
-
-def _estimate(value: Any) -> int | None:
-    return None if value is None else checked.tokens(value, "estimated_cost_tokens", least=0)
-
-
-_QUEST_CHECKS: Checks = {
-    "quest_id": lambda value: checked.identifier(value, "quest_id"),
-    "title": lambda value: checked.text(value, "title"),
-    "priority": lambda value: checked.count(value, "priority", least=0, most=_MOST_PRIORITY),
-}
-_TASK_CHECKS: Checks = {
-    "task_id": lambda value: checked.identifier(value, "task_id"),
-    "quest_id": lambda value: checked.identifier(value, "quest_id"),
-    "title": lambda value: checked.text(value, "title"),
-    "expected_value_usd": lambda value: checked.number(value, "expected_value_usd", least=0.0),
-    "estimated_cost_tokens": _estimate,
-    "depends_on": _depends_on,
-    "pool": lambda value: checked.identifier(value, "pool"),
-    "payload": _payload,
-    "deadline_at": lambda value: None if value is None else checked.instant(value, "deadline_at"),
-    "status": lambda value: checked.choice(value, "status", _SET_BY_HAND),
-}
-
-
 def _filter(value: Any, field: str) -> str:
     return checked.identifier(value, field) if value != "" else ""
-
-
-def _outside(value: Any, field: str) -> str:
-    if checked.identifier(value, field).startswith("system:"):
-        raise InvalidId(field=field, value=value, fact="must not begin with 'system:'")
-    return str(value)

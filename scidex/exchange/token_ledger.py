@@ -35,9 +35,9 @@ def create_account(
     `owner_id` is the verified principal behind it, the account itself unless given. Raises AccountExists, InvalidId.
     """
     arguments = {
-        "account_id": _outside(checked.identifier(account_id, "account_id"), "account_id"),
+        "account_id": checked.outsider(account_id, "account_id"),
         "kind": checked.choice(kind, "kind", KINDS),
-        "owner_id": account_id if owner_id is None else _outside(checked.identifier(owner_id, "owner_id"), "owner_id"),
+        "owner_id": account_id if owner_id is None else checked.outsider(owner_id, "owner_id"),
     }
     return _journaled(db, _create_account, arguments, now)
 
@@ -53,7 +53,7 @@ def mint(
 ) -> Transfer:
     """Issue new tokens to an account. Raises UnknownAccount, InvalidAmount, SupplyExceeded, IdempotencyConflict."""
     arguments = {
-        "account_id": _outside(checked.identifier(account_id, "account_id"), "account_id", but=TREASURY),
+        "account_id": _payable(account_id),
         **_amount(amount_tokens, reason, idempotency_key),
     }
     return _journaled(db, _mint, arguments, now)
@@ -70,7 +70,7 @@ def burn(
 ) -> Transfer:
     """Take tokens out of circulation. Raises UnknownAccount, InvalidAmount, InsufficientTokens, IdempotencyConflict."""
     arguments = {
-        "account_id": _outside(checked.identifier(account_id, "account_id"), "account_id", but=TREASURY),
+        "account_id": _payable(account_id),
         **_amount(amount_tokens, reason, idempotency_key),
     }
     return _journaled(db, _burn, arguments, now)
@@ -194,10 +194,8 @@ def _journaled(
     return execute_journaled(checked.database(db), what, arguments, now=moment)
 
 
-def _outside(account_id: str, field: str, *, but: str | None = None) -> str:
-    if account_id.startswith("system:") and account_id != but:
-        raise InvalidId(field=field, value=account_id, fact="must not begin with 'system:'")
-    return account_id
+def _payable(account_id: str) -> str:
+    return TREASURY if account_id == TREASURY else checked.outsider(account_id, "account_id")
 
 
 @effect("create_account")

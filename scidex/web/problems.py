@@ -21,6 +21,7 @@ from scidex.web import refusals
 
 _LOG = logging.getLogger(__name__)
 _MOST_ERRORS = 20
+_MOST_FIELD_CHARACTERS = 200
 
 # The status of a refusal is that of the nearest of its classes that stands here.
 STATUS: dict[type[ScidexError], int] = {
@@ -124,7 +125,7 @@ def field_of(location: Sequence[int | str]) -> str:
     # "one" and "many" tell which shape of the body was meant; they are no part of it.
     parts = [part for part in path if part not in ("one", "many")] or [where]
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in parts).lstrip(".")
-    return text if text.isprintable() and len(text) <= 200 else shown(text)
+    return text[:_MOST_FIELD_CHARACTERS] if text.isprintable() else ascii(text)[1 : _MOST_FIELD_CHARACTERS - 1]
 
 
 async def _http(_: Request, error: Exception) -> Response:

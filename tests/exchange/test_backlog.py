@@ -49,7 +49,7 @@ def test_a_quest_may_not_bid_from_an_evaluators_wallet(db):
 
     with pytest.raises(InvalidArgument, match="account_id must not be of kind evaluator"):
         backlog.add_quest("q1", account_id="evaluator:ci", now=NOON, db=db)
-    with pytest.raises(InvalidId, match="must not begin with 'system:'"):
+    with pytest.raises(InvalidId, match="must not be 'system' or begin with 'system:'"):
         backlog.add_quest("q1", account_id="system:treasury", now=NOON, db=db)
     assert backlog.list_quests(db=db) == []
 

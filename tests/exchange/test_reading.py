@@ -54,13 +54,13 @@ def test_the_order_book_leaves_out_what_is_over(db):
     assert told["asks"] == []
 
 
-def test_bids_that_may_not_compete_are_not_in_the_order_book(db):
+def test_bids_that_may_not_compete_stand_last_in_the_order_book(db):
     fund(db, 100, "q1", "b")
     know_task(db, "t1", "blocked", account_id="q1")
     bid(db, "q1", "t1", 90)
     bid(db, "b", "t2", 1)
 
-    assert [(one["task_id"], one["reason"]) for one in book(db)["bids"]] == [("t2", "")]
+    assert [(one["task_id"], one["reason"]) for one in book(db)["bids"]] == [("t2", ""), ("t1", "task_blocked")]
 
 
 def test_the_order_book_is_read_up_to_a_limit(db):

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 from collections.abc import Callable
+from importlib import import_module
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -84,6 +85,7 @@ def live(url: str, history: History, step: Step, ends_at: int) -> tuple[list[str
 
 def serve(pipe: Connection) -> None:
     """Live one life after another, each in a process of its own; answer None for those who were killed."""
+    import_module("scidex.store.postgres")  # here once, and not in each life
     for dialect in ("sqlite", "postgres"):
         load(dialect)
     while True:

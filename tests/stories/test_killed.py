@@ -15,14 +15,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 
 from scidex.errors import ScidexError
 from scidex.exchange import token_ledger
 from scidex.store import Database, connect
-from tests.databases import assert_books_are_right, assert_journal_tells_all, contents, query
+from tests.databases import assert_books_are_right, assert_journal_tells_all, contents, keep_rows
 from tests.histories import History, Step
-from tests.postgres_server import PostgresServer, database_name
+from tests.postgres_server import PostgresServer
 from tests.stories.dying import NEVER, serve
 
 # Two rounds have gone by: one slot is won and not settled, bids rest, bids have expired, slots are on offer.
@@ -57,10 +58,13 @@ VERBS: dict[str, Step] = {
 class Place:
     """Where a market may be killed, again and again: copies of one prepared database."""
 
-    def __init__(self, url: str, fresh: Callable[[], str], lives: Connection) -> None:
+    def __init__(
+        self, url: str, fresh: Callable[[], str], lives: Connection, settle: Callable[[], None] = lambda: None
+    ) -> None:
         self.lives = lives
         self.prepared = url
         self.fresh = fresh
+        self.settle = settle
         with connect(url) as db:
             self.history = History(db)
             self.history.open()
@@ -106,17 +110,17 @@ def sqlite_place(tmp_path_factory: pytest.TempPathFactory, lives: Connection) ->
 
 @pytest.fixture(scope="module")
 def postgres_place(postgres_server: PostgresServer, lives: Connection) -> Iterator[Place]:
-    made: list[str] = []
+    with postgres_server.new_database() as url, psycopg.connect(url, autocommit=True) as keeper:
+        restore: Callable[[], None]
 
-    def fresh() -> str:
-        made.append(postgres_server.create_database(template=database_name(place.prepared)))
-        return made[-1]
+        def fresh() -> str:
+            wait_until_the_dead_are_gone(keeper)
+            restore()
+            return url
 
-    with postgres_server.new_database() as url:
-        place = Place(url, fresh, lives)
+        place = Place(url, fresh, lives, lambda: wait_until_the_dead_are_gone(keeper))
+        restore = keep_rows(keeper)
         yield place
-        for dsn in made:
-            postgres_server.drop_database(dsn)
 
 
 @pytest.fixture(params=["sqlite", "postgres"])
@@ -141,6 +145,7 @@ def test_killed_at_any_point_a_verb_has_happened_or_not(place, verb):
     url = place.fresh()
     for n, point in enumerate(points):
         assert place.live(url, step, n) is None, point
+        place.settle()
         with connect(url) as db:
             happened = has_happened(db, place.before, after, point)
         fates.append(happened)
@@ -153,7 +158,6 @@ def test_killed_at_any_point_a_verb_has_happened_or_not(place, verb):
 
 def has_happened(db: Database, before: dict[str, Any], after: dict[str, Any], point: str) -> bool:
     """Tell whether the verb has happened; whichever it is, it is so wholly."""
-    wait_until_the_dead_are_gone(db)
     now = contents(db)
     if now == before:
         return False
@@ -166,18 +170,21 @@ def has_happened(db: Database, before: dict[str, Any], after: dict[str, Any], po
     return True
 
 
-def wait_until_the_dead_are_gone(db: Database) -> None:
+def wait_until_the_dead_are_gone(keeper: psycopg.Connection[Any]) -> None:
     """Wait until the server has noticed that a client is dead, and has done what it was told last."""
-    others = "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
-    while db.dialect == "postgres" and query(db, others + " AND backend_type = 'client backend'"):
-        time.sleep(0.005)
+    others = (
+        "SELECT COUNT(*) FROM pg_stat_activity WHERE datname = current_database()"
+        " AND pid <> pg_backend_pid() AND backend_type = 'client backend'"
+    )
+    while keeper.execute(others).fetchone() != (0,):
+        time.sleep(0.002)
 
 
 def test_after_any_death_the_market_goes_on(place):
     """Killed in the midst of clearing, and cleared again: the slots are sold once."""
-    url = place.fresh()
     lived = place.live(place.fresh(), VERBS["clear_round"], NEVER)
     assert lived is not None
+    url = place.fresh()
     for n in (len(lived[0]) // 3, len(lived[0]) // 2):
         assert place.live(url, VERBS["clear_round"], n) is None
 
@@ -192,10 +199,9 @@ def test_after_any_death_the_market_goes_on(place):
 def test_a_key_makes_a_repeat_after_death_safe(place):
     """Whoever was killed and does not know asks again with the same key, and bids once."""
     step: Step = ("bid", 0, 6, 12, 0, False, 90, 2)
-    url = place.fresh()
     lived = place.live(place.fresh(), step, NEVER)
     assert lived is not None
-    points = lived[0]
+    points, url = lived[0], place.fresh()
     for n in (0, len(points) // 2, len(points) - 2, len(points) - 1):
         place.live(url, step, n)
     again = place.live(url, step, NEVER)

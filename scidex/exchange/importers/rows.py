@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from scidex.errors import ImportRefused, InvalidArgument, shown
-from scidex.exchange import backlog
+from scidex.exchange import backlog_fields
 from scidex.exchange.arguments import MOST_TEXT_CHARACTERS
 
 _MOST_FAULTS = 1_000
@@ -37,12 +37,12 @@ class Reader:
 
     def quest(self, line: int, quest: dict[str, Any], *, place: str = "") -> None:
         """Take a quest; one that is named again keeps what it was given."""
-        if self._sound(line, backlog.quest_faults(quest), place):
+        if self._sound(line, backlog_fields.quest_faults(quest), place):
             self._quests.setdefault(quest["quest_id"], {}).update(quest)
 
     def task(self, line: int, task: dict[str, Any], *, place: str = "") -> None:
         """Take a task, and its quest."""
-        if self._sound(line, backlog.task_faults(task), place):
+        if self._sound(line, backlog_fields.task_faults(task), place):
             self._tasks.append(task)
             self._lines.append(line)
             self._quests.setdefault(task["quest_id"], {"quest_id": task["quest_id"]})

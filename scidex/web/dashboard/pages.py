@@ -19,6 +19,7 @@ from scidex.store import Database
 from scidex.web.dashboard import formats, views
 from scidex.web.dashboard.assets import Assets
 from scidex.web.dashboard.recent import Recent
+from scidex.web.dashboard.reference import Description, operations_by_tag
 from scidex.web.dependencies import PoolName
 from scidex.web.routing import StrictRoute
 
@@ -78,6 +79,10 @@ class Pages:
             "_explanation.html", asked=bid, told=told, bid=compute_auction.get_bid(told.bid_id, db=self.db)
         )
 
+    def reference(self, description: Description) -> HTMLResponse:
+        """Return the page that tells what the API's description says."""
+        return self._html("reference.html", tags=operations_by_tag(description))
+
     def _facts(self, name: str, pool: str) -> dict[str, Any]:
         now = utc_now()
         gather: dict[str, Callable[[], dict[str, Any]]] = {
@@ -132,6 +137,12 @@ def show_why(request: Request, bid: BidNumber = "") -> HTMLResponse:
     if "hx-request" in request.headers:
         return HTMLResponse(pages.explanation(bid))
     return pages.page("auction", DEFAULT_POOL, bid)
+
+
+@routes.get("/docs")
+def show_reference(request: Request) -> HTMLResponse:
+    """Return the API's reference."""
+    return _pages(request).reference(request.app.openapi())
 
 
 @routes.get("/static/{name:path}")

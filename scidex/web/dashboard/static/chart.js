@@ -28,7 +28,7 @@ const priceChart = (() => {
   const options = (place) => ({
     width: place.clientWidth,
     height: place.clientHeight - 28,
-    padding: [8, 8, 0, 0],
+    padding: [8, 28, 0, 0],
     cursor: { y: false, points: { size: 7 } },
     legend: { live: true },
     scales: { y: { range: (_, low, high) => [0, Math.max(high * 1.1, 1)] } },

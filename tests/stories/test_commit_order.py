@@ -1,0 +1,138 @@
+"""
+The journal's order is an order in which the writes could have run, though they ran at once.
+
+One verb is stopped when it has done everything and not committed; another runs meanwhile, as far as it may; then both
+end. Whatever the first had locked, the second waited for; whatever it had not must not matter to the second.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import psycopg
+import pytest
+
+from scidex.errors import ScidexError
+from scidex.store import Database, connect
+from scidex.store.postgres import PostgresTransaction
+from tests.databases import assert_books_are_right, assert_journal_tells_all, keep_rows
+from tests.histories import History, Step
+from tests.postgres_server import PostgresServer
+
+# Slots are won and not settled; eve has a bid that waits for tokens; tasks that run are bid for; bids have expired.
+BEFORE: tuple[Step, ...] = (
+    ("bid", 0, 0, 60, 0, False, 90, None),
+    ("bid", 1, 1, 50, 0, False, 90, None),
+    ("bid", 2, 5, 5, 0, False, 90, None),
+    ("offer", 2, 0, 0, False, None),
+    ("clear", 0),
+    ("bid", 2, 2, 150, 0, True, 90, None),
+    ("bid", 2, 3, 60, 0, True, 90, None),
+    ("bid", 0, 4, 145, 0, False, 90, None),
+    ("offer", 1, 0, 0, False, None),
+    ("clear", 0),
+    ("bid", 1, 3, 40, 0, False, 90, None),
+    ("bid", 1, 0, 33, 2, True, 90, None),
+    ("bid", 0, 6, 20, 0, False, 90, None),
+    ("bid", 0, 6, 20, 2, False, 90, None),
+    ("bid", 2, 5, 3, 2, False, 90, None),
+    ("bid", 1, 1, 9, 0, True, 90, None),
+    ("bid", 1, 7, 8, 0, True, 5, None),
+    ("offer", 2, 0, 0, False, None),
+    ("offer", 1, 0, 2, False, None),
+    ("tick", 10),
+)
+
+VERBS: dict[str, Step] = {
+    "clear": ("clear", 0),
+    "clear another pool": ("clear", 2),
+    "settle": ("settle", 0, 30, None),
+    "void": ("void", 1),
+    "cancel": ("cancel", 9),
+    "give to one whose bid waits": ("give", 0, 2, 30),
+    "give by one whose bids stand": ("give", 1, 0, 1),
+    "give by one who loses": ("give", 2, 1, 1),
+    "bid for a task that runs": ("bid", 2, 0, 11, 2, False, 90, None),
+    "rest a bid for a task that runs": ("bid", 0, 0, 31, 2, True, 90, None),
+    "bid for another's task": ("bid", 0, 3, 41, 2, False, 90, None),
+    "offer": ("offer", 1, 0, 0, False, None),
+    "withdraw": ("withdraw", 3),
+    "refund": ("refund",),
+    "write down": ("write_down", 100),
+    "mint": ("mint", 2, 40),
+}
+SECONDS = 0.1
+READS = {"lock_shared", "lock_exclusive", "expire_asks"}
+
+
+@dataclass
+class Place:
+    db: Database
+    history: History
+    restore: Callable[[], None]
+
+
+@pytest.fixture(scope="module")
+def place(postgres_server: PostgresServer) -> Iterator[Place]:
+    with postgres_server.new_database() as url, connect(url) as db, psycopg.connect(url, autocommit=True) as keeper:
+        history = History(db)
+        history.open()
+        for step in BEFORE:
+            answer = history.take(step)
+            assert not isinstance(answer, ScidexError), (step, answer)
+        yield Place(db, history, keep_rows(keeper))
+
+
+@pytest.mark.parametrize("point", ["before it commits", "before it writes"])
+@pytest.mark.parametrize("second", VERBS)
+@pytest.mark.parametrize("first", VERBS)
+def test_writes_at_once_leave_what_the_journal_tells(place, first, second, point, monkeypatch):
+    place.restore()
+    done, may_go_on = threading.Event(), threading.Event()
+
+    def stop(tx: PostgresTransaction, statement: str) -> None:
+        if threading.current_thread().name == "first" and not done.is_set() and statement not in READS:
+            tx.rows("all_pools")  # so that all before has been done
+            done.set()
+            assert may_go_on.wait(10)
+
+    def stopping(method: str) -> Callable[..., Any]:
+        whole = getattr(PostgresTransaction, method)
+
+        def stopped(self: PostgresTransaction, statement: str, /, *rows: Any, **arguments: Any) -> Any:
+            if point == "before it writes":
+                stop(self, statement)
+            result = whole(self, statement, *rows, **arguments)
+            if statement == "append_journal":
+                stop(self, statement)
+            return result
+
+        return stopped
+
+    for method in ("run", "run_many", "post"):
+        monkeypatch.setattr(PostgresTransaction, method, stopping(method))
+    answers: dict[str, Any] = {}
+
+    def act(name: str, verb: str) -> None:
+        history = replace(place.history, bids=list(place.history.bids), slots=list(place.history.slots))
+        answers[name] = history.take(VERBS[verb])
+        done.set()
+
+    threads = [
+        threading.Thread(target=act, args=("first", first), name="first"),
+        threading.Thread(target=act, args=("second", second), name="second"),
+    ]
+    threads[0].start()
+    assert done.wait(10)
+    threads[1].start()
+    threads[1].join(SECONDS)
+    may_go_on.set()
+    for thread in threads:
+        thread.join(20)
+
+    assert answers.keys() == {"first", "second"}
+    assert_books_are_right(place.db)
+    assert_journal_tells_all(place.db)

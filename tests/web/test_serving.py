@@ -1,0 +1,96 @@
+"""Serving on an address: which are taken, which are refused, and stopping."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import httpx
+import pytest
+
+from scidex.web.refusals import AddressNotLoopback, AddressUnavailable, PortInUse
+from scidex.web.serving import running_server, serve
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_a_free_port_is_found_and_told(db):
+    with running_server(db) as address:
+        assert address.startswith("http://127.0.0.1:")
+        assert httpx.get(f"{address}/readyz").status_code == 200
+
+    with pytest.raises(httpx.ConnectError):
+        httpx.get(f"{address}/readyz")
+
+
+def test_a_port_in_use_is_told_with_its_number(db):
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+
+        with pytest.raises(PortInUse, match=f"Another program listens on this port already.*port={port}"):
+            serve(db, port=port)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "127.0.0.1.example.com"])
+def test_an_address_that_others_could_reach_is_refused(db, host):
+    with pytest.raises(AddressNotLoopback):
+        serve(db, host=host, port=0)
+
+
+@pytest.mark.parametrize("port", [-1, 70_000])
+def test_a_port_that_is_none_is_refused(db, port):
+    with pytest.raises(AddressUnavailable):
+        serve(db, port=port)
+
+
+def test_a_served_market_is_left_open_for_its_owner(db):
+    with running_server(db) as address:
+        httpx.get(f"{address}/readyz")
+
+    with running_server(db) as address:
+        assert httpx.get(f"{address}/readyz").status_code == 200
+
+
+SERVING = """
+import sys
+from scidex.exchange import compute_auction
+from scidex.store import connect
+from scidex.web.serving import serve
+
+with connect(sys.argv[1]) as db:
+    compute_auction.ensure_schema(db=db)
+    serve(db, port=0, on_ready=lambda address: print(address, flush=True))
+"""
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_stops_when_it_is_told_to_though_a_client_holds_on(tmp_path, ending):
+    command = [sys.executable, "-c", SERVING, f"sqlite:///{tmp_path}/market.db"]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        address = server.stdout.readline().strip()
+        with httpx.Client(base_url=address) as client:
+            assert client.get("/healthz").status_code == 200
+
+            server.send_signal(ending)
+
+            assert server.wait(timeout=30) in (0, -ending, 130)
+
+
+def test_the_entry_point_serves_the_market_of_the_environment(tmp_path):
+    environment = {**os.environ, "SCIDEX_DATABASE_URL": f"sqlite:///{tmp_path}/market.db"}
+    asking = (
+        "from starlette.testclient import TestClient; from api import app;"
+        "print(TestClient(app).get('/api/compute-auction/order-book').json())"
+    )
+
+    answer = subprocess.run(
+        [sys.executable, "-c", asking], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+
+    assert answer.stdout.strip() == "{'bids': [], 'asks': []}"
+    assert (tmp_path / "market.db").exists()
