@@ -63,10 +63,22 @@ def clear_round(work: Work, *, pool: str) -> Round:
         work.changed = ended > 0
         return _no_round(market, work.now)
     _bring_resting_bids_up_to_date(work, market)
-    owners = _provider_owners(offers)
-    sifted = book.best_bids(tx, market, slots=len(offers), now=work.now, provider_owners=owners)
-    outcome = decide(market.mechanism, market.parameters, sifted.competing, offers)
+    sifted, outcome = _decide_for_certain(work, market, offers)
     return _record(work, market, offers, sifted, outcome)
+
+
+def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tuple[Sifted, Outcome]:
+    """Decide a round, and lock the tasks that it depends on; decide again if another pool sold one meanwhile."""
+    owners = _provider_owners(offers)
+    while True:
+        sifted = book.best_bids(work.tx, market, slots=len(offers), now=work.now, provider_owners=owners)
+        outcome = decide(market.mechanism, market.parameters, sifted.competing, offers)
+        resting.lock_tasks(work.tx, (bid.task for bid in sifted.competing))
+        # That a winner's task is not sold twice is for the database to say, once it is written.
+        sold = {sale.bid.task for sale in outcome.sales}
+        losers = [bid.task for bid in sifted.competing if bid.task not in sold]
+        if not losers or not work.tx.rows("live_tasks", task_ids=losers):
+            return sifted, outcome
 
 
 def _no_round(market: Market, now: datetime) -> Round:

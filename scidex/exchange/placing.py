@@ -85,7 +85,9 @@ class _Batch:
         requests = self.fresh.values()
         pools = sorted({request["pool"] for request in requests})
         book.lock_names(self.tx, pools)
-        resting.lock_tasks(self.tx, {r["task_id"] for r in requests if r["time_in_force"] == "gtt"})
+        # Resting bids for a task stand in each other's way; others only look at the task.
+        rests = any(request["time_in_force"] == "gtt" for request in requests)
+        resting.lock_tasks(self.tx, (request["task_id"] for request in requests), shared=not rests)
         bidders = sorted({request["bidder_id"] for request in requests})
         triples = [(r["bidder_id"], r["pool"], r["task_id"]) for r in requests]
         markets, states, live, accounts, holds, prices, standing = self.tx.gather(
@@ -99,7 +101,7 @@ class _Batch:
         )
         self.markets = book.markets_by_name(markets)
         self.barred = resting.read_bars(states, live)
-        self.wallets = wallets.read(accounts, holds)
+        self.wallets = wallets.read(accounts, wallets.while_rounds_stay(self.tx, holds, locked_pools=pools))
         self.prices = self._read_prices(prices)
         self.standing = {(bid["bidder_id"], bid["pool"], bid["task_id"]): bid for bid in standing}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -18,9 +19,17 @@ from scidex.store.database import Row, Transaction
 SUSPENDED = "suspended"
 
 
-def lock_tasks(tx: Transaction, task_ids: Iterable[str]) -> None:
-    """Let nobody else change which bids for these tasks may compete, until the transaction ends."""
-    tx.lock([f"task {task_id}" for task_id in set(task_ids)], shared=False)
+# Tasks share locks, so that no transaction takes more of them than the server's table of locks has room for.
+_TASK_LOCKS = 1024
+
+
+def lock_tasks(tx: Transaction, task_ids: Iterable[str], *, shared: bool = False) -> None:
+    """
+    Let nobody else change which bids for these tasks may compete, until the transaction ends.
+
+    With `shared`, others may look at these tasks as well, and nobody may change them.
+    """
+    tx.lock((f"tasks {zlib.crc32(task_id.encode()) % _TASK_LOCKS}" for task_id in task_ids), shared=shared)
 
 
 def barred_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, str]:
@@ -46,8 +55,15 @@ def read_bars(states: Iterable[Row], live: Iterable[Row]) -> dict[str, str]:
 def lock_for_change_of(tx: Transaction, task_ids: Iterable[str]) -> None:
     """Lock tasks, and before them the pools in which bids for them are open, so that all those bids may be moved."""
     names = list(set(task_ids))
-    lock_pools(tx, tx.values("pools_with_bids_for", task_ids=names))
-    lock_tasks(tx, names)
+    pools = set(tx.values("pools_with_bids_for", task_ids=names))
+    while True:
+        lock_pools(tx, pools)
+        lock_tasks(tx, names)
+        # A bid may have come to another pool before the tasks were locked; now none can.
+        more = set(tx.values("pools_with_bids_for", task_ids=names)) - pools
+        if not more:
+            return
+        pools |= more
 
 
 def rerank_tasks(tx: Transaction, task_ids: Iterable[str], *, round_bids_too: bool = False) -> None:
@@ -123,7 +139,7 @@ def hold_of(market: Market, prices: Prices) -> BidHold:
     """
     resting = most_owed(market.mechanism, prices.resting)
     if not prices.for_round:
-        return BidHold(market.open_round_id, 0, resting, prices.suspended)
+        return BidHold(RESTING, 0, resting, prices.suspended)
     everything = most_owed(market.mechanism, [*prices.for_round, *prices.resting])
     return BidHold(market.open_round_id, everything - resting, resting, prices.suspended)
 
@@ -188,6 +204,7 @@ def resume(tx: Transaction, wallets: Iterable[Wallet]) -> None:
             continue
         markets = read_pools(tx, pools)
         bids = open_bids(tx, [wallet.account_id], markets)
+        lock_tasks(tx, (bid["task_id"] for pool in pools for bid in bids[wallet.account_id, pool]))
         for pool in pools:
             changed = cover(tx, wallet, markets[pool], bids[wallet.account_id, pool])
             rerank_tasks(tx, [bid["task_id"] for bid in changed])

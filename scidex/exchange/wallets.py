@@ -103,13 +103,27 @@ def lock(tx: Transaction, account_ids: Iterable[str]) -> dict[str, Wallet]:
     Holds of rounds that have cleared are released on the way, so that what is stored catches up with what is true.
     """
     accounts, holds = tx.gather(lock_calls(account_ids))
-    return read(accounts, holds)
+    return read(accounts, while_rounds_stay(tx, holds))
 
 
 def lock_calls(account_ids: Iterable[str]) -> list[tuple[str, Row]]:
     """Return the statements that lock wallets, for a caller that has more to ask in the same round trip."""
     names = {"account_ids": sorted(set(account_ids))}
     return [("lock_accounts", names), ("bid_holds_of", names)]
+
+
+def while_rounds_stay(tx: Transaction, holds: Sequence[Row], *, locked_pools: Iterable[str] = ()) -> Sequence[Row]:
+    """
+    Return the rows of holds as they are while no round that they are for can end, until the transaction does.
+
+    A round that is ending already may be journaled before: then its holds are free, as they are in a replay.
+    """
+    standing = {row["pool"] for row in holds if row["round_tokens"] and row["round_id"] == row["open_round_id"]}
+    unlocked = sorted(standing.difference(locked_pools))
+    if not unlocked:
+        return holds
+    rounds = dict(tx.tuples("keep_rounds_open", pools=unlocked))
+    return [{**row, "open_round_id": rounds.get(row["pool"], row["open_round_id"])} for row in holds]
 
 
 def read(accounts: Iterable[Row], holds: Iterable[Row]) -> dict[str, Wallet]:
@@ -128,9 +142,9 @@ def read(accounts: Iterable[Row], holds: Iterable[Row]) -> dict[str, Wallet]:
     for row in holds:
         wallet = wallets[row["account_id"]]
         hold = BidHold(row["round_id"], row["round_tokens"], row["resting_tokens"], row["suspended_bids"])
-        if hold.round_id < row["open_round_id"]:
+        if hold.round_tokens and hold.round_id < row["open_round_id"]:
             wallet.held -= hold.round_tokens
-            hold.round_id, hold.round_tokens, hold.changed = row["open_round_id"], 0, True
+            hold.round_tokens, hold.changed = 0, True
         wallet.holds[row["pool"]] = hold
     return wallets
 

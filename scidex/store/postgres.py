@@ -74,8 +74,8 @@ class PostgresTransaction(Transaction):
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         statement = "lock_shared" if shared else "lock_exclusive"
         # In the order of the names: two transactions that want the same locks then queue, and never deadlock.
-        for name in sorted(names):
-            self.post(statement, name=name)
+        if ordered := sorted(set(names)):
+            self.post(statement, names=ordered)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:

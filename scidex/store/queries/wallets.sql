@@ -10,6 +10,10 @@ SELECT h.account_id, h.pool, h.round_id, h.round_tokens, h.resting_tokens, h.sus
 FROM token_bid_holds h JOIN compute_auction_pools p ON p.pool = h.pool
 WHERE h.account_id IN each_text(:account_ids);
 
+-- name: keep_rounds_open
+-- The open rounds of pools, kept from ending until this has committed.
+SELECT pool, open_round_id FROM compute_auction_pools WHERE pool IN each_text(:pools) ORDER BY pool FOR SHARE;
+
 -- name: save_accounts!
 -- Store locked accounts again.
 UPDATE token_accounts SET balance_tokens = :balance_tokens, held_tokens = :held_tokens, entries = :entries
