@@ -78,6 +78,19 @@ def test_the_budget_tab_shows_the_split_by_priority_and_each_wallet(look, shown)
     assert wallets == [f"{balance:,}" for balance in balances]
 
 
+def test_the_depth_is_that_of_the_last_round_while_the_book_is_empty(look, shown):
+    db, _ = shown
+    page = look("auction")
+    expect(page.locator("#depth-title")).to_have_text("Depth of the last round")
+    expect(page.locator("#depth-text")).to_have_text("In round 1, 2 of 2 slots sold at 400 tokens; 3 bids stood.")
+
+    compute_auction.offer_slots(1, reserve_price_tokens=60, db=db)
+    compute_auction.place_bid("quest:style", "t4", 80, db=db)
+
+    expect(page.locator("#depth-title")).to_have_text("Depth of the book")
+    expect(page.locator("#depth-text")).to_have_text("Cleared now, 1 slot would sell at 60 tokens.")
+
+
 def test_the_price_chart_is_drawn(look):
     page = look("auction")
 

@@ -66,7 +66,7 @@ def depth(bids: Sequence[int], asks: Sequence[int], crossing: tuple[int, int] | 
     `crossing` is the slots and the price at which they would clear.
     """
     width, height, left, right, top, bottom = 460, 250, 58.0, 448.0, 14.0, 216.0
-    shown = max(12, 3 * len(asks))
+    shown = max(12, 3 * len(asks), 3 * crossing[0] if crossing else 0)
     bids, asks = bids[:shown], asks[:shown]
     most_slots = max(len(bids), len(asks), 1)
     price_step = _nice(max([*bids[:1], *asks[-1:], crossing[1] if crossing else 0, 1]) / 4)

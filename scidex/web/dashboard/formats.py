@@ -28,8 +28,10 @@ def percent(value: float | None) -> str:
 
 
 def times(value: float | None) -> str:
-    """A ratio: 2.5×."""
-    return "–" if value is None else f"{value:,.1f}×".replace("-0.0", "0.0").replace("-", "−")
+    """How many times: 2.5×, and 0.04× below one."""
+    if value is None:
+        return "–"
+    return (f"{value:,.1f}×" if abs(value) >= 1 else f"{value:.2f}×").replace("-", "−")
 
 
 def ratio(value: float | None) -> str:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from scidex import mechanism
 from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, token_ledger
-from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, Quest
+from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, Quest, RoundSummary
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
 from scidex.senate import epistemic_health
@@ -47,7 +47,9 @@ def auction(db: Database, pool: str, now: datetime) -> dict[str, Any]:
     """Return what the Auction tab shows."""
     stats = compute_auction.get_recent_stats(pool=pool, now=now, db=db)
     book = compute_auction.get_order_book(pool=pool, limit=_BOOK_PAGE, now=now, db=db)
-    lost = _last_lost(db, pool)
+    last, last_bids = _last_round(db, pool)
+    lost = [bid for bid in last_bids if bid.status == "lost"][:_LOST_ROWS]
+    is_empty = not book["bids"] and not book["asks"]
     shown = [bid["task_id"] for bid in book["bids"][:_BOOK_ROWS]] + [bid.task_id for bid in lost]
     return {
         "stats": stats,
@@ -58,7 +60,7 @@ def auction(db: Database, pool: str, now: datetime) -> dict[str, Any]:
         "wins": _with_bars(stats["top_wins"]),
         "book": {side: rows[:_BOOK_ROWS] for side, rows in book.items()},
         "book_size": {side: len(rows) for side, rows in book.items()},
-        "depth": _depth(book, now),
+        "depth": _depth_of_last(last, last_bids) if is_empty and last and last_bids else _depth(book, now),
         "lost": lost,
         "titles": backlog.get_titles([*shown, *(win["winning_task_id"] for win in stats["top_wins"])], db=db),
         "switches": cycle.list_mode_switches(pool, limit=8, db=db),
@@ -151,28 +153,29 @@ def _depth(book: Mapping[str, list[dict[str, Any]]], now: datetime) -> dict[str,
         [OfferedSlot(a["slot_id"], a["provider_id"], a["reserve_price_tokens"]) for a in asks],
     )
     price = None if clearing.price is None else int(clearing.price)
-    crossing = None if price is None else (len(clearing.trades), price)
+    sold = len(clearing.trades)
     prices = [bid["max_price_tokens"] for bid in bids], [ask["reserve_price_tokens"] for ask in asks]
-    return {
-        "figure": figures.depth(*prices, crossing),
-        "price": price,
-        "sold": len(clearing.trades),
-        "bids": len(bids),
-        "asks": len(asks),
-    }
+    figure = figures.depth(*prices, None if price is None else (sold, price))
+    return {"figure": figure, "round": None, "price": price, "sold": sold, "bids": len(bids), "asks": len(asks)}
+
+
+def _depth_of_last(last: RoundSummary, bids: Sequence[Bid]) -> dict[str, Any]:
+    """Return the figure of what was asked for in a round that has cleared, for when the book is empty."""
+    price = last.clearing_price_tokens
+    figure = figures.depth([bid.max_price_tokens for bid in bids], [], None if price is None else (last.sold, price))
+    return {"figure": figure, "round": last, "price": price, "sold": last.sold, "bids": last.bids, "asks": last.slots}
 
 
 def _by_reserve(ask: Mapping[str, Any]) -> tuple[int, int]:
     return ask["reserve_price_tokens"], ask["sequence"]
 
 
-def _last_lost(db: Database, pool: str) -> list[Bid]:
-    """Return the best bids that lost in the last round."""
-    last = compute_auction.list_rounds(pool=pool, limit=1, db=db)
-    if not last:
-        return []
-    bids = compute_auction.list_round_bids(last[0].round_id, limit=min(last[0].sold + _LOST_ROWS, 1_000), db=db)
-    return [bid for bid in bids if bid.status == "lost"][:_LOST_ROWS]
+def _last_round(db: Database, pool: str) -> tuple[RoundSummary | None, list[Bid]]:
+    """Return the last round and the best bids that competed in it."""
+    for last in compute_auction.list_rounds(pool=pool, limit=1, db=db):
+        page = min(max(12, 3 * last.sold) + _LOST_ROWS, _BOOK_PAGE)
+        return last, compute_auction.list_round_bids(last.round_id, limit=page, db=db)
+    return None, []
 
 
 def _slices(rows: Sequence[QuestRow]) -> list[dict[str, Any]]:
