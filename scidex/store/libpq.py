@@ -1,8 +1,9 @@
 """
 Named statements over libpq's pipeline: what nobody waits for travels together with what somebody does.
 
-psycopg's cursors cost more per statement than PostgreSQL does for the statements of this exchange (benchmarks/ measures
-both), so a transaction speaks to the connection's libpq directly. psycopg still connects, pools, and reads values.
+A cursor waits for each statement's answer. A bid is decided by a dozen short statements, and the waiting would cost
+more than they do, so a transaction speaks to the connection's libpq directly. psycopg still connects, pools, and reads
+values.
 """
 
 from __future__ import annotations
