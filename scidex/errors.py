@@ -71,6 +71,10 @@ class InvalidSetting(InvalidArgument):
     """A variable of the environment does not hold what the setting takes."""
 
 
+class ExecutorUnavailable(ScidexError):
+    """The place where commands should run cannot be used."""
+
+
 class UnknownMechanism(ScidexError):
     """No auction rule has this name."""
 
