@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Any
 
 from scidex.errors import AskNotOpen, UnknownAccount, UnknownWorker, WorkerExists, WorkerLost
 from scidex.exchange import assigning, book, offering, settling
@@ -50,16 +49,17 @@ def keep_offers(
     token_allowance: int | None,
     max_seconds: int | None,
 ) -> list[Ask]:
-    """Offer more slots of a worker, or withdraw some, until it has so many on offer; return those that are new."""
+    """Offer more slots of a worker, or withdraw some, until so many are on offer or wait; return those that are new."""
     tx = work.tx
     worker = lock_alive(tx, worker_id)
     book.lock_pools(tx, [worker["pool"]])  # no round sells any of them meanwhile
-    on_offer = work.make_up("on_offer", lambda: [one["slot_id"] for one in slots_on_offer(tx, worker_id)])
-    withdrawn = [slot_id for slot_id in on_offer[: max(0, len(on_offer) - wanted)] if _withdraw(work, slot_id)]
+    on_offer, waiting = work.make_up("slots", lambda: slots_of(tx, worker_id))
+    missing = wanted - len(on_offer) - len(waiting)
+    withdrawn = [slot_id for slot_id in on_offer[: max(0, -missing)] if _withdraw(work, slot_id)]
     asks = _offer(
         work,
         worker,
-        max(0, wanted - len(on_offer)),
+        max(0, missing),
         reserve_price_tokens=reserve_price_tokens,
         token_allowance=token_allowance,
         max_seconds=max_seconds,
@@ -121,15 +121,24 @@ def lock_alive(tx: Transaction, worker_id: str) -> Row:
     return _assert_alive(tx.row("lock_worker", worker_id=worker_id), worker_id)
 
 
+def lock_not_lost(tx: Transaction, worker_id: str) -> Row:
+    """The same for one that is alive, or that stopped and still runs what it holds."""
+    worker = tx.row("lock_worker", worker_id=worker_id)
+    return worker if worker and worker["status"] == "stopped" else _assert_alive(worker, worker_id)
+
+
 def alive(tx: Transaction, worker_id: str) -> Row:
     """Return a worker that is alive, as it was a moment ago. Raises UnknownWorker, WorkerLost."""
-    worker = tx.row("worker", worker_id=worker_id)
-    return _assert_alive(worker, worker_id)
+    return _assert_alive(tx.row("worker", worker_id=worker_id), worker_id)
 
 
-def slots_on_offer(tx: Transaction, worker_id: str) -> list[dict[str, Any]]:
-    """Return a worker's slots that are on offer, the latest first."""
-    return tx.rows("slots_on_offer_of_worker", worker_id=worker_id)
+def slots_of(tx: Transaction, worker_id: str) -> tuple[list[str], list[str]]:
+    """Return a worker's slots that are on offer, the latest first, and those that were sold and not leased."""
+    on_offer, waiting = (
+        tx.values(statement, worker_id=worker_id)
+        for statement in ("slots_on_offer_of_worker", "slots_waiting_for_worker")
+    )
+    return on_offer, waiting
 
 
 def forget(tx: Transaction, slot_id: str) -> None:

@@ -66,7 +66,7 @@ def check_in(
     moment = moment_of(now, database)
 
     def work(tx: Transaction) -> list[int]:
-        worker = staffing.lock_alive(tx, name)
+        worker = staffing.lock_not_lost(tx, name)
         ends_at = moment + timedelta(seconds=worker["lease_seconds"])
         renewed = tx.rows("lock_leases_to_renew", fences=held, now=moment) if held else []
         tx.run("beat_worker", worker_id=name, now=moment, ends_at=ends_at, running=len(renewed))
@@ -90,7 +90,8 @@ def keep_offers(
     """
     Offer more slots of a worker, or withdraw some, until it has `wanted` on offer; return those that are new.
 
-    They are provided by the worker's account, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
+    Slots that were sold and that nobody has leased yet count as well: their seats are taken. All are provided by the
+    worker's account, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
     """
     database = checked.database(db)
     allowance = None if token_allowance is None else checked.tokens(token_allowance, "token_allowance")
@@ -105,7 +106,7 @@ def keep_offers(
     # Mostly as many are on offer as should be: that must not cost a write.
     with database.reading() as tx:
         staffing.alive(tx, worker_id)
-        if len(staffing.slots_on_offer(tx, worker_id)) == wanted:
+        if sum(map(len, staffing.slots_of(tx, worker_id))) == wanted:
             return []
     return execute_journaled(database, staffing.keep_offers, arguments, now=moment_of(now, database))
 
@@ -134,10 +135,9 @@ def clear_away(db: Database, now: datetime, *, most: int) -> dict[str, int]:
     """End the slots of workers that are gone, and return how many expired and how many were voided."""
     ended = {"expired": 0, "voided": 0}
     with db.reading() as tx:
-        found = tx.rows("slots_of_ended_workers", most=most)
+        found = [*tx.rows("slots_of_ended_workers", most=most), *tx.rows("slots_without_a_worker", most=most)]
     for slot in found:
-        arguments = {"slot_id": slot["slot_id"], "worker_id": slot["worker_id"]}
-        end = execute_journaled(db, staffing.clear_away_slot, arguments, now=now)
+        end = execute_journaled(db, staffing.clear_away_slot, slot, now=now)
         if end is not None:
             ended[end] += 1
     return ended

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import logging
+import select
+import socket
 import threading
 
 import psycopg
 
 from scidex.store.news import News
 
-CHANNEL = "scidex"
 _LOG = logging.getLogger(__name__)
-_LOOK_SECONDS = 1.0
 _MOST_PAUSE_SECONDS = 5.0
+# A connection that died without a word is noticed by asking something of it.
+_ASK_SECONDS = 30.0
 
 
 class Listener:
@@ -25,6 +27,7 @@ class Listener:
         self._closed = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
+        self._near, self._far = socket.socketpair()
 
     def start(self) -> None:
         """Begin to listen, once."""
@@ -35,29 +38,42 @@ class Listener:
 
     def close(self) -> None:
         """Stop listening."""
-        self._closed.set()
+        with self._starting:
+            self._closed.set()
+            self._near.close()  # wakes the thread
         if self._thread is not None:
-            self._thread.join(_LOOK_SECONDS + 1.0)
+            self._thread.join(self._connect_seconds)
+        self._far.close()
 
     def _run(self) -> None:
         pause = 0.1
         while not self._closed.is_set():
             try:
-                self._listen()
-                pause = 0.1
+                with self._connected() as connection:
+                    pause = 0.1
+                    self._listen(connection)
             except psycopg.Error as error:  # those who wait look by themselves meanwhile
                 _LOG.info("not listening for now: %s", error)
                 self._closed.wait(pause)
                 pause = min(2 * pause, _MOST_PAUSE_SECONDS)
 
-    def _listen(self) -> None:
-        with psycopg.connect(
-            self._url, autocommit=True, connect_timeout=self._connect_seconds, keepalives_idle=10
-        ) as connection:
-            connection.execute("LISTEN scidex")
-            self._news.tell_all()  # what was announced before is known to nobody here
-            while not self._closed.is_set():
-                for told in connection.notifies(timeout=_LOOK_SECONDS):
-                    self._news.tell(told.payload)
-                    if self._closed.is_set():
-                        return
+    def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(
+            self._url,
+            autocommit=True,
+            connect_timeout=self._connect_seconds,
+            keepalives_idle=10,
+            application_name="scidex news",
+        )
+
+    def _listen(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+        connection.execute("LISTEN scidex")
+        self._news.tell_all()  # what was announced before is known to nobody here
+        server = connection.pgconn
+        while not self._closed.is_set():
+            ready, _, _ = select.select([server.socket, self._far.fileno()], [], [], _ASK_SECONDS)
+            if not ready:
+                connection.execute("")
+            server.consume_input()
+            while (told := server.notifies()) is not None:
+                self._news.tell(told.extra.decode())

@@ -325,7 +325,7 @@ def test_without_a_time_the_databases_own_counts(market):
 
 def test_a_worker_that_is_not_heard_of_is_lost_with_its_offers_and_what_it_won(market):
     sell(market, "t1")
-    workers.keep_offers("w1", 2, now=NOON, db=market)
+    workers.keep_offers("w1", 3, now=NOON, db=market)
 
     swept = sweeper.sweep(at(SECONDS), db=market)
 
@@ -365,7 +365,7 @@ def test_a_lost_worker_is_told_so_and_may_register_again(market):
 def test_a_stopped_worker_leaves_nothing_on_offer_and_may_finish_what_it_holds(market):
     sell(market, "t1", "t2")
     held = leases.lease_next("w1", now=at(0), db=market)
-    workers.keep_offers("w1", 1, now=at(0), db=market)
+    workers.keep_offers("w1", 2, now=at(0), db=market)
 
     workers.stop_worker("w1", now=at(1), db=market)
     workers.stop_worker("w1", now=at(1), db=market)
@@ -375,7 +375,8 @@ def test_a_stopped_worker_leaves_nothing_on_offer_and_may_finish_what_it_holds(m
         "running": 1,
         "voided": 1,
     }
-    assert finish(market, held, 2).task_status == "done"
+    assert workers.check_in("w1", [held.fence], now=at(SECONDS - 1), db=market) == [held.fence]
+    assert finish(market, held, SECONDS + 2).task_status == "done"
 
 
 def test_a_workers_id_belongs_to_one_account(market):
@@ -397,6 +398,13 @@ def test_offers_are_kept_at_the_number_that_is_wanted(market):
         counts.append(on_offer())
 
     assert counts == [3, 3, 1, 2, 0]
+
+
+def test_a_slot_that_was_sold_and_waits_takes_a_seat(market):
+    sell(market, "t1")
+    workers.keep_offers("w1", 2, now=at(1), db=market)
+
+    assert workers.list_workers(db=market)[0].on_offer == 1
 
 
 def test_one_workers_offers_are_not_anothers(market):

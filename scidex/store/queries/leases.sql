@@ -73,9 +73,8 @@ INSERT INTO worker_slots (slot_id, worker_id) VALUES (:slot_id, :worker_id);
 DELETE FROM worker_slots WHERE slot_id IN each_text(:slot_ids);
 
 -- name: slots_on_offer_of_worker
--- A worker's slots that are on offer, the dearest first.
-SELECT k.slot_id, k.reserve_price_tokens, k.token_allowance, k.max_seconds
-FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+-- A worker's slots that are on offer, the latest first.
+SELECT k.slot_id FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
 WHERE s.worker_id = :worker_id AND k.status = 'open' ORDER BY k.sequence DESC;
 
 -- name: slots_waiting_for_worker
@@ -85,10 +84,19 @@ WHERE s.worker_id = :worker_id AND c.status = 'won' ORDER BY c.round_id, c.slot_
 
 -- name: slots_of_ended_workers
 -- Slots on offer or sold whose worker cannot run them any more.
-SELECT s.slot_id, s.worker_id, k.status FROM worker_slots s
-JOIN workers w ON w.worker_id = s.worker_id
-JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+SELECT s.slot_id, s.worker_id FROM worker_slots s JOIN workers w ON w.worker_id = s.worker_id
 WHERE w.status <> 'alive' ORDER BY s.slot_id LIMIT :most;
+
+-- name: slots_without_a_worker
+-- Other won slots that nobody leased, of accounts whose last worker of that pool ended after they were won.
+SELECT c.slot_id, MAX(w.worker_id) AS worker_id FROM compute_auction_clears c
+JOIN compute_auction_rounds r ON r.round_id = c.round_id
+JOIN workers w ON w.pool = c.pool AND w.account_id IN (c.bidder_id, c.provider_id) AND w.ended_at >= r.cleared_at
+WHERE c.status = 'won' AND NOT EXISTS (
+    SELECT 1 FROM workers a
+    WHERE a.pool = c.pool AND a.account_id IN (c.bidder_id, c.provider_id) AND a.status = 'alive'
+)
+GROUP BY c.slot_id ORDER BY c.slot_id LIMIT :most;
 
 -- name: expire_ask!
 -- Take a slot off the market whose worker is gone.
