@@ -67,7 +67,7 @@ def run(
     work = _work(command or [], directory.resolve(), evaluator, attester, float(max_seconds))
     with opened(db) as market, stop_signal() as stop:
         _check_in(market, account, attester)
-        offers = Offers(account, market, pool, reserve, allowance, max_seconds)
+        offers = Offers(reserve, allowance, max_seconds)
         Agent(account, work, db=market, pool=pool, seats=seats, offers=offers, on_report=_say).run(stop)
 
 
