@@ -127,6 +127,14 @@ class UnknownLease(UnknownId):
     """No lease has this fence number."""
 
 
+class UnknownRun(UnknownId):
+    """No slot that was sold and no assignment has this id."""
+
+
+class MeterUnavailable(ScidexError):
+    """Whoever should meter a run cannot, so it is not begun."""
+
+
 class UnknownStrategy(ScidexError):
     """No bidding strategy has this name."""
 

@@ -8,8 +8,8 @@ from typing import Any
 from scidex import settings as _settings
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, cycle, refilling, running, timelines
-from scidex.exchange.records import Assignment, Finished, TimelineEvent
+from scidex.exchange import assigning, cycle, refilling, running, runs, timelines
+from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, default_database
 from scidex.store.db_writes import execute_journaled
@@ -79,10 +79,11 @@ def finish(
     assignment: Assignment,
     *,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None = None,
     attested_by: str | None = None,
     note: str = "",
+    usage: Usage | None = None,
     fence: int | None = None,
     now: datetime | None = None,
     db: Database | None = None,
@@ -90,7 +91,8 @@ def finish(
     """
     Say what came of an assignment: its cost in tokens, its impact in USD, and who attests that.
 
-    Once it is leased, only with the fence number of its lease, and only before that ends.
+    Once it is leased, only with the fence number of its lease, and only before that ends. A cost of None is not known:
+    then there is no ROI, and a quest's share stays charged by the estimate. `usage` says how the cost was learnt.
 
     A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
     of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
@@ -105,11 +107,14 @@ def finish(
     impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
     result = {
         "succeeded": succeeded,
-        "actual_cost_tokens": checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_cost_tokens": None
+        if actual_cost_tokens is None
+        else checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
         "actual_impact": impact if succeeded else 0.0,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
+        **({} if usage is None else {"usage": runs.checked_usage(usage)}),
         **_fenced(fence),
     }
     database = db or default_database()

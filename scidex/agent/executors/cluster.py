@@ -129,8 +129,8 @@ class RunWorker:
     """
     A Ray actor on some node: it lives for one run, and the run not a moment longer.
 
-    It ends itself, and so the run, when its node's Ray is gone or nothing was heard for `most_silence_seconds` of whoever
-    waits for it: Ray would let it finish what it does.
+    It ends itself, and so the run, when its node's Ray is gone, or nothing was heard for `most_silence_seconds` of
+    whoever waits for it: Ray would let it finish what it does.
     """
 
     def __init__(self, most_silence_seconds: float) -> None:
@@ -175,13 +175,12 @@ class RunWorker:
         os._exit(1)
 
     def _guarded(self, run: Run, local: LocalExecutor) -> RunResult:
-        # If this worker is killed the pipe closes, and the guard ends the run: it is in a session of its own.
-        with subprocess.Popen(  # noqa: S603
+        # If this worker is killed the pipe closes, and the guard, which is not its child, ends the run.
+        with subprocess.Popen(
             [sys.executable, "-m", "scidex.agent.executors.guard"],
             env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            start_new_session=True,
             bufsize=0,
         ) as guard:
             assert guard.stdin is not None

@@ -54,6 +54,10 @@ def _listen(asker: FileIO, executor: _Abandonable, stop: threading.Event) -> Non
 
 def main() -> None:
     """Guard one run, and print what came of it."""
+    # A child of nobody who asks: Ray kills a worker's children with it, and this one must live to end the run.
+    if os.fork():
+        os._exit(0)
+    os.setsid()
     # Unbuffered: the thread that still waits for input at the end would hold the lock of a buffer.
     result = guard(FileIO(os.dup(sys.stdin.fileno())))
     sys.stdout.write(json.dumps(asdict(result)))

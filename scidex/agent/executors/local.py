@@ -53,8 +53,8 @@ class LocalExecutor:
     still lives at its end gets SIGTERM, and SIGKILL after `grace_seconds`. Of the environment only the variables named
     in `environment` are passed on.
 
-    `cpu_seconds` and `memory_bytes` are limits of the system's for each process of a run; a run whose processes together
-    hold more than `memory_bytes` is ended too. Raises InvalidArgument where the system has no such limits.
+    `cpu_seconds` and `memory_bytes` are limits of the system's for each process of a run; a run whose processes
+    together hold more than `memory_bytes` is ended too. Raises InvalidArgument where the system has no such limits.
     """
 
     environment: Iterable[str] = ENVIRONMENT

@@ -1,4 +1,4 @@
-"""Runs commands on the nodes of a Ray cluster, each where there is room for what it needs, and outlives their deaths."""
+"""Runs commands on a Ray cluster, each on a node with room for what it needs, and outlives the deaths of nodes."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class RayExecutor:
 
     `needs` are what a run asks of a node that names nothing itself: `cpus`, `gpus`, `memory_bytes` and a cluster's own
     resources. A run whose worker or node dies is begun again, at most `most_restarts` times and within its time; one
-    that finds no room within `most_wait_seconds` is lost, and so given back. Variables in `forwarded` are taken from this
-    process's environment, those of `local` from the node's. A run whose agent is not heard of for `most_silence_seconds`
-    ends itself. The lease stays the record of who runs a task.
+    that finds no room within `most_wait_seconds` is lost, and so given back. Variables in `forwarded` are taken from
+    this process's environment, those of `local` from the node's. A run whose agent is not heard of for
+    `most_silence_seconds` ends itself. The lease stays the record of who runs a task.
     """
 
     address: str
@@ -96,7 +96,7 @@ class RayExecutor:
         return _opened(parcel.get(), run)
 
     def _ended(self, parcel: Answer, place: Place, run: Run) -> RunResult:
-        """Ask a run to end, and return what came of it; a worker that does not answer is killed, and its run with it."""
+        """Ask a run to end, and return what came of it; one whose worker does not answer is killed with it."""
         with suppress(ClusterLost):
             place.stop()
             if parcel.is_there(self.local.grace_seconds + 5.0):

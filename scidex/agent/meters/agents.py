@@ -178,7 +178,7 @@ def claude_succeeded(text: str) -> tuple[bool, str]:
 
 
 def codex_succeeded(text: str) -> tuple[bool, str]:
-    """Return whether the last turn of `codex exec --json` was completed, and what speaks against it. Raises ValueError."""
+    """Return whether the last turn of `codex exec --json` was completed, and what speaks against it, or ValueError."""
     ends = [event for event in reading.events(text) if event.get("type") in _TURN_ENDS]
     if not ends:
         raise ValueError("holds no turn that ended")

@@ -63,9 +63,6 @@ def whole_or_last(text: str) -> dict[str, Any]:
         found = next((one for one in reversed(found) if isinstance(one, dict)), None)
     if isinstance(found, dict):
         return found
-    last = None
-    for last in events(text):
-        pass
-    if last is None:
+    if not (found_events := list(events(text))):
         raise ValueError("holds no JSON object")
-    return last
+    return found_events[-1]
