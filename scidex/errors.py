@@ -216,6 +216,10 @@ class NotTheWorkersSlot(ScidexError):
     """The slot was neither bought nor is it provided by the worker's account, or belongs to another pool."""
 
 
+class MarketRefused(ScidexError):
+    """The market's server refused, in a way that this program does not know."""
+
+
 class AttesterNotIndependent(ScidexError):
     """Impact is attested by an evaluator that does not belong to the bidder's owner."""
 
@@ -300,6 +304,10 @@ class DatabaseBusy(StoreError):
 
 class DatabaseUnavailable(StoreError):
     """The database did not answer, refused, or broke the connection; the outcome of a write is not known."""
+
+
+class MarketUnreachable(StoreError):
+    """The market's server did not answer, or not as a market does; the outcome of a write is not known."""
 
 
 class SchemaTooNew(StoreError):

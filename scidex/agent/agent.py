@@ -140,7 +140,7 @@ class Agent:
             while idle > 0 and (lease := self._leased(ask)) is not None:
                 idle -= 1
                 yield lease
-        self._market.keep_offers(self.worker_id, max(0, idle), self._offers)
+        self._market.keep_offers(self.worker_id, max(0, idle), **vars(self._offers))
 
     def work_on(self, lease: Lease) -> Report | None:
         """Run a leased task's command, settle it, and return what came of it; None where it was given back or lost."""

@@ -113,7 +113,6 @@ class HeldRuns:
         while not self._over.wait(self._lease_seconds / _HEARTBEATS_A_LEASE):
             try:
                 self.check_in()
-                self._market.sweep()
             except ScidexError as refusal:
                 _log.warning("%s: no heartbeat: %s", self._worker_id, refusal)
             except Exception:

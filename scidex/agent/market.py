@@ -2,26 +2,39 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from scidex.agent.offers import Offers
+from scidex.errors import ScidexError
 from scidex.exchange import leases, services, sweeper, workers
 from scidex.exchange.records import Finished, Lease
 from scidex.store import Database
+
+_log = logging.getLogger(__name__)
 
 
 class Market(Protocol):
     """What an agent asks of a market. Each call raises ScidexError where the market refuses or cannot be reached."""
 
-    def register_worker(self, worker_id: str, account_id: str, *, pool: str, seats: int, lease_seconds: float) -> None:
+    def register_worker(
+        self, worker_id: str, account_id: str, *, pool: str, seats: int, lease_seconds: float
+    ) -> object:
         """Let a worker be known, or be alive again."""
 
     def check_in(self, worker_id: str, fences: Sequence[int]) -> list[int]:
         """Say that a worker lives and runs these leases; return those that it still holds, renewed."""
 
-    def keep_offers(self, worker_id: str, wanted: int, offers: Offers) -> None:
+    def keep_offers(
+        self,
+        worker_id: str,
+        wanted: int,
+        *,
+        reserve_price_tokens: int,
+        token_allowance: int | None,
+        max_seconds: int | None,
+    ) -> object:
         """Offer slots, or withdraw some, until so many are on offer or sold and not leased."""
 
     def lease_next(self, worker_id: str) -> Lease | None:
@@ -33,7 +46,7 @@ class Market(Protocol):
     def held_by(self, worker_id: str) -> list[Lease]:
         """Return what a worker holds, for one that never heard whether it got it."""
 
-    def note_step(self, fence: int, step: str, note: str) -> None:
+    def note_step(self, fence: int, step: str, note: str) -> object:
         """Note how far a run has come."""
 
     def finish(
@@ -57,9 +70,6 @@ class Market(Protocol):
     def wait_for_round(self, pool: str, after: int, seconds: float) -> int:
         """Wait until the pool's open round is another than `after`, or so many seconds; return the open round."""
 
-    def sweep(self) -> None:
-        """End what others let run out, where that is this side's to do."""
-
 
 class EmbeddedMarket:
     """A market whose database this process opens itself. Times are the database's, unless a clock is given."""
@@ -81,12 +91,37 @@ class EmbeddedMarket:
         )
 
     def check_in(self, worker_id: str, fences: Sequence[int]) -> list[int]:
-        """Say that a worker lives and runs these leases; return those that it still holds, renewed."""
-        return workers.check_in(worker_id, list(fences), now=self._clock(), db=self._db)
+        """
+        Say that a worker lives and runs these leases; return those that it still holds, renewed.
 
-    def keep_offers(self, worker_id: str, wanted: int, offers: Offers) -> None:
+        And end what others let run out: anybody at the database may, so that no server need be there.
+        """
+        held = workers.check_in(worker_id, list(fences), now=self._clock(), db=self._db)
+        try:
+            sweeper.sweep(self._clock(), db=self._db)
+        except ScidexError as refusal:
+            _log.warning("a sweep could not be done: %s", refusal)
+        return held
+
+    def keep_offers(
+        self,
+        worker_id: str,
+        wanted: int,
+        *,
+        reserve_price_tokens: int,
+        token_allowance: int | None,
+        max_seconds: int | None,
+    ) -> None:
         """Offer slots, or withdraw some, until so many are on offer or sold and not leased."""
-        workers.keep_offers(worker_id, wanted, **vars(offers), now=self._clock(), db=self._db)
+        workers.keep_offers(
+            worker_id,
+            wanted,
+            reserve_price_tokens=reserve_price_tokens,
+            token_allowance=token_allowance,
+            max_seconds=max_seconds,
+            now=self._clock(),
+            db=self._db,
+        )
 
     def lease_next(self, worker_id: str) -> Lease | None:
         """Lease the oldest won slot that waits for this worker."""
@@ -138,7 +173,3 @@ class EmbeddedMarket:
     def wait_for_round(self, pool: str, after: int, seconds: float) -> int:
         """Wait until the pool's open round is another than `after`, or so many seconds; return the open round."""
         return leases.wait_for_round(after, seconds, pool=pool, db=self._db)
-
-    def sweep(self) -> None:
-        """End what others let run out: anybody at the database may, so that no server need be there."""
-        sweeper.sweep(self._clock(), db=self._db)

@@ -19,6 +19,7 @@ from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import execute_journaled, note_for_a_moment
 
 __all__ = [
+    "find_lease",
     "get_lease",
     "heartbeat",
     "held_by",
@@ -127,6 +128,13 @@ def get_lease(fence: int, *, db: Database | None = None) -> LeaseState:
     number = _fence(fence)
     with checked.database(db).reading() as tx:
         return _state(tx, number)
+
+
+def find_lease(fence: int, *, db: Database | None = None) -> Lease:
+    """Return a lease as it was granted, whether or not it has ended. Raises UnknownLease."""
+    number = _fence(fence)
+    with checked.database(db).reading() as tx:
+        return _lease(tx, _state(tx, number)._asdict())
 
 
 def held_by(worker_id: str, *, db: Database | None = None) -> list[Lease]:
