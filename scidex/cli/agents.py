@@ -116,35 +116,6 @@ def _market(db: str | None, url: str | None, key: str | None, account: str, atte
         yield EmbeddedMarket(database)
 
 
-def _found(command: list[str]) -> list[str]:
-    """Return a command whose program is found from any directory: runs have one of their own."""
-    return [str(Path(command[0]).absolute()), *command[1:]] if command and "/" in command[0] else command
-
-
-def _work(command: list[str], directory: Path, evaluator: str | None, attester: str | None, max_seconds: float) -> Work:
-    from scidex.agent.agent import Work
-    from scidex.agent.commands import command_of_task, same_command
-    from scidex.agent.evaluators import NoEvaluator
-    from scidex.agent.evaluators.command import CommandEvaluator
-    from scidex.agent.executors.local import LocalExecutor
-
-    executor = LocalExecutor()
-    return Work(
-        command_for=same_command(*command) if command else command_of_task,
-        directory=directory,
-        executor=executor,
-        evaluator=CommandEvaluator(_words(evaluator), attester, executor) if evaluator and attester else NoEvaluator(),
-        max_seconds=max_seconds,
-    )
-
-
-def _words(command: str) -> tuple[str, ...]:
-    try:
-        return tuple(_found(shlex.split(command)))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--evaluator") from None
-
-
 def _check_in(market: Database, account: str, attester: str | None) -> None:
     """Open the agent's account where it is missing, and make sure of the evaluator's. Raises UnknownAccount."""
     from scidex.errors import AccountExists

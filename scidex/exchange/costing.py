@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from itertools import groupby
 from math import fsum
@@ -41,7 +42,7 @@ def report(tx: Transaction, since: datetime, until: datetime, charged_usd: float
     )
 
 
-def task_cost(task_id: str, runs: list[Row]) -> TaskCost:
+def task_cost(task_id: str, runs: Sequence[Row]) -> TaskCost:
     """Return what the runs of one task used, and what came of them."""
     impacts = [run["actual_impact"] for run in runs if run["actual_impact"] is not None]
     return TaskCost(
@@ -55,16 +56,16 @@ def task_cost(task_id: str, runs: list[Row]) -> TaskCost:
     )
 
 
-def _usd(runs: list[Row], **of: Any) -> float:
+def _usd(runs: Sequence[Row], **of: Any) -> float:
     return fsum(run["cost_usd"] for run in runs if run["cost_usd"] is not None and of.items() <= run.items())
 
 
-def _tokens(runs: list[Row]) -> int:
+def _tokens(runs: Sequence[Row]) -> int:
     # A run that nobody metered may have been settled by a number of whoever settled it.
     known = (run["tokens"] if run["provenance"] else run["actual_cost_tokens"] for run in runs)
     return sum(tokens for tokens in known if tokens is not None)
 
 
-def _per(cost: float, count: int, runs: list[Row]) -> float | None:
+def _per(cost: float, count: int, runs: Sequence[Row]) -> float | None:
     """Return the cost for each; None where there is none of them, or nothing is known of any cost."""
     return cost / count if count and any(run["cost_usd"] is not None for run in runs) else None

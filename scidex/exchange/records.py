@@ -342,6 +342,15 @@ class RunOutput(NamedTuple):
     recorded_at: datetime
 
 
+class SeenPullRequest(NamedTuple):
+    """A pull request as it was seen: `open`, `merged` or `closed`; its checks `pass`, `fail`, `pending` or `none`."""
+
+    url: str
+    state: str
+    checks: str = "none"
+    merged_at: datetime | None = None
+
+
 class PullRequest(NamedTuple):
     """A pull request that a run opened or worked on, as it was last seen: `open`, `merged` or `closed`."""
 
@@ -354,7 +363,7 @@ class PullRequest(NamedTuple):
 
 
 class TaskCost(NamedTuple):
-    """What the runs of one task used; sums are of what is known, and `runs_unknown` says how many runs are not in them."""
+    """What the runs of one task used: sums of what is known, without `runs_unknown` runs whose USD are not."""
 
     task_id: str
     quest_id: str | None

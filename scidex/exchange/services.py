@@ -79,7 +79,7 @@ def finish(
     assignment: Assignment,
     *,
     succeeded: bool,
-    actual_cost_tokens: int | None,
+    actual_cost_tokens: int | None = None,
     actual_impact: float | None = None,
     attested_by: str | None = None,
     note: str = "",
@@ -91,8 +91,9 @@ def finish(
     """
     Say what came of an assignment: its cost in tokens, its impact in USD, and who attests that.
 
-    Once it is leased, only with the fence number of its lease, and only before that ends. A cost of None is not known:
-    then there is no ROI, and a quest's share stays charged by the estimate. `usage` says how the cost was learnt.
+    Once it is leased, only with the fence number of its lease, and only before that ends. Without a cost it is that of
+    `usage`: its tokens, or else its USD at the operator's rate. A cost that is not known is None, never 0: then there
+    is no ROI, and a quest's share stays charged by the estimate.
 
     A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
     of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
@@ -104,17 +105,16 @@ def finish(
     if type(succeeded) is not bool:
         raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
     given = _settings.from_environment()
+    known = None if usage is None else runs.checked_usage(usage)
     impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
     result = {
         "succeeded": succeeded,
-        "actual_cost_tokens": None
-        if actual_cost_tokens is None
-        else checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_cost_tokens": _cost(actual_cost_tokens, known, given.tokens_per_usd),
         "actual_impact": impact if succeeded else 0.0,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
-        **({} if usage is None else {"usage": runs.checked_usage(usage)}),
+        **({} if known is None else {"usage": known}),
         **_fenced(fence),
     }
     database = db or default_database()
@@ -161,6 +161,12 @@ def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]
     name = checked.identifier(slot_id, "slot_id")
     with (db or default_database()).reading() as tx:
         return timelines.timeline(tx, name)
+
+
+def _cost(told: int | None, usage: dict[str, Any] | None, tokens_per_usd: int) -> int | None:
+    if told is None and usage is not None:
+        told = Usage(**usage).cost_tokens(tokens_per_usd)
+    return None if told is None else checked.tokens(told, "actual_cost_tokens", least=0)
 
 
 def _fenced(fence: int | None) -> dict[str, int]:

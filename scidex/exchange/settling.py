@@ -59,7 +59,7 @@ def settle_sold(
     terms: Terms,
     note: str = "",
 ) -> Clear:
-    """Settle a slot, at a cost of None where it is not known; what becomes of its locked task is for the caller to say."""
+    """Settle a slot, at a cost of None where it is not known; what becomes of its task is for the caller to say."""
     clear = lock_sold(work.tx, slot_id)
     if clear.status == "voided":
         fencing.refuse_late(work.tx, slot_id, fence)

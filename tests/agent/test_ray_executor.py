@@ -248,7 +248,8 @@ def test_a_run_is_ended_with_the_agent_that_asked_for_it(cluster, tmp_path):
     asks = (
         "import sys; from pathlib import Path; from scidex.agent.executors import Run; "
         "from scidex.agent.executors.ray import RayExecutor; "
-        f"RayExecutor({cluster.address!r}, most_silence_seconds=2.0).run(Run((sys.executable, '-c', {HANGS_ONCE!r}), Path({str(tmp_path)!r}), 99))"
+        f"executor = RayExecutor({cluster.address!r}, most_silence_seconds=2.0); "
+        f"executor.run(Run((sys.executable, '-c', {HANGS_ONCE!r}), Path({str(tmp_path)!r}), 99.0))"
     )
     agent = subprocess.Popen([sys.executable, "-c", asks], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
     pids = tmp_path / "pids"

@@ -49,11 +49,13 @@ class RunResult:
     left_behind: int
     seconds: float
     reason: str
+    objection: str = ""
+    """What speaks against an exit code of 0, by the command's own word."""
 
     @property
     def succeeded(self) -> bool:
         """Whether the command ended by itself and said that all was well."""
-        return self.ended == "exited" and self.exit_code == 0
+        return self.ended == "exited" and self.exit_code == 0 and not self.objection
 
     @property
     def came_to_an_end(self) -> bool:

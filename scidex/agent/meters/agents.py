@@ -144,8 +144,8 @@ def reported_by_itself(found: dict[str, Any]) -> Usage:
     """
     cost = reading.usd(found.get("cost_usd"), "cost_usd")
     if "tokens" in found:
-        told = {"tokens": reading.tokens(found["tokens"], "tokens")}
-        return Usage(meter="file", provenance="reported", cost_usd=cost, cost_provenance=_of(cost, "reported"), **told)
+        used = reading.tokens(found["tokens"], "tokens")
+        return Usage("file", "reported", tokens=used, cost_usd=cost, cost_provenance=_of(cost, "reported"))
     names = _SEMANTIC if any(name in found for name in _SEMANTIC) else _PLAIN
     given, answered, cached = (found.get(name) for name in names)
     usage = _reported(
@@ -218,6 +218,9 @@ def _reported(
 ) -> Usage:
     if output_tokens < 0 or (cached_input_tokens or 0) > input_tokens:
         raise ValueError("gives parts that are more than the whole")
+    if cost_usd == 0 and input_tokens + output_tokens > 0:
+        # A client that does not know a model's price takes it for 0.
+        cost_usd = None
     return Usage(
         meter=meter,
         provenance="reported",
