@@ -40,12 +40,14 @@ CREATE TABLE IF NOT EXISTS run_pull_requests (
     state TEXT NOT NULL CHECK (state IN ('open', 'merged', 'closed')),
     checks TEXT NOT NULL CHECK (checks IN ('pass', 'fail', 'pending', 'none')),
     merged_at TIMESTAMPTZ,
+    -- When this run named it first, and when anybody looked last.
+    named_at TIMESTAMPTZ NOT NULL,
     seen_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (run_id, url),
     CONSTRAINT merged_has_its_time CHECK ((state = 'merged') = (merged_at IS NOT NULL))
 );
 
-CREATE INDEX IF NOT EXISTS run_pull_requests_open ON run_pull_requests (url) WHERE state = 'open';
+CREATE INDEX IF NOT EXISTS run_pull_requests_by_url ON run_pull_requests (url);
 
 -- 0 where a settled slot's cost is not known: actual_cost_tokens is then 0 here, and no cost to whoever reads it.
 ALTER TABLE compute_auction_clears

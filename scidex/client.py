@@ -14,7 +14,7 @@ import httpx
 
 from scidex import errors
 from scidex.errors import MarketRefused, MarketUnreachable, ScidexError
-from scidex.exchange.records import Assignment, Clear, Finished, Lease, SeenPullRequest, Usage, Worker
+from scidex.exchange.records import Assignment, Clear, Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
 
 _MOST_WAIT_SECONDS = 20.0
 
@@ -128,10 +128,11 @@ class Client:
         """Keep how a run ended and the last of what it wrote."""
         self._post(f"/api/runs/{_part(run_id)}/output", dict(output))
 
-    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> None:
-        """Keep how a run's pull request was seen."""
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
         merged_at = None if seen.merged_at is None else seen.merged_at.isoformat()
-        self._post(f"/api/runs/{_part(run_id)}/pull-requests", {**seen._asdict(), "merged_at": merged_at})
+        told = {**seen._asdict(), "merged_at": merged_at}
+        return PullRequest(**_with_instants(self._post(f"/api/runs/{_part(run_id)}/pull-requests", told)))
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""

@@ -26,7 +26,7 @@ from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
 from scidex.agent.workplace import Workplace
 from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
-from scidex.exchange.records import Assignment, Finished, Lease
+from scidex.exchange.records import Assignment, Finished, Lease, SeenPullRequest
 from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.settings import DEFAULT_POOL, Settings
 from scidex.store import Database
@@ -245,8 +245,7 @@ class Agent:
         self._note_step(run, "metered", _cost(usage))
         impact = self._work.evaluator.judge(place, result) if result.succeeded else Impact(0.0)
         if impact.pull_request is not None:
-            with self._patience():
-                self._market.record_pull_request(assignment.assignment_id, impact.pull_request)
+            impact = self._counted_once(assignment, impact, impact.pull_request)
         if not self._work.keep_directories:
             place.discard()
         finished = self._tell(run, result, usage, impact)
@@ -261,6 +260,15 @@ class Agent:
             self._market.record_usage(place.assignment.assignment_id, usage)
         if not self._work.keep_directories:
             place.discard()
+
+    def _counted_once(self, assignment: Assignment, impact: Impact, seen: SeenPullRequest) -> Impact:
+        """Keep a run's pull request; its impact is that of the run that named it first, and of no other."""
+        with self._patience():
+            kept = self._market.record_pull_request(assignment.assignment_id, seen)
+            if kept.counts_for == assignment.assignment_id:
+                return impact
+        note = "; ".join((impact.note, "its pull request counts for another run, or could not be kept"))
+        return Impact(None, note=note, pull_request=seen)
 
     def _keep_output(self, place: Workplace, result: RunResult) -> None:
         output = {name: getattr(result, name) for name in _OUTPUT}

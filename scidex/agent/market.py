@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from scidex.errors import ScidexError
 from scidex.exchange import leases, runs, services, sweeper, workers
-from scidex.exchange.records import Finished, Lease, SeenPullRequest, Usage
+from scidex.exchange.records import Finished, Lease, PullRequest, SeenPullRequest, Usage
 from scidex.store import Database
 
 _log = logging.getLogger(__name__)
@@ -67,8 +67,8 @@ class Market(Protocol):
     def record_output(self, run_id: str, output: Mapping[str, Any]) -> None:
         """Keep how a run ended and the last of what it wrote."""
 
-    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> None:
-        """Keep how a run's pull request was seen."""
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""
@@ -179,9 +179,9 @@ class EmbeddedMarket:
         """Keep how a run ended and the last of what it wrote."""
         runs.record_output(run_id, **output, now=self._clock(), db=self._db)
 
-    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> None:
-        """Keep how a run's pull request was seen."""
-        runs.record_pull_request(run_id, **seen._asdict(), now=self._clock(), db=self._db)
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
+        return runs.record_pull_request(run_id, **seen._asdict(), now=self._clock(), db=self._db)
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""

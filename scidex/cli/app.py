@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import agents, looking, tasks, up
+from scidex.cli import accounting, agents, looking, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -19,6 +19,8 @@ app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
 for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
+app.command("report")(accounting.report)
+app.command("attest")(accounting.attest)
 
 
 def _say_version(wanted: bool) -> None:

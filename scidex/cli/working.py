@@ -52,9 +52,7 @@ class Options:
         from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
 
         memory_bytes = None if self.memory_mb is None else self.memory_mb * 2**20
-        local = LocalExecutor(
-            (*ENVIRONMENT, *self.pass_on), cpu_seconds=self.cpu_seconds, memory_bytes=memory_bytes
-        )
+        local = LocalExecutor((*ENVIRONMENT, *self.pass_on), cpu_seconds=self.cpu_seconds, memory_bytes=memory_bytes)
         return Work(
             command_for=self._command_for(),
             directory=self.directory,
@@ -108,9 +106,8 @@ class Options:
         from scidex.agent.meters.wall_clock import WallClockMeter
 
         name, _, rest = self.meter.partition(":")
-        printing = {"claude": agents.claude, "codex": agents.codex, "gemini": agents.gemini, "opencode": agents.opencode}
-        if name in printing:
-            return PrintedMeter(name, printing[name], rest or None, needs_all=name == "opencode")
+        if name in agents.PRINTING:
+            return PrintedMeter(name, agents.PRINTING[name], rest or None, needs_all=name == "opencode")
         match name:
             case "mini":
                 return PrintedMeter("mini-swe-agent", agents.mini_swe_agent, rest or _TRAJECTORY)

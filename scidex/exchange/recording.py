@@ -53,10 +53,16 @@ def record_pull_request(
 ) -> PullRequest:
     """Keep how a run's pull request was last seen."""
     assert_run(work.tx, run_id)
-    work.tx.run(
-        "save_pull_request", run_id=run_id, url=url, state=state, checks=checks, merged_at=merged_at, now=work.now
-    )
-    return PullRequest(run_id, url, state, checks, merged_at, work.now)
+    # Of two runs that name it at once, one is the first.
+    work.tx.lock([f"pull request {url}"], shared=False)
+    seen = {"state": state, "checks": checks, "merged_at": merged_at, "now": work.now}
+    work.tx.run("save_pull_request", run_id=run_id, url=url, **seen)
+    return next(one for one in pull_requests(work.tx, run_id) if one.url == url)
+
+
+def pull_requests(tx: Transaction, run_id: str) -> list[PullRequest]:
+    """Return the pull requests of a run, as they were last seen."""
+    return [PullRequest(**row) for row in tx.rows("pull_requests_of", run_id=run_id)]
 
 
 def output(tx: Transaction, run_id: str) -> RunOutput | None:

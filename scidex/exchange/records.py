@@ -352,7 +352,7 @@ class SeenPullRequest(NamedTuple):
 
 
 class PullRequest(NamedTuple):
-    """A pull request that a run opened or worked on, as it was last seen: `open`, `merged` or `closed`."""
+    """A run's pull request, as it was last seen; it `counts_for` the run that named it first, and for no other."""
 
     run_id: str
     url: str
@@ -360,6 +360,7 @@ class PullRequest(NamedTuple):
     checks: str
     merged_at: datetime | None
     seen_at: datetime
+    counts_for: str
 
 
 class TaskCost(NamedTuple):

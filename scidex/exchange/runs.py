@@ -16,6 +16,7 @@ __all__ = [
     "checked_usage",
     "get_output",
     "get_usage",
+    "is_sale",
     "list_pull_requests",
     "record_output",
     "record_pull_request",
@@ -112,7 +113,8 @@ def record_pull_request(
     """
     Keep how a run's pull request was last seen: `open`, `merged` or `closed`; checks `pass`, `fail`, `pending`, `none`.
 
-    Several runs may name one pull request; reports count it once. Raises UnknownRun, InvalidArgument, InvalidTime.
+    Several runs may name one pull request; it counts for the first of them, and once. Raises UnknownRun,
+    InvalidArgument, InvalidTime.
     """
     database = checked.database(db)
     if (checked.choice(state, "state", ("open", "merged", "closed")) == "merged") != (merged_at is not None):
@@ -129,6 +131,14 @@ def record_pull_request(
     return execute_journaled(database, recording.record_pull_request, arguments, now=_moment(now, database))
 
 
+def is_sale(run_id: str, *, db: Database | None = None) -> bool:
+    """Tell whether a run is of a slot that was sold, which impact may be attested to. Raises UnknownRun."""
+    name = checked.identifier(run_id, "run_id")
+    with checked.database(db).reading() as tx:
+        recording.assert_run(tx, name)
+        return tx.row("clear", slot_id=name) is not None
+
+
 def list_pull_requests(run_id: str | None = None, *, limit: int = 100, db: Database | None = None) -> list[PullRequest]:
     """
     Return a run's pull requests; without one those of all runs that are open, those not seen for longest first.
@@ -140,7 +150,7 @@ def list_pull_requests(run_id: str | None = None, *, limit: int = 100, db: Datab
         if run_id is None:
             return [PullRequest(**row) for row in tx.rows("pull_requests_open", page=page)]
         recording.assert_run(tx, checked.identifier(run_id, "run_id"))
-        return [PullRequest(**row) for row in tx.rows("pull_requests_of", run_id=run_id)][:page]
+        return recording.pull_requests(tx, run_id)[:page]
 
 
 def report(

@@ -559,12 +559,14 @@ CREATE TABLE run_pull_requests (
     state TEXT NOT NULL CHECK (state IN ('open', 'merged', 'closed')),
     checks TEXT NOT NULL CHECK (checks IN ('pass', 'fail', 'pending', 'none')),
     merged_at TIMESTAMPTZ,
+    -- When this run named it first, and when anybody looked last.
+    named_at TIMESTAMPTZ NOT NULL,
     seen_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (run_id, url),
     CONSTRAINT merged_has_its_time CHECK ((state = 'merged') = (merged_at IS NOT NULL))
 );
 
-CREATE INDEX run_pull_requests_open ON run_pull_requests (url) WHERE state = 'open';
+CREATE INDEX run_pull_requests_by_url ON run_pull_requests (url);
 
 -- Finished runs are looked for by the time of their end.
 CREATE INDEX compute_auction_clears_finished

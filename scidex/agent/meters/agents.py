@@ -158,6 +158,9 @@ def reported_by_itself(found: dict[str, Any]) -> Usage:
     return usage._replace(cost_provenance=_of(cost, "reported"))
 
 
+# Agents that print their usage, by the name of their program.
+PRINTING: dict[str, Reader] = {"claude": claude, "codex": codex, "gemini": gemini, "opencode": opencode}
+
 # Names of OpenTelemetry's conventions for generative AI, which still change.
 _SEMANTIC = ("gen_ai.usage.input_tokens", "gen_ai.usage.output_tokens", "gen_ai.usage.cache_read.input_tokens")
 _PLAIN = ("input_tokens", "output_tokens", "cached_input_tokens")

@@ -38,7 +38,7 @@ class LiteLLMMeter:
     """
 
     url: str
-    admin_key: str
+    admin_key: str = field(repr=False)
     most_usd: float
     settle_seconds: float = 6.0
     _keys: dict[Path, str] = field(default_factory=dict, repr=False)

@@ -29,20 +29,23 @@ VALUES (:run_id, :ended, :exit_code, :reason, :stdout, :stderr, :output_bytes, :
 ON CONFLICT (run_id) DO NOTHING;
 
 -- name: pull_requests_of
--- The pull requests of a run, as they were last seen.
-SELECT run_id, url, state, checks, merged_at, seen_at FROM run_pull_requests WHERE run_id = :run_id ORDER BY url;
+-- The pull requests of a run, as they were last seen, each with the run that named it first: it counts for that one.
+SELECT p.run_id, p.url, p.state, p.checks, p.merged_at, p.seen_at,
+    (SELECT q.run_id FROM run_pull_requests q WHERE q.url = p.url ORDER BY q.named_at, q.run_id LIMIT 1) AS counts_for
+FROM run_pull_requests p WHERE p.run_id = :run_id ORDER BY p.url;
 
 -- name: save_pull_request!
 -- Keep how a run's pull request was last seen.
-INSERT INTO run_pull_requests (run_id, url, state, checks, merged_at, seen_at)
-VALUES (:run_id, :url, :state, :checks, :merged_at, :now)
+INSERT INTO run_pull_requests (run_id, url, state, checks, merged_at, named_at, seen_at)
+VALUES (:run_id, :url, :state, :checks, :merged_at, :now, :now)
 ON CONFLICT (run_id, url) DO UPDATE SET state = excluded.state, checks = excluded.checks,
     merged_at = excluded.merged_at, seen_at = excluded.seen_at;
 
 -- name: pull_requests_open
 -- Pull requests that were open when they were last seen, those not seen for longest first.
-SELECT run_id, url, state, checks, merged_at, seen_at FROM run_pull_requests
-WHERE state = 'open' ORDER BY seen_at, run_id, url LIMIT :page;
+SELECT p.run_id, p.url, p.state, p.checks, p.merged_at, p.seen_at,
+    (SELECT q.run_id FROM run_pull_requests q WHERE q.url = p.url ORDER BY q.named_at, q.run_id LIMIT 1) AS counts_for
+FROM run_pull_requests p WHERE p.state = 'open' ORDER BY p.seen_at, p.run_id, p.url LIMIT :page;
 
 -- name: runs_ended
 -- Runs that were begun and ended in a span, each with the latest word on what it used.
