@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError
-from scidex.exchange import compute_auction, token_ledger
+from scidex.exchange import compute_auction, runs, token_ledger
+from scidex.exchange.records import Usage
 from scidex.store import Database, default_database
 from tests.databases import contents
 from tests.market import NOON, bid, clear, fund, offer, settle
@@ -58,6 +59,7 @@ A_KNOWN_THING: set[str] = set()
 A_POSITIVE_NUMBER: set[str] = set()
 A_DATABASE: set[str] = set()  # None is legal too; what it means has a test of its own
 A_WORD: set[str] = set()
+A_TEXT = A_LINE | {"10 MB", "nul", "newline", "lone surrogate"}
 A_CURSOR = {"none", "zero", "minus one", "2**53"}
 
 # The nasty values that each argument takes all the same; "verb.argument" wins over "argument".
@@ -75,6 +77,8 @@ LEGAL: dict[str, set[str]] = {
     "bid_id": A_KNOWN_THING,
     "bidder_id": A_KNOWN_THING,
     "bids": {"list"},
+    "charged_usd": {"none", "zero", "minus zero", "float"},
+    "checks": A_WORD,
     "count": A_POSITIVE_NUMBER,
     "create_account.account_id": A_NAME,
     "create_pool.pool": A_NAME,
@@ -82,6 +86,8 @@ LEGAL: dict[str, set[str]] = {
     "db": A_DATABASE,
     "debit": A_KNOWN_THING,
     "dry_run": {"true"},
+    "ended": A_WORD,
+    "exit_code": {"none", "zero", "minus one"},
     "expected_value_usd": {"zero", "minus zero", "float"},
     "expires_at": {"none"},
     "fence": {"none"},
@@ -89,12 +95,15 @@ LEGAL: dict[str, set[str]] = {
     "idempotency_key": A_NAME | {"none"},
     "kind": A_WORD,
     "limit": A_POSITIVE_NUMBER,
+    "list_pull_requests.run_id": {"none"},
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
     "list_rounds.before": A_CURSOR,
     "mechanism": A_WORD,
+    "merged_at": A_KNOWN_THING,
     "most": A_POSITIVE_NUMBER,
     "now": {"none"},
+    "output_bytes": {"zero"},
     "owner_id": A_NAME | {"none"},
     "pool": A_KNOWN_THING,
     "probability": A_POSITIVE_NUMBER,
@@ -102,15 +111,24 @@ LEGAL: dict[str, set[str]] = {
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
     "round_id": A_KNOWN_THING,
+    "run_id": A_KNOWN_THING,
+    "seconds": {"zero", "minus zero", "float"},
     "settle.actual_impact": {"none", "zero", "minus zero", "minus one", "float"},
     "settle.attested_by": {"none"},
+    "since": {"none"},
     "slot_id": A_KNOWN_THING,
+    "state": A_WORD,
+    "stderr": A_TEXT,
+    "stdout": A_TEXT,
     "task_id": A_NAME,
     "theta": {"none", "zero", "minus zero"},
     "tie_rule": A_WORD,
     "time_in_force": A_WORD,
     "token_allowance": {"none"},
     "ttl_at": {"none"},
+    "until": {"none"},
+    "url": A_WORD,
+    "usage": A_KNOWN_THING,
 }
 
 
@@ -193,14 +211,18 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_balance": lambda _: {"account_id": "a"},
     "get_bid": lambda m: {"bid_id": m.open_bid()},
     "get_order_book": lambda _: {"pool": "scidex-agent", "limit": 1},
+    "get_output": lambda m: {"run_id": m.sold_slot()},
     "get_pool": lambda _: {"pool": "scidex-agent"},
     "get_recent_stats": lambda _: {"pool": "scidex-agent", "hours": 1},
     "get_round": lambda m: {"round_id": m.round_id()},
     "get_transfers": lambda _: {"account_id": "a", "before": 1, "limit": 1},
+    "get_usage": lambda m: {"run_id": m.sold_slot()},
+    "is_sale": lambda m: {"run_id": m.sold_slot()},
     "list_accounts": lambda _: {"after": "a", "limit": 1},
     "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
     "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
     "list_pools": lambda _: {},
+    "list_pull_requests": lambda m: {"run_id": m.sold_slot(), "limit": 1},
     "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
     "list_rounds": lambda _: {"pool": "scidex-agent", "before": 1, "limit": 1},
     "list_wallets": lambda _: {"after": "a", "limit": 1},
@@ -211,7 +233,26 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "place_bids": lambda m: {"bids": [m.bid()]},
     "quote": lambda _: {"probability": 0.5, "pool": "scidex-agent"},
     "recompute": lambda m: {"round_id": m.round_id()},
+    "record_output": lambda m: {
+        "run_id": m.sold_slot(),
+        "ended": "exited",
+        "exit_code": 0,
+        "reason": "because",
+        "stdout": "a",
+        "stderr": "b",
+        "output_bytes": 2,
+        "seconds": 1.0,
+    },
+    "record_pull_request": lambda m: {
+        "run_id": m.sold_slot(),
+        "url": "https://git.example/a/b/pull/1",
+        "state": "merged",
+        "checks": "pass",
+        "merged_at": NOON,
+    },
+    "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
+    "report": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,
@@ -233,7 +274,7 @@ def verbs_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
             yield name, verb
 
 
-VERBS = {name: verb for module in (compute_auction, token_ledger) for name, verb in verbs_of(module)}
+VERBS = {name: verb for module in (compute_auction, token_ledger, runs) for name, verb in verbs_of(module)}
 
 
 def arguments_of(verb: str) -> set[str]:

@@ -7,13 +7,12 @@ from typing import Any
 
 from scidex.errors import InvalidArgument, InvalidTime
 from scidex.exchange import arguments as checked
-from scidex.exchange import costing, recording
+from scidex.exchange import costing, recording, usage_fields
 from scidex.exchange.records import CostReport, PullRequest, RunOutput, Usage
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = [
-    "checked_usage",
     "get_output",
     "get_usage",
     "is_sale",
@@ -24,13 +23,12 @@ __all__ = [
     "report",
 ]
 
-PROVENANCES = ("billed", "reported", "estimated", "none")
 ENDS = ("exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost")
 # The last of each stream is kept in the database and its journal; the run's directory has more.
 KEPT_CHARACTERS = 16_384
 _MOST_URL = 500
 _MOST_PAGE = 1_000
-_MOST_BYTES = 2**53
+_MOST_BYTES = 2**53 - 1
 _MOST_SECONDS = 1e9
 
 
@@ -42,7 +40,7 @@ def record_usage(run_id: str, usage: Usage, *, now: datetime | None = None, db: 
     InvalidArgument, InvalidAmount.
     """
     database = checked.database(db)
-    arguments = {"run_id": checked.identifier(run_id, "run_id"), "usage": checked_usage(usage)}
+    arguments = {"run_id": checked.identifier(run_id, "run_id"), "usage": usage_fields.checked(usage)}
     execute_journaled(database, recording.record_usage, arguments, now=_moment(now, database))
 
 
@@ -168,43 +166,14 @@ def report(
     gateway; what runs do not account for of it is unattributed. Raises InvalidTime, InvalidArgument.
     """
     database = checked.database(db)
-    end = _moment(now, database) if until is None else checked.instant(until, "until")
+    moment = _moment(now, database)
+    end = moment if until is None else checked.instant(until, "until")
     begin = end - timedelta(hours=24) if since is None else checked.instant(since, "since")
     if begin >= end:
         raise InvalidTime(field="since", value=since, fact="must lie before the end of the span")
     charged = None if charged_usd is None else checked.number(charged_usd, "charged_usd", least=0)
     with database.reading() as tx:
         return costing.report(tx, begin, end, charged)
-
-
-def checked_usage(usage: Any) -> dict[str, Any]:
-    """Return a usage as it is journaled. Raises InvalidArgument, InvalidAmount."""
-    if not isinstance(usage, Usage):
-        raise InvalidArgument(field="usage", value=usage, fact="must be a Usage")
-    checked.choice(usage.provenance, "usage.provenance", PROVENANCES)
-    checked.choice(usage.cost_provenance, "usage.cost_provenance", PROVENANCES)
-    for name in ("tokens", "input_tokens", "cached_input_tokens", "output_tokens"):
-        if getattr(usage, name) is not None:
-            checked.tokens(getattr(usage, name), f"usage.{name}", least=0)
-    cost = None if usage.cost_usd is None else checked.number(usage.cost_usd, "usage.cost_usd", least=0, most=_MOST_USD)
-    if (usage.provenance == "none") != (usage.tokens is None and cost is None):
-        raise InvalidArgument(
-            field="usage.provenance", value=usage.provenance, fact="must be none where nothing is known, and only there"
-        )
-    if (usage.cost_provenance == "none") != (cost is None):
-        raise InvalidArgument(
-            field="usage.cost_provenance",
-            value=usage.cost_provenance,
-            fact="must be none where no cost is known, and only there",
-        )
-    told = usage._replace(
-        meter=checked.identifier(usage.meter, "usage.meter"), note=checked.text(usage.note, "usage.note"), cost_usd=cost
-    )
-    return told._asdict()
-
-
-# No more than tokens can be counted for, at any rate.
-_MOST_USD = 1e9
 
 
 def _kept(value: Any, field: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from scidex import settings as _settings
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, cycle, refilling, running, runs, timelines
+from scidex.exchange import assigning, cycle, refilling, running, timelines, usage_fields
 from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, default_database
@@ -105,7 +105,7 @@ def finish(
     if type(succeeded) is not bool:
         raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
     given = _settings.from_environment()
-    known = None if usage is None else runs.checked_usage(usage)
+    known = None if usage is None else usage_fields.checked(usage)
     impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
     result = {
         "succeeded": succeeded,
