@@ -29,6 +29,7 @@ from scidex.exchange import (
     ev_scorer,
     leases,
     records,
+    runs,
     services,
     sweeper,
     token_ledger,
@@ -243,6 +244,7 @@ VERB_MODULES = {
         leases,
         workers,
         sweeper,
+        runs,
         cycle,
         epistemic_health,
     )
