@@ -11,7 +11,7 @@ from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from scidex.errors import JournalMismatch, UnknownRound
+from scidex.errors import JournalMismatch, UnknownPool, UnknownRound
 from scidex.exchange import book, closing, resting, wallets
 from scidex.exchange.book import RESTING, Counted, Market
 from scidex.exchange.records import Clear, Round
@@ -56,19 +56,33 @@ class Outcome(NamedTuple):
 def clear_round(work: Work, *, pool: str) -> Round:
     """Clear a pool's open round. Raises UnknownPool."""
     tx = work.tx
-    market = book.lock_pools(tx, [pool], to_clear=True)[pool]
-    ended = tx.run("expire_asks", pool=pool, now=work.now)
-    offers = [Offer(**row) for row in tx.rows("asks_on_offer", pool=pool, now=work.now)]
+    book.lock_names(tx, [pool], to_clear=True)
+    of_pool = {"pool": pool}
+    pools, due, sleepers = tx.gather(
+        [
+            ("pools_named", {"pools": [pool]}),
+            ("expired_bids", {**of_pool, "round_id": RESTING, "now": work.now}),
+            ("accounts_with_suspended_bids", of_pool),
+        ]
+    )
+    market = book.markets_by_name(pools).get(pool)
+    if market is None:
+        raise UnknownPool(field="pool", pool=pool)
+    offers = list(map(Offer._make, tx.tuples("asks_on_offer", pool=pool, now=work.now)))
     if not offers:
-        work.changed = ended > 0
+        work.changed = tx.run("expire_asks", pool=pool, now=work.now) > 0
         return _no_round(market, work.now)
-    _bring_resting_bids_up_to_date(work, market)
-    sifted, outcome = _decide_for_certain(work, market, offers)
-    return _record(work, market, offers, sifted, outcome)
+    tx.post("expire_asks", pool=pool, now=work.now)
+    _bring_resting_bids_up_to_date(work, market, due, [row["account_id"] for row in sleepers])
+    return _record(work, market, offers, *_decide_for_certain(work, market, offers))
 
 
-def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tuple[Sifted, Outcome]:
-    """Decide a round, and lock the tasks that it depends on; decide again if another pool sold one meanwhile."""
+def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tuple[Sifted, Outcome, Row]:
+    """
+    Decide a round, and lock the tasks that it depends on; decide again if another pool sold one meanwhile.
+
+    Returns the sizes of the books, too, as they are under these locks.
+    """
     owners = _provider_owners(offers)
     while True:
         sifted = book.best_bids(work.tx, market, slots=len(offers), now=work.now, provider_owners=owners)
@@ -77,8 +91,14 @@ def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tupl
         # That a winner's task is not sold twice is for the database to say, once it is written.
         sold = {sale.bid.task for sale in outcome.sales}
         losers = [bid.task for bid in sifted.competing if bid.task not in sold]
-        if not losers or not work.tx.rows("live_tasks", task_ids=losers):
-            return sifted, outcome
+        live, sizes = work.tx.gather(
+            [
+                ("live_tasks", {"task_ids": losers}),
+                ("book_sizes", {"pool": market.pool, "round_id": market.open_round_id}),
+            ]
+        )
+        if not live:
+            return sifted, outcome, sizes[0]
 
 
 def _no_round(market: Market, now: datetime) -> Round:
@@ -99,11 +119,12 @@ def _no_round(market: Market, now: datetime) -> Round:
     )
 
 
-def _bring_resting_bids_up_to_date(work: Work, market: Market) -> None:
+def _bring_resting_bids_up_to_date(work: Work, market: Market, due: list[dict[str, Any]], sleepers: list[str]) -> None:
     """End resting bids that have expired, once each, and wake suspended ones that are covered again."""
-    due = closing.due_bids(work.tx, market, work.now, resting_only=True)
-    closing.expire(work.tx, due, {market.pool: market})
-    if sleepers := work.tx.values("accounts_with_suspended_bids", pool=market.pool):
+    if due:
+        closing.expire(work.tx, due, {market.pool: market})
+        sleepers = work.tx.values("accounts_with_suspended_bids", pool=market.pool)
+    if sleepers:
         locked = wallets.lock(work.tx, sleepers)
         resting.resume(work.tx, locked.values())
         wallets.save(work.tx, locked.values())
@@ -115,14 +136,15 @@ def _provider_owners(offers: Iterable[Offer]) -> set[str]:
 
 def decide(mechanism: str, parameters: Mapping[str, Any], competing: list[Standing], offers: list[Offer]) -> Outcome:
     """Return what a round decides: a function of its competing bids, best first, and its offers, and nothing else."""
+    # The rules know bids and slots by their places.
+    bids: dict[Hashable, Standing] = dict(enumerate(competing))
+    slots: dict[Hashable, Offer] = dict(enumerate(offers))
     clearing = clear_by(
         mechanism,
-        [Bid(bid.id, bid.owner, bid.price, place) for place, bid in enumerate(competing)],
+        [Bid(place, bid.owner, bid.price, place) for place, bid in enumerate(competing)],
         [Ask(place, offer.provider_id, offer.reserve_price_tokens) for place, offer in enumerate(offers)],
         **parameters,
     )
-    bids: dict[Hashable, Standing] = {bid.id: bid for bid in competing}
-    slots: dict[Hashable, Offer] = dict(enumerate(offers))
     return Outcome(
         sales=_sales(clearing, bids, slots),
         price=None if clearing.price is None else math.floor(clearing.price),
@@ -134,12 +156,12 @@ def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping
     # Where a rule yields a fraction of a token both sides are rounded down: still within every winner's bid, and never
     # below a reserve, which is whole.
     return [
-        Sale(slots[trade.ask_id], bids[trade.bid_id], math.floor(trade.buyer_pays), math.floor(trade.provider_gets))
-        for trade in clearing.trades
+        Sale(slots[ask_id], bids[bid_id], math.floor(pays), math.floor(gets))
+        for bid_id, ask_id, pays, gets in clearing.trades
     ]
 
 
-def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome) -> Round:
+def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome, sizes: Row) -> Round:
     tx, round_id = work.tx, market.open_round_id
     clears = _clears(market, outcome, work.now)
     facts = {
@@ -147,7 +169,7 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
         "pool": market.pool,
         "cleared_at": work.now,
         "slots": len(offers),
-        "bids": tx.values("bids_in_book", pool=market.pool, round_id=round_id)[0],
+        "bids": sizes["bids"],
         "clearing_price_tokens": outcome.price,
         "runner_up_bid_id": outcome.runner_up.id if outcome.runner_up else None,
         "mechanism": market.mechanism,
@@ -162,9 +184,9 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
         return cleared
     tx.post("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
     _sell(work, market, outcome, clears)
-    # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
-    sold_tasks = {sale.bid.task for sale in outcome.sales}
-    resting.rerank_tasks(tx, sold_tasks | sifted.running)
+    if sizes["resting_bids"]:
+        # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
+        resting.rerank_tasks(tx, {sale.bid.task for sale in outcome.sales} | sifted.running)
     tx.post(
         "advance_pool",
         pool=market.pool,
@@ -177,41 +199,57 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
 
 
 def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
-    runner_up = outcome.runner_up
-    task = runner_up.task if runner_up else None
-    price = runner_up.price if runner_up else None
+    pool, round_id, runner_up = market.pool, market.open_round_id, outcome.runner_up
+    task, best_lost = (runner_up.task, runner_up.price) if runner_up else (None, None)
+    # By place, as there may be very many: in the order of Clear's fields.
     return [
         Clear(
-            slot_id=sale.slot.slot_id,
-            clearing_price_tokens=sale.price,
-            winning_task_id=sale.bid.task,
-            runner_up_task_id=task,
-            slot_started_at=now,
-            slot_finished_at=None,
-            pool=market.pool,
-            round_id=market.open_round_id,
-            bid_id=sale.bid.id,
-            bidder_id=sale.bid.bidder,
-            provider_id=sale.slot.provider_id,
-            max_price_tokens=sale.bid.price,
-            winning_premium_tokens=sale.bid.price - sale.price,
-            provider_proceeds_tokens=sale.proceeds,
-            runner_up_price_tokens=price,
-            actual_cost_tokens=None,
-            actual_impact=None,
-            roi=None,
-            attested_by=None,
-            status="won",
-            reason="",
+            slot.slot_id,
+            price,
+            bid.task,
+            task,
+            now,
+            None,
+            pool,
+            round_id,
+            bid.id,
+            bid.bidder,
+            slot.provider_id,
+            bid.price,
+            bid.price - price,
+            proceeds,
+            best_lost,
+            None,
+            None,
+            None,
+            None,
+            "won",
+            "",
         )
-        for sale in sorted(outcome.sales, key=lambda sale: sale.slot.sequence)
+        for slot, bid, price, proceeds in sorted(outcome.sales, key=lambda sale: sale.slot.sequence)
     ]
 
 
 def _sell(work: Work, market: Market, outcome: Outcome, clears: list[Clear]) -> None:
     tx = work.tx
-    tx.run_many("insert_clears", [clear._asdict() for clear in clears])
-    tx.post("sell_asks", slot_ids=[clear.slot_id for clear in clears])
+    slot_ids = [clear.slot_id for clear in clears]
+    tx.run_columns(
+        "insert_clears",
+        slot_id=slot_ids,
+        clearing_price_tokens=[clear.clearing_price_tokens for clear in clears],
+        winning_task_id=[clear.winning_task_id for clear in clears],
+        runner_up_task_id=outcome.runner_up.task if outcome.runner_up else None,
+        slot_started_at=work.now,
+        pool=market.pool,
+        round_id=market.open_round_id,
+        bid_id=[clear.bid_id for clear in clears],
+        bidder_id=[clear.bidder_id for clear in clears],
+        provider_id=[clear.provider_id for clear in clears],
+        max_price_tokens=[clear.max_price_tokens for clear in clears],
+        provider_proceeds_tokens=[clear.provider_proceeds_tokens for clear in clears],
+        runner_up_price_tokens=outcome.runner_up.price if outcome.runner_up else None,
+    )
+    tx.post("sell_asks", slot_ids=slot_ids)
     won_resting = [sale.bid for sale in outcome.sales if sale.bid.resting]
     tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": market.open_round_id} for bid in won_resting])
     book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
@@ -223,7 +261,8 @@ def _shrink_holds(tx: Transaction, market: Market, clears: list[Clear]) -> None:
     owed: Counter[str] = Counter()
     for clear in clears:
         owed[clear.bidder_id] += clear.clearing_price_tokens
-    locked = wallets.lock(tx, owed)
+    accounts, holds = tx.gather(wallets.lock_calls(owed))
+    locked = wallets.read(accounts, wallets.while_rounds_stay(tx, holds, locked_pools=[market.pool]))
     next_market = market.after_this_round()
     resters = [account_id for account_id, wallet in locked.items() if wallet.rests_in(market.pool)]
     bids = resting.open_bids(tx, resters, {market.pool: next_market}) if resters else {}

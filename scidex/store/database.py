@@ -39,6 +39,10 @@ class Transaction(ABC):
         """Run a statement once for each row of arguments, at the least cost that the database allows."""
 
     @abstractmethod
+    def run_columns(self, statement: str, /, **columns: Any) -> None:
+        """Run a statement once for each item of its arguments that are lists; the others are the same each time."""
+
+    @abstractmethod
     def draw_numbers(self, series: str, count: int) -> list[int]:
         """Return the next `count` numbers of a series, rising."""
 

@@ -65,6 +65,10 @@ class PostgresTransaction(Transaction):
             if number % _SENT_AT_ONCE == 0:
                 self._channel.receive()
 
+    def run_columns(self, statement: str, /, **columns: Any) -> None:
+        if all(column for column in columns.values() if type(column) is list):
+            self._channel.send(self._statements[statement], columns)
+
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
 
@@ -102,6 +106,8 @@ class PostgresDatabase(Database):
         options = (
             # Every statement is short and found by an index: planning it once is enough, compiling it never pays.
             "-c plan_cache_mode=force_generic_plan -c jit=off"
+            # A plan is made once for a connection's life, and may not rest on a table being as small as it is now.
+            " -c enable_seqscan=off"
             " -c TimeZone=UTC -c default_transaction_isolation=read\\ committed"
             # Sooner than the client's own deadline, whose end leaves the outcome unknown.
             f" -c statement_timeout={milliseconds * 4 // 5} -c idle_in_transaction_session_timeout={2 * milliseconds}"
