@@ -45,7 +45,7 @@ class Sale(NamedTuple):
 
 
 class Outcome(NamedTuple):
-    """What a round's bids and asks decide."""
+    """What a round's bids and asks decide; the slots are sold in the order in which they were offered."""
 
     sales: list[Sale]
     price: int | None
@@ -155,17 +155,20 @@ def decide(mechanism: str, parameters: Mapping[str, Any], competing: list[Standi
 def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping[Hashable, Offer]) -> list[Sale]:
     # Where a rule yields a fraction of a token both sides are rounded down: still within every winner's bid, and never
     # below a reserve, which is whole.
-    return [
+    sales = [
         Sale(slots[ask_id], bids[bid_id], math.floor(pays), math.floor(gets))
         for bid_id, ask_id, pays, gets in clearing.trades
     ]
+    return sorted(sales, key=lambda sale: sale.slot.sequence)
 
 
 def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome, sizes: Row) -> Round:
-    tx, round_id = work.tx, market.open_round_id
+    if not work.dry_run:
+        # First, so that PostgreSQL is at it while the rest is put together here.
+        _sell(work, market, outcome)
     clears = _clears(market, outcome, work.now)
     facts = {
-        "round_id": round_id,
+        "round_id": market.open_round_id,
         "pool": market.pool,
         "cleared_at": work.now,
         "slots": len(offers),
@@ -180,27 +183,15 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
     remembered = as_json(_remembered(market, offers, sifted, outcome))
     digest = _digest(facts, market.theta, remembered, clears)
     cleared = Round(**facts, digest=digest, clears=tuple(clears))
-    if work.dry_run:
-        return cleared
-    tx.post("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
-    _sell(work, market, outcome, clears)
-    if sizes["resting_bids"]:
-        # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
-        resting.rerank_tasks(tx, {sale.bid.task for sale in outcome.sales} | sifted.running)
-    tx.post(
-        "advance_pool",
-        pool=market.pool,
-        cleared_round_id=round_id,
-        open_round_id=work.numbers("round_numbers", 1)[0],
-        seed=work.make_up("seed", lambda: secrets.token_hex(16)),
-        last_digest=digest,
-    )
+    if not work.dry_run:
+        work.tx.post("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
+        _move_on(work, market, sifted, outcome, sizes, digest)
     return cleared
 
 
 def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
-    pool, round_id, runner_up = market.pool, market.open_round_id, outcome.runner_up
-    task, best_lost = (runner_up.task, runner_up.price) if runner_up else (None, None)
+    pool, round_id = market.pool, market.open_round_id
+    task, best_lost = _runner_up(outcome)
     # By place, as there may be very many: in the order of Clear's fields.
     return [
         Clear(
@@ -226,41 +217,64 @@ def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
             "won",
             "",
         )
-        for slot, bid, price, proceeds in sorted(outcome.sales, key=lambda sale: sale.slot.sequence)
+        for slot, bid, price, proceeds in outcome.sales
     ]
 
 
-def _sell(work: Work, market: Market, outcome: Outcome, clears: list[Clear]) -> None:
-    tx = work.tx
-    slot_ids = [clear.slot_id for clear in clears]
+def _runner_up(outcome: Outcome) -> tuple[str | None, int | None]:
+    runner_up = outcome.runner_up
+    return (runner_up.task, runner_up.price) if runner_up else (None, None)
+
+
+def _sell(work: Work, market: Market, outcome: Outcome) -> None:
+    """Write down what was sold."""
+    tx, sales, round_id = work.tx, outcome.sales, market.open_round_id
+    slots, bids = [sale.slot for sale in sales], [sale.bid for sale in sales]
+    slot_ids = [slot.slot_id for slot in slots]
+    runner_up_task, runner_up_price = _runner_up(outcome)
     tx.run_columns(
         "insert_clears",
         slot_id=slot_ids,
-        clearing_price_tokens=[clear.clearing_price_tokens for clear in clears],
-        winning_task_id=[clear.winning_task_id for clear in clears],
-        runner_up_task_id=outcome.runner_up.task if outcome.runner_up else None,
+        clearing_price_tokens=[sale.price for sale in sales],
+        winning_task_id=[bid.task for bid in bids],
+        runner_up_task_id=runner_up_task,
         slot_started_at=work.now,
         pool=market.pool,
-        round_id=market.open_round_id,
-        bid_id=[clear.bid_id for clear in clears],
-        bidder_id=[clear.bidder_id for clear in clears],
-        provider_id=[clear.provider_id for clear in clears],
-        max_price_tokens=[clear.max_price_tokens for clear in clears],
-        provider_proceeds_tokens=[clear.provider_proceeds_tokens for clear in clears],
-        runner_up_price_tokens=outcome.runner_up.price if outcome.runner_up else None,
+        round_id=round_id,
+        bid_id=[bid.id for bid in bids],
+        bidder_id=[bid.bidder for bid in bids],
+        provider_id=[slot.provider_id for slot in slots],
+        max_price_tokens=[bid.price for bid in bids],
+        provider_proceeds_tokens=[sale.proceeds for sale in sales],
+        runner_up_price_tokens=runner_up_price,
     )
     tx.post("sell_asks", slot_ids=slot_ids)
-    won_resting = [sale.bid for sale in outcome.sales if sale.bid.resting]
-    tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": market.open_round_id} for bid in won_resting])
+    won_resting = [bid for bid in bids if bid.resting]
+    tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": round_id} for bid in won_resting])
     book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
-    _shrink_holds(tx, market, clears)
 
 
-def _shrink_holds(tx: Transaction, market: Market, clears: list[Clear]) -> None:
+def _move_on(work: Work, market: Market, sifted: Sifted, outcome: Outcome, sizes: Row, digest: str) -> None:
+    """Set aside what winners owe, take what can no longer win out of the books, and open the next round."""
+    _shrink_holds(work.tx, market, outcome.sales)
+    if sizes["resting_bids"]:
+        # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
+        resting.rerank_tasks(work.tx, {sale.bid.task for sale in outcome.sales} | sifted.running)
+    work.tx.post(
+        "advance_pool",
+        pool=market.pool,
+        cleared_round_id=market.open_round_id,
+        open_round_id=work.numbers("round_numbers", 1)[0],
+        seed=work.make_up("seed", lambda: secrets.token_hex(16)),
+        last_digest=digest,
+    )
+
+
+def _shrink_holds(tx: Transaction, market: Market, sales: list[Sale]) -> None:
     """Set aside what winners owe and no more: the premium, and what their other bids of this round held, are free."""
     owed: Counter[str] = Counter()
-    for clear in clears:
-        owed[clear.bidder_id] += clear.clearing_price_tokens
+    for sale in sales:
+        owed[sale.bid.bidder] += sale.price
     accounts, holds = tx.gather(wallets.lock_calls(owed))
     locked = wallets.read(accounts, wallets.while_rounds_stay(tx, holds, locked_pools=[market.pool]))
     next_market = market.after_this_round()

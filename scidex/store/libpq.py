@@ -68,7 +68,7 @@ class Channel:
         if not self._unanswered:
             return []
         self._pg.pipeline_sync()
-        self._flush()
+        self.flush()
         wanted, self._unanswered = self._unanswered, 0
         results = [self._next_result(one_more=True) for _ in range(wanted)]
         self._next_result(one_more=False)  # the end of the batch
@@ -126,7 +126,8 @@ class Channel:
             self.receive()
         self._pg.exit_pipeline_mode()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send all that is queued, so that the server is at it before its answers are waited for."""
         while self._pg.flush():
             self._wait(select.POLLIN | select.POLLOUT)
             self._pg.consume_input()

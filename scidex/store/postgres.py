@@ -68,6 +68,7 @@ class PostgresTransaction(Transaction):
     def run_columns(self, statement: str, /, **columns: Any) -> None:
         if all(column for column in columns.values() if type(column) is list):
             self._channel.send(self._statements[statement], columns)
+            self._channel.flush()
 
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
