@@ -20,7 +20,8 @@ from scidex.errors import (
     UnknownAccount,
     UnknownPool,
 )
-from scidex.exchange import book, resting, wallets
+from scidex.exchange import bid_terms, book, placing_alone, resting, wallets
+from scidex.exchange.bid_terms import Request, Terms
 from scidex.exchange.book import RESTING, Counted
 from scidex.exchange.records import Bid
 from scidex.exchange.resting import Prices
@@ -28,8 +29,6 @@ from scidex.exchange.wallets import BidHold, Wallet
 from scidex.store.database import Row
 from scidex.store.db_writes import Work, as_json, effect
 
-Request = dict[str, Any]
-Terms = dict[str, Any]
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
 
@@ -41,7 +40,9 @@ def place_bids(work: Work, *, bids: list[Request], bid_hours: int, most_open_bid
     """Place bids, all or none. Raises BidsRefused with the error of each refused one."""
     batch = _Batch(work, bids, timedelta(hours=bid_hours), most_open_bids)
     batch.answer_repeated()
-    if batch.fresh:
+    if len(bids) == 1 and batch.fresh and (bid := placing_alone.place(work, bids[0], batch.ttl, most_open_bids)):
+        batch.keep(0, bid)
+    elif batch.fresh:
         batch.lock()
         batch.check()
         batch.hold()
@@ -128,11 +129,22 @@ class _Batch:
                 continue
             asked.add(triple)
             stands = self.stands[index] = self.standing.get(triple)
-            self.terms[index] = self._new_terms(request, stands)
+            self.terms[index] = self._terms(request, stands)
             self.by_pair[triple[:2]].append(index)
         for pair, indexes in self.by_pair.items():
             self._check_number(pair, indexes)
         self._refuse()
+
+    def _terms(self, request: Request, stands: Row | None) -> Terms:
+        rests = request["time_in_force"] == "gtt"
+        return bid_terms.new_terms(
+            request,
+            stands,
+            round_id=RESTING if rests else self.markets[request["pool"]].open_round_id,
+            reason=self.barred.get(request["task_id"], ""),
+            now=self.work.now,
+            ttl=self.ttl,
+        )
 
     def _check_number(self, pair: Pair, indexes: list[int]) -> None:
         room = self.most_open_bids - len(self.prices.get(pair, ()))
@@ -154,32 +166,6 @@ class _Batch:
             raise InvalidTime(field="ttl_at", value=request["ttl_at"], fact="must lie after now")
         if triple in asked:
             raise InvalidArgument(field="task_id", value=task_id, fact="must not appear twice for one bidder and pool")
-
-    def _new_terms(self, request: Request, stands: Row | None) -> Terms:
-        rests = request["time_in_force"] == "gtt"
-        reason = self.barred.get(request["task_id"], "")
-        round_id = RESTING if rests else self.markets[request["pool"]].open_round_id
-        # An amended bid keeps its place in the queue only where its price and its time in force stay.
-        keeps_place = (
-            stands is not None
-            and stands["max_price_tokens"] == request["max_price_tokens"]
-            and stands["round_id"] == round_id
-        )
-        return {
-            "id": stands["id"] if stands else None,
-            "bidder_id": request["bidder_id"],
-            "task_id": request["task_id"],
-            "max_price_tokens": request["max_price_tokens"],
-            "expected_value_usd": request["expected_value_usd"],
-            "ttl_at": request["ttl_at"] or self.work.now + self.ttl,
-            "pool": request["pool"],
-            "placed_at": self.work.now,
-            "sequence": stands["sequence"] if stands and keeps_place else None,
-            "time_in_force": request["time_in_force"],
-            "round_id": round_id,
-            "competing": int(not reason),
-            "reason": reason,
-        }
 
     def hold(self) -> None:
         """Set aside what the bidders can come to owe. Raises BidsRefused."""
@@ -205,12 +191,7 @@ class _Batch:
         known = self.prices.get(pair, _NO_PRICES)
         prices = Prices(list(known.for_round), list(known.resting), known.suspended)
         for index in indexes:
-            terms, stands = self.terms[index], self.stands[index]
-            if stands is not None and stands["reason"] == resting.SUSPENDED:
-                prices.suspended -= 1
-            elif stands is not None:
-                prices.of_round(stands["round_id"]).remove(stands["max_price_tokens"])
-            prices.of_round(terms["round_id"]).append(terms["max_price_tokens"])
+            prices.put(self.terms[index], self.stands[index])
         return resting.hold_of(self.markets[pair[1]], prices)
 
     def _find_uncovered(self, wallet: Wallet, pairs: list[Pair]) -> None:
@@ -235,15 +216,18 @@ class _Batch:
         self._count()
         self._rerank()
         for index, terms in self.terms.items():
-            bid = self.answers[index] = _answer(terms)
-            if key := self.fresh[index]["idempotency_key"]:
-                self.work.keep_answer(f"bid {bid.bidder_id}", key, bid)
+            self.keep(index, bid_terms.answer(terms))
+
+    def keep(self, index: int, bid: Bid) -> None:
+        """Answer a bid that was placed, now and whenever its idempotency key comes again."""
+        self.answers[index] = bid
+        if key := self.fresh[index]["idempotency_key"]:
+            self.work.keep_answer(f"bid {bid.bidder_id}", key, bid)
 
     def _number(self) -> None:
         unplaced = [terms for terms in self.terms.values() if terms["sequence"] is None]
         for terms, number in zip(unplaced, self.work.numbers("bid_numbers", len(unplaced)), strict=True):
-            terms["sequence"] = number
-            terms["id"] = terms["id"] or number
+            bid_terms.number(terms, number)
 
     def _count(self) -> None:
         moves = [(terms, self.stands[index]) for index, terms in self.terms.items()]
@@ -278,21 +262,3 @@ def _moves(of: Row, to: Row) -> bool:
 
 def _counted(terms: Row) -> Counted:
     return Counted(terms["pool"], terms["bidder_id"], terms["round_id"])
-
-
-def _answer(terms: Terms) -> Bid:
-    return Bid(
-        id=terms["id"],
-        bidder_id=terms["bidder_id"],
-        task_id=terms["task_id"],
-        max_price_tokens=terms["max_price_tokens"],
-        expected_value_usd=terms["expected_value_usd"],
-        ttl_at=terms["ttl_at"],
-        status="open",
-        pool=terms["pool"],
-        placed_at=terms["placed_at"],
-        sequence=terms["sequence"],
-        time_in_force=terms["time_in_force"],
-        round_id=terms["round_id"],
-        reason=terms["reason"],
-    )

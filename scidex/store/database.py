@@ -39,8 +39,16 @@ class Transaction(ABC):
         """Run a statement once for each row of arguments, at the least cost that the database allows."""
 
     @abstractmethod
+    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
+        """Run each statement for each of its rows; none may depend on what another of them wrote."""
+
+    @abstractmethod
     def draw_numbers(self, series: str, count: int) -> list[int]:
         """Return the next `count` numbers of a series, rising."""
+
+    @abstractmethod
+    def take_number(self, series: str, number: int) -> None:
+        """Draw the next number of a series as a statement of this transaction has just read it."""
 
     @abstractmethod
     def note_numbers(self, series: str, last: int) -> None:
@@ -49,6 +57,10 @@ class Transaction(ABC):
     @abstractmethod
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         """Hold the named locks until the transaction ends; SQLite's single writer already does."""
+
+    @abstractmethod
+    def lock_rows(self, statement: str, /, **arguments: Any) -> None:
+        """Lock rows, without reading them, until the transaction ends; SQLite's single writer already does."""
 
     @abstractmethod
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:

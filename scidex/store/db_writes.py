@@ -73,6 +73,16 @@ class Work:
         self.generated[series] = _packed([*drawn, *numbers])
         return numbers
 
+    def number_read(self, series: str, number: int) -> int:
+        """Take `number`, which a statement has just read as the next of a series; in a replay the one journaled."""
+        if self._recorded is None:
+            self.tx.take_number(series, number)
+        else:
+            number = self._recorded[series][0]
+            self.tx.note_numbers(series, number)
+        self.generated[series] = [number, number]
+        return number
+
     def once(
         self,
         scope: str,

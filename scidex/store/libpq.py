@@ -21,7 +21,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from scidex.store.statements import Statement
+from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 _ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
@@ -50,12 +50,19 @@ class Channel:
     def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
         sql, names = _positional(statement.sql)
-        name = statement.name.encode()
-        if statement.name not in self._prepared and statement.name not in self._preparing:
-            self._pg.send_prepare(name, sql)
-            self._preparing[statement.name] = self._unanswered
+        self._send(statement.name, sql, [_dumped(arguments[name]) for name in names])
+
+    def send_as_one(self, statements: tuple[Statement, ...], arguments: tuple[Mapping[str, Any], ...]) -> None:
+        """Queue writes that do not depend on each other as one statement, for the cost of one."""
+        name, sql, places = _positional_as_one(statements)
+        self._send(name, sql, [_dumped(arguments[place][argument]) for place, argument in places])
+
+    def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
+        if name not in self._prepared and name not in self._preparing:
+            self._pg.send_prepare(name.encode(), sql)
+            self._preparing[name] = self._unanswered
             self._unanswered += 1
-        self._pg.send_query_prepared(name, [_dumped(arguments[argument]) for argument in names])
+        self._pg.send_query_prepared(name.encode(), values)
         self._unanswered += 1
 
     def say(self, command: bytes) -> None:
@@ -161,6 +168,14 @@ def _positional(sql: str) -> tuple[bytes, tuple[str, ...]]:
 
     text = _NAMED.sub(number, sql).replace("%%", "%")
     return text.encode(), tuple(names)
+
+
+@cache
+def _positional_as_one(statements: tuple[Statement, ...]) -> tuple[str, bytes, list[tuple[int, str]]]:
+    statement = fused(statements)
+    sql, names = _positional(statement.sql)
+    places = [(int(place), name) for place, _, name in (name.partition("_") for name in names)]
+    return statement.name, sql, places
 
 
 def _dumped(value: Any) -> bytes | None:

@@ -61,14 +61,25 @@ class SqliteTransaction(Transaction):
             known = self._statements[statement]
             self._connection.executemany(known.sql, _with_texts(known.time_arguments, rows))
 
+    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
+        for statement, rows in calls:
+            for row in rows:
+                self._execute(statement, dict(row))
+
     def draw_numbers(self, series: str, count: int) -> list[int]:
         last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]
         return list(range(last - count + 1, last + 1))
+
+    def take_number(self, series: str, number: int) -> None:
+        self.note_numbers(series, number)
 
     def note_numbers(self, series: str, last: int) -> None:
         self.run("note_numbers", series=series, last=last)
 
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
+        """Nothing to do: a writing transaction is alone."""
+
+    def lock_rows(self, statement: str, /, **arguments: Any) -> None:
         """Nothing to do: a writing transaction is alone."""
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
