@@ -38,26 +38,65 @@ _NO_PRICES = Prices()
 @effect("place_bids")
 def place_bids(work: Work, *, bids: list[Request], bid_hours: int, most_open_bids: int) -> list[Bid]:
     """Place bids, all or none. Raises BidsRefused with the error of each refused one."""
-    batch = _Batch(work, bids, timedelta(hours=bid_hours), most_open_bids)
-    batch.answer_repeated()
-    if len(bids) == 1 and batch.fresh and (bid := placing_alone.place(work, bids[0], batch.ttl, most_open_bids)):
-        batch.keep(0, bid)
-    elif batch.fresh:
-        batch.lock()
-        batch.check()
-        batch.hold()
-        batch.write()
-    work.changed = bool(batch.fresh)
-    return [batch.answers[index] for index in range(len(bids))]
+    answers = _first_answers(work, bids)
+    fresh = {index: request for index, request in enumerate(bids) if index not in answers}
+    if fresh:
+        answers |= _place(work, fresh, timedelta(hours=bid_hours), most_open_bids)
+    for index, request in fresh.items():
+        if key := request["idempotency_key"]:
+            work.keep_answer(f"bid {request['bidder_id']}", key, answers[index])
+    work.changed = bool(fresh)
+    return [answers[index] for index in range(len(bids))]
+
+
+def _first_answers(work: Work, requests: list[Request]) -> dict[int, Bid]:
+    """Answer what was placed before under the same idempotency key, and take the new keys. Raises BidsRefused."""
+    answers: dict[int, Bid] = {}
+    errors: dict[int, ScidexError] = {}
+    # In the order of the keys: two batches that share some then queue, and never deadlock.
+    keyed = [(r["bidder_id"], r["idempotency_key"], i) for i, r in enumerate(requests) if r["idempotency_key"]]
+    for bidder_id, key, index in sorted(keyed):
+        try:
+            answer = work.first_answer(f"bid {bidder_id}", key, _asked(requests[index]))
+        except IdempotencyConflict as conflict:
+            errors[index] = conflict
+            continue
+        if answer is not None:
+            answers[index] = Bid(**answer)
+    _refuse(errors)
+    return answers
+
+
+def _place(work: Work, fresh: dict[int, Request], ttl: timedelta, most_open_bids: int) -> dict[int, Bid]:
+    if len(fresh) == 1:
+        ((index, request),) = fresh.items()
+        bid = placing_alone.place(work, request, ttl, most_open_bids)
+        if bid is not None:
+            return {index: bid}
+    batch = _Batch(work, fresh, ttl, most_open_bids)
+    batch.lock()
+    batch.check()
+    batch.hold()
+    batch.write()
+    return batch.answers
+
+
+def _asked(request: Request) -> Request:
+    return {name: value for name, value in request.items() if name != "idempotency_key"}
+
+
+def _refuse(errors: dict[int, ScidexError]) -> None:
+    if errors:
+        raise BidsRefused(errors=dict(sorted(errors.items())))
 
 
 class _Batch:
     """Bids on their way into the books, by their index in the batch."""
 
-    def __init__(self, work: Work, requests: list[Request], ttl: timedelta, most_open_bids: int) -> None:
+    def __init__(self, work: Work, fresh: dict[int, Request], ttl: timedelta, most_open_bids: int) -> None:
         self.work = work
         self.tx = work.tx
-        self.fresh: dict[int, Request] = dict(enumerate(requests))
+        self.fresh = fresh
         self.ttl = ttl
         self.most_open_bids = most_open_bids
         self.answers: dict[int, Bid] = {}
@@ -65,21 +104,6 @@ class _Batch:
         self.terms: dict[int, Terms] = {}
         self.stands: dict[int, Row | None] = {}
         self.by_pair: dict[Pair, list[int]] = defaultdict(list)
-
-    def answer_repeated(self) -> None:
-        """Answer what was placed before under the same idempotency key, and take the new keys."""
-        # In the order of the keys: two batches that share some then queue, and never deadlock.
-        keyed = [(r["bidder_id"], r["idempotency_key"], i) for i, r in self.fresh.items() if r["idempotency_key"]]
-        for bidder_id, key, index in sorted(keyed):
-            try:
-                answer = self.work.first_answer(f"bid {bidder_id}", key, _asked(self.fresh[index]))
-            except IdempotencyConflict as conflict:
-                self.errors[index] = conflict
-                continue
-            if answer is not None:
-                self.answers[index] = Bid(**answer)
-                del self.fresh[index]
-        self._refuse()
 
     def lock(self) -> None:
         """Lock pools, then tasks, then wallets, and read what stands, all in one round trip."""
@@ -133,7 +157,7 @@ class _Batch:
             self.by_pair[triple[:2]].append(index)
         for pair, indexes in self.by_pair.items():
             self._check_number(pair, indexes)
-        self._refuse()
+        _refuse(self.errors)
 
     def _terms(self, request: Request, stands: Row | None) -> Terms:
         rests = request["time_in_force"] == "gtt"
@@ -174,7 +198,7 @@ class _Batch:
             pairs_of[pair[0]].append(pair)
         for bidder_id, pairs in pairs_of.items():
             self._hold_for(self.wallets[bidder_id], pairs)
-        self._refuse()
+        _refuse(self.errors)
 
     def _hold_for(self, wallet: Wallet, pairs: list[Pair]) -> None:
         holds = {pair: self._hold_with(pair, self.by_pair[pair]) for pair in pairs}
@@ -216,13 +240,7 @@ class _Batch:
         self._count()
         self._rerank()
         for index, terms in self.terms.items():
-            self.keep(index, bid_terms.answer(terms))
-
-    def keep(self, index: int, bid: Bid) -> None:
-        """Answer a bid that was placed, now and whenever its idempotency key comes again."""
-        self.answers[index] = bid
-        if key := self.fresh[index]["idempotency_key"]:
-            self.work.keep_answer(f"bid {bid.bidder_id}", key, bid)
+            self.answers[index] = bid_terms.answer(terms)
 
     def _number(self) -> None:
         unplaced = [terms for terms in self.terms.values() if terms["sequence"] is None]
@@ -246,14 +264,6 @@ class _Batch:
         by_id = {terms["id"]: terms for terms in self.terms.values()}
         for row in self.tx.rows("bids_by_id", ids=list(by_id)):
             by_id[row["id"]]["reason"] = row["reason"]
-
-    def _refuse(self) -> None:
-        if self.errors:
-            raise BidsRefused(errors=dict(sorted(self.errors.items())))
-
-
-def _asked(request: Request) -> Request:
-    return {name: value for name, value in request.items() if name != "idempotency_key"}
 
 
 def _moves(of: Row, to: Row) -> bool:

@@ -45,9 +45,8 @@ def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> 
 
 def _locked_ground(work: Work, request: Request) -> Sequence[Row]:
     pool, task_id, bidder_id = request["pool"], request["task_id"], request["bidder_id"]
-    work.tx.lock([book.lock_name(pool), resting.lock_name(task_id)], shared=True)
-    # Locked by a statement of its own: what is read after it has waited is then no older than the lock.
-    work.tx.lock_rows("lock_accounts", account_ids=[bidder_id])
+    # By a statement of its own: what is read after it has waited is then no older than the locks.
+    work.tx.lock_one(pool_lock=book.lock_name(pool), task_lock=resting.lock_name(task_id), account_id=bidder_id)
     return work.tx.rows("ground_of_bid", pool=pool, task_id=task_id, bidder_id=bidder_id)
 
 

@@ -158,7 +158,7 @@ def hold_of(market: Market, prices: Prices) -> BidHold:
 
 def hold_in_round(mechanism: str, round_id: int, prices: Prices) -> BidHold:
     """Return what these open bids set aside, of a pool with this mechanism and open round."""
-    resting = most_owed(mechanism, prices.resting)
+    resting = most_owed(mechanism, prices.resting) if prices.resting else 0
     if not prices.for_round:
         return BidHold(RESTING, 0, resting, prices.suspended)
     everything = most_owed(mechanism, [*prices.for_round, *prices.resting])

@@ -15,7 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
-from scidex.store.database import Database, Transaction
+from scidex.store.database import Database, Transaction, text_of
 from scidex.store.migrate import migrate
 
 Result = TypeVar("Result")
@@ -178,26 +178,19 @@ def execute_journaled(
             raise _Undo(result)
         if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
-            tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
+            tx.post_along("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
+    # The cycle collector would walk a large batch's records again and again; they hold no cycles.
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        with _collector_paused():
-            return db.write(work)
+        return db.write(work)
     except _Undo as undone:
         result: Result = undone.result
         return result
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the cycle collector from walking a large batch's records again and again; they hold no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
     finally:
-        if was_enabled:
+        if collects:
             gc.enable()
 
 
@@ -284,7 +277,7 @@ def _written(
 
 def as_json(value: Any) -> str:
     """One text for one value: keys sorted, no spaces, instants in UTC, records as objects of their fields."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def _fields_of(result: Any) -> Any:
@@ -295,8 +288,11 @@ def _fields_of(result: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return text_of(value)
     raise TypeError(f"not a journal value: {value!r}")
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False, check_circular=False)
 
 
 def with_times(value: Any) -> Any:

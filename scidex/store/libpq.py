@@ -27,6 +27,9 @@ _NAMED = re.compile(r"%\((\w+)\)s")
 _ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
 
+Write = tuple[Statement, Mapping[str, Any]]
+
+
 class DeadlinePassed(Exception):
     """The server did not answer in time; the connection is of no further use."""
 
@@ -43,19 +46,33 @@ class Channel:
         self._socket.register(self._pg.socket, select.POLLIN)
         self._reader = Transformer.from_context(connection)
         self._unanswered = 0
+        self._held: list[Write] = []
         # The places, among the answers to come, of those that say whether a statement was prepared.
         self._preparing: dict[str, int] = {}
         self._pg.enter_pipeline_mode()
 
     def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
+        self._send_held()
         sql, names = _positional(statement.sql)
         self._send(statement.name, sql, [_dumped(arguments[name]) for name in names])
 
-    def send_as_one(self, statements: tuple[Statement, ...], arguments: tuple[Mapping[str, Any], ...]) -> None:
-        """Queue writes that do not depend on each other as one statement, for the cost of one."""
-        name, sql, places = _positional_as_one(statements)
-        self._send(name, sql, [_dumped(arguments[place][argument]) for place, argument in places])
+    def hold(self, writes: Sequence[Write]) -> None:
+        """Queue writes that do not depend on each other, to be sent as one statement, for the cost of one."""
+        self._send_held()
+        self._held = list(writes)
+
+    def send_along(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
+        """Queue a write that depends on none of those held, as one statement with them."""
+        self._held.append((statement, arguments))
+        self._send_held()
+
+    def _send_held(self) -> None:
+        if self._held:
+            name, sql, places = _positional_as_one(tuple(statement for statement, _ in self._held))
+            values = [_dumped(self._held[place][1][argument]) for place, argument in places]
+            self._held = []
+            self._send(name, sql, values)
 
     def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
         if name not in self._prepared and name not in self._preparing:
@@ -67,11 +84,13 @@ class Channel:
 
     def say(self, command: bytes) -> None:
         """Queue a command without arguments."""
+        self._send_held()
         self._pg.send_query_params(command, None)
         self._unanswered += 1
 
     def receive(self) -> list[pq.abc.PGresult]:
         """Wait for the answers to everything queued, and return them in order. Raises the first error among them."""
+        self._send_held()
         if not self._unanswered:
             return []
         self._pg.pipeline_sync()
@@ -123,6 +142,7 @@ class Channel:
 
     def close(self) -> None:
         """Leave the pipeline, and whatever transaction is still open in it."""
+        self._held = []
         if self._pg.status != pq.ConnStatus.OK:
             return
         if self._unanswered:

@@ -66,9 +66,10 @@ class PostgresTransaction(Transaction):
                 self._channel.receive()
 
     def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
-        writes = [_for_rows(self._statements[statement], rows) for statement, rows in calls if rows]
-        if writes:
-            self._channel.send_as_one(*zip(*writes, strict=True))
+        self._channel.hold([_for_rows(self._statements[statement], rows) for statement, rows in calls if rows])
+
+    def post_along(self, statement: str, /, **arguments: Any) -> None:
+        self._channel.send_along(self._statements[statement], arguments)
 
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
@@ -85,8 +86,8 @@ class PostgresTransaction(Transaction):
         if ordered := sorted(set(names)):
             self.post(statement, names=ordered)
 
-    def lock_rows(self, statement: str, /, **arguments: Any) -> None:
-        self.post(statement, **arguments)
+    def lock_one(self, *, pool_lock: str, task_lock: str, account_id: str) -> None:
+        self.post("lock_for_bid", pool_lock=pool_lock, task_lock=task_lock, account_id=account_id)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:
@@ -167,7 +168,8 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _channel(self, begin: bytes) -> Iterator[Channel]:
-        with self._pool.connection(timeout=self._deadline_seconds) as connection:
+        connection = self._pool.getconn(timeout=self._deadline_seconds)
+        try:
             prepared = self._prepared.setdefault(connection, set())
             channel = Channel(connection, prepared, self._deadline_seconds)
             channel.say(begin)
@@ -175,6 +177,8 @@ class PostgresDatabase(Database):
                 yield channel
             finally:
                 channel.close()
+        finally:
+            self._pool.putconn(connection)
 
     def close(self) -> None:
         self._pool.close(timeout=1.0)
