@@ -15,7 +15,7 @@ from scidex.errors import UnknownPool
 from scidex.mechanism.eligibility import Sifted, sift
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import Standing, TieRule, rank
-from scidex.store.database import Transaction
+from scidex.store.database import Row, Transaction
 
 RESTING = 0
 """The round number of bids that wait for any round."""
@@ -70,7 +70,12 @@ def lock_pools(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False)
 
 def lock_names(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False) -> None:
     """Lock pools, whether or not there are any of these names."""
-    tx.lock([f"pool {name}" for name in pools], shared=not to_clear)
+    tx.lock([lock_name(name) for name in pools], shared=not to_clear)
+
+
+def lock_name(pool: str) -> str:
+    """Return the name of the lock of a pool."""
+    return f"pool {pool}"
 
 
 def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, Market]:
@@ -98,11 +103,28 @@ def uncount(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]
     tx.run_many("uncount_bids", _by_stripe(markets, bids))
 
 
+def count_of_one(bid: Counted) -> tuple[str, list[Row]]:
+    """Return the statement that counts one new bid for its pool's open round, and its row."""
+    row = {
+        "pool": bid.pool,
+        "stripe": _stripe_of(bid),
+        "round_id": bid.round_id,
+        "round_bids": 1,
+        "resting_bids": 0,
+    }
+    return "count_bids", [row]
+
+
+def _stripe_of(bid: Counted) -> int:
+    # The stripe follows from the bidder, so that a replay counts alike.
+    return zlib.crc32(bid.bidder_id.encode()) % _STRIPES
+
+
 def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict[str, Any]]:
-    # The stripe follows from the bidder, so that a replay counts alike; sorted, so that writers never deadlock.
+    # Sorted, so that writers never deadlock.
     counts: Counter[tuple[str, int, bool]] = Counter()
     for bid in bids:
-        counts[bid.pool, zlib.crc32(bid.bidder_id.encode()) % _STRIPES, bid.round_id == RESTING] += 1
+        counts[bid.pool, _stripe_of(bid), bid.round_id == RESTING] += 1
     return [
         {
             "pool": pool,

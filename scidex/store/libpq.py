@@ -21,10 +21,13 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from scidex.store.statements import Statement
+from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 _ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+Write = tuple[Statement, Mapping[str, Any]]
 
 
 class DeadlinePassed(Exception):
@@ -43,28 +46,51 @@ class Channel:
         self._socket.register(self._pg.socket, select.POLLIN)
         self._reader = Transformer.from_context(connection)
         self._unanswered = 0
+        self._held: list[Write] = []
         # The places, among the answers to come, of those that say whether a statement was prepared.
         self._preparing: dict[str, int] = {}
         self._pg.enter_pipeline_mode()
 
     def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
+        self._send_held()
         sql, names = _positional(statement.sql)
-        name = statement.name.encode()
-        if statement.name not in self._prepared and statement.name not in self._preparing:
-            self._pg.send_prepare(name, sql)
-            self._preparing[statement.name] = self._unanswered
+        self._send(statement.name, sql, [_dumped(arguments[name]) for name in names])
+
+    def hold(self, writes: Sequence[Write]) -> None:
+        """Queue writes that do not depend on each other, to be sent as one statement, for the cost of one."""
+        self._send_held()
+        self._held = list(writes)
+
+    def send_along(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
+        """Queue a write that depends on none of those held, as one statement with them."""
+        self._held.append((statement, arguments))
+        self._send_held()
+
+    def _send_held(self) -> None:
+        if self._held:
+            name, sql, places = _positional_as_one(tuple(statement for statement, _ in self._held))
+            values = [_dumped(self._held[place][1][argument]) for place, argument in places]
+            self._held = []
+            self._send(name, sql, values)
+
+    def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
+        if name not in self._prepared and name not in self._preparing:
+            self._pg.send_prepare(name.encode(), sql)
+            self._preparing[name] = self._unanswered
             self._unanswered += 1
-        self._pg.send_query_prepared(name, [_dumped(arguments[argument]) for argument in names])
+        self._pg.send_query_prepared(name.encode(), values)
         self._unanswered += 1
 
     def say(self, command: bytes) -> None:
         """Queue a command without arguments."""
+        self._send_held()
         self._pg.send_query_params(command, None)
         self._unanswered += 1
 
     def receive(self) -> list[pq.abc.PGresult]:
         """Wait for the answers to everything queued, and return them in order. Raises the first error among them."""
+        self._send_held()
         if not self._unanswered:
             return []
         self._pg.pipeline_sync()
@@ -116,6 +142,7 @@ class Channel:
 
     def close(self) -> None:
         """Leave the pipeline, and whatever transaction is still open in it."""
+        self._held = []
         if self._pg.status != pq.ConnStatus.OK:
             return
         if self._unanswered:
@@ -162,6 +189,14 @@ def _positional(sql: str) -> tuple[bytes, tuple[str, ...]]:
 
     text = _NAMED.sub(number, sql).replace("%%", "%")
     return text.encode(), tuple(names)
+
+
+@cache
+def _positional_as_one(statements: tuple[Statement, ...]) -> tuple[str, bytes, list[tuple[int, str]]]:
+    statement = fused(statements)
+    sql, names = _positional(statement.sql)
+    places = [(int(place), name) for place, _, name in (name.partition("_") for name in names)]
+    return statement.name, sql, places
 
 
 def _dumped(value: Any) -> bytes | None:
