@@ -70,6 +70,15 @@ class Pool(NamedTuple):
     created_at: datetime
 
 
+class MarketSettings(NamedTuple):
+    """What a pool is set to: a profile's name and every value; `changed_at` is None where it was never configured."""
+
+    pool: str
+    profile: str
+    settings: dict[str, Any]
+    changed_at: datetime | None
+
+
 class Ask(NamedTuple):
     """A slot on offer."""
 

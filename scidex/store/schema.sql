@@ -148,6 +148,10 @@ CREATE UNIQUE INDEX compute_auction_clears_live_task
 CREATE INDEX compute_auction_clears_live_bidder
     ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running');
 
+-- A bidder's newest settled slots, to hold its claims against.
+CREATE INDEX compute_auction_clears_settled
+    ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
+
 CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
 
 -- Pools, the slots on offer, the rounds that cleared, and what bids set aside.
@@ -246,7 +250,9 @@ CREATE TABLE quests (
     account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
     priority BIGINT NOT NULL CHECK (priority >= 0),
     status TEXT NOT NULL CHECK (status IN ('active', 'paused')),
-    created_at TIMESTAMPTZ NOT NULL
+    created_at TIMESTAMPTZ NOT NULL,
+    -- How the quest bids: a strategy by name, or `market` for the one of its market.
+    strategy TEXT NOT NULL DEFAULT 'market'
 );
 
 CREATE TABLE tasks (
@@ -430,3 +436,36 @@ CREATE TABLE token_arrears (
 -- Numbers drawn by many writers at once.
 
 CREATE SEQUENCE assignment_numbers;
+
+-- What each market is set to, how quests bid, and what their claims have turned out to be worth.
+
+-- The values that a pool was configured with. A pool without a row goes by the profile `brief`.
+CREATE TABLE market_settings (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    profile TEXT NOT NULL,
+    -- Every value by its name, as JSON: a later release's profile does not change a market that runs.
+    settings TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL
+);
+
+-- The share of value that a quest bids in a pool, as pacing has adapted it.
+CREATE TABLE quest_pacing (
+    quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    alpha DOUBLE PRECISION NOT NULL CHECK (alpha > 0 AND alpha <= 1),
+    -- What it meant to spend in each round from this one on.
+    target_tokens DOUBLE PRECISION NOT NULL CHECK (target_tokens >= 0),
+    round_id BIGINT NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (quest_id, pool)
+);
+
+-- What a bidder's claims were taken to be worth when it last bid for a backlog in a pool.
+CREATE TABLE bidder_calibrations (
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    bidder_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    slope DOUBLE PRECISION NOT NULL,
+    intercept DOUBLE PRECISION NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (pool, bidder_id)
+);
