@@ -18,6 +18,7 @@ __all__ = [
     "add_quest",
     "add_task",
     "count_tasks",
+    "entitle_quest",
     "get_quest",
     "get_task",
     "get_titles",
@@ -76,6 +77,21 @@ def set_quest(
     arguments = backlog_fields.quest_of({name: value for name, value in given.items() if value is not None})
     arguments["status"] = None if status is None else checked.choice(status, "status", _QUEST_STATUSES)
     return _journaled(db, planning.set_quest, arguments, now)
+
+
+def entitle_quest(
+    quest_id: str, entitled: bool = True, *, now: datetime | None = None, db: Database | None = None
+) -> Quest:
+    """
+    Entitle a quest to the floor of its pools, or end that: for the operator, who answers for what it takes of them.
+
+    Where a pool's profile has a floor, an entitled quest with an open task gets a slot of the treasury's at price 0
+    when it has had none for so many rounds. Raises UnknownQuest, InvalidArgument.
+    """
+    if type(entitled) is not bool:
+        raise InvalidArgument(field="entitled", value=entitled, fact="must be True or False")
+    arguments = {"quest_id": checked.identifier(quest_id, "quest_id"), "entitled": entitled}
+    return _journaled(db, planning.entitle_quest, arguments, now)
 
 
 def get_quest(quest_id: str, *, db: Database | None = None) -> Quest:

@@ -67,6 +67,17 @@ def set_quest(work: Work, *, quest_id: str, **given: Any) -> Quest:
     return changed
 
 
+@effect("entitle_quest")
+def entitle_quest(work: Work, *, quest_id: str, entitled: bool) -> Quest:
+    """Say whether the floor serves a quest that has waited long."""
+    tx = work.tx
+    known_quest(tx, quest_id)
+    # Alone in every pool: a round goes by what it read of this when it began.
+    book.lock_pools(tx, [row["pool"] for row in tx.rows("all_pools")], to_clear=True)
+    work.changed = tx.run("entitle_quest", quest_id=quest_id, floor_entitled=int(entitled)) == 1
+    return known_quest(tx, quest_id)
+
+
 @effect("put_tasks")
 def put_tasks(work: Work, *, quests: list[Request], tasks: list[Request], new_only: bool) -> Imported:
     """Add tasks, or change those that are there, all of them or none, and before them the quests that are missing."""
