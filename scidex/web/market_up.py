@@ -52,7 +52,7 @@ def clearing(
     *,
     pool: str = DEFAULT_POOL,
     cycle_seconds: float = 60.0,
-    strategy: str = "clamp",
+    strategy: str | None = None,
     on_cycle: Callable[[CycleReport], None] | None = None,
 ) -> Iterator[None]:
     """Do a pool's cycles as they fall due while the block runs; `on_cycle` is told of each that was done here."""
