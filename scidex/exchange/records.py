@@ -239,6 +239,8 @@ class Quest(NamedTuple):
     priority: int
     status: str
     created_at: datetime
+    strategy: str = "market"
+    """How it bids: a strategy by name, or `market` for that of its market."""
 
 
 class Task(NamedTuple):
