@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from scidex.exchange import arrears, impacts, resting, wallets
+from scidex.exchange import arrears, impacts, price_levels, resting, wallets
 from scidex.exchange.wallets import Move, Wallet
 from scidex.money import caps, income
 from scidex.money.arrears import garnish
@@ -143,11 +143,7 @@ def _index(tx: Transaction, pool: str, profile: Profile) -> Index:
     if span["last_at"] is None:
         return Index(None, None)
     sold = tx.values("slots_sold_since", pool=pool, since_at=span["last_at"] - _DAY)[0]
-    level = tx.row("price_level", pool=pool)
-    return Index(
-        _per_day(sold, span["first_at"], span["last_at"]),
-        level["level_tokens"] if level else float(profile.price_level_start),
-    )
+    return Index(_per_day(sold, span["first_at"], span["last_at"]), price_levels.level_of(tx, pool, profile))
 
 
 def _per_day(sold: int, first_at: datetime, last_at: datetime) -> int:
