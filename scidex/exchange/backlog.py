@@ -110,7 +110,7 @@ def list_quests(*, after: str = "", limit: int = 1_000, db: Database | None = No
     """Return quests in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        return [Quest(**row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
+        return [planning.as_quest(row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
 
 
 def add_task(

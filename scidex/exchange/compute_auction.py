@@ -15,6 +15,7 @@ from scidex.exchange import (
     clearing,
     closing,
     explaining,
+    lotteries,
     market_settings,
     offering,
     placing,
@@ -28,6 +29,7 @@ from scidex.exchange.records import (
     BidderStats,
     Clear,
     Explanation,
+    Lottery,
     MarketSettings,
     Pool,
     Quote,
@@ -45,6 +47,7 @@ from scidex.store.migrate import migrate
 __all__ = [
     "attest",
     "cancel_bid",
+    "check_lottery",
     "clear_round",
     "configure_pool",
     "create_pool",
@@ -181,7 +184,8 @@ def offer_slots(
     """
     Offer `count` like slots, each sold once, at no less than the reserve; the provider gets what they sell for.
 
-    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Raises UnknownPool,
+    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Where the pool ties
+    the treasury's reserve to utilisation, its slots ask at least that much. Raises UnknownPool,
     UnknownAccount, InvalidAmount, InvalidTime, IdempotencyConflict.
     """
     arguments = {
@@ -363,6 +367,17 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
     return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
+
+
+def check_lottery(round_id: int, seed_commitment: str | None = None, *, db: Database | None = None) -> Lottery:
+    """
+    Return what decided the ties of a cleared round, for anybody to check.
+
+    `seed_commitment` is what `get_pool` showed while the round was open: `kept` says whether the seed that is revealed
+    now is the one that was committed to. Raises UnknownRound, InvalidArgument.
+    """
+    noted = None if seed_commitment is None else checked.text(seed_commitment, "seed_commitment")
+    return lotteries.check(checked.database(db), _number(round_id, "round_id"), noted)
 
 
 def settle(

@@ -129,7 +129,12 @@ def known_quest(tx: Transaction, quest_id: str) -> Quest:
     row = tx.row("quests_named", quest_ids=[quest_id])
     if row is None:
         raise UnknownQuest(field="quest_id", quest_id=quest_id)
-    return Quest(**row)
+    return as_quest(row)
+
+
+def as_quest(row: Row) -> Quest:
+    """Return a row of the backlog as a quest."""
+    return Quest(**{**row, "floor_entitled": bool(row["floor_entitled"])})
 
 
 def known_task(tx: Transaction, task_id: str) -> Task:

@@ -11,12 +11,12 @@ WHERE quest_id = :quest_id;
 
 -- name: quests_named
 -- These quests.
-SELECT quest_id, title, account_id, priority, status, created_at, strategy
+SELECT quest_id, title, account_id, priority, status, created_at, strategy, floor_entitled
 FROM quests WHERE quest_id IN each_text(:quest_ids);
 
 -- name: quests_page
 -- Quests in the order of their ids.
-SELECT quest_id, title, account_id, priority, status, created_at, strategy FROM quests
+SELECT quest_id, title, account_id, priority, status, created_at, strategy, floor_entitled FROM quests
 WHERE quest_id > :after ORDER BY quest_id LIMIT :page;
 
 -- name: quests_with_open_tasks

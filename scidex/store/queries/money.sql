@@ -126,3 +126,9 @@ VALUES (:slot_id, 0, :winning_task_id, :slot_started_at, :pool, :round_id, :bid_
 -- name: allowance_of_slot
 -- How many tokens a slot may cost its provider.
 SELECT token_allowance FROM compute_auction_asks WHERE slot_id = :slot_id;
+
+-- name: owners_in_round
+-- Who stood behind the bids that competed for one round, as ranked by price.
+SELECT DISTINCT a.owner_id FROM compute_auction_bids b JOIN token_accounts a ON a.account_id = b.bidder_id
+WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.time_in_force = 'round'
+ORDER BY a.owner_id LIMIT :page;
