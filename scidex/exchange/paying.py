@@ -93,7 +93,7 @@ def _pay_shares(
     paid = {account_id: share.tokens for account_id, share in shares.items() if share.tokens}
     moves = [Move(ISSUANCE, account_id, tokens, f"income {run.name}") for account_id, tokens in paid.items()]
     wallets.transfer(work, locked, moves)
-    garnished = _garnish(work, locked, paid, run)
+    garnished = _garnish(work, locked, paid, payees, run)
     _count(work.tx, run.pool, pending, {name: share.impact_tokens for name, share in shares.items()})
     fair = income.by_priority(bucket, payees.priorities)
     burnt = _cap(work, locked, payees, fair, run)
@@ -192,18 +192,32 @@ def _count(tx: Transaction, pool: str, pending: list[dict[str, Any]], earned: Ma
     tx.run_many("save_attested_impacts", counted)
 
 
-def _garnish(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], run: _Run) -> dict[str, int]:
-    """Take the part of each income that pays arrears; return what was taken, by account."""
-    owed = arrears.owed(work.tx, paid)
-    taken = {
-        account_id: garnish(paid[account_id], owed_tokens=tokens, profile=run.profile)
-        for account_id, tokens in sorted(owed.items())
-    }
+def _garnish(
+    work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], payees: Payee, run: _Run
+) -> dict[str, int]:
+    """Take the part of each income that pays its owner's arrears, from whichever account; return what was taken."""
+    owner_of = {name: owner for owner, accounts in payees.owners.items() for name in accounts}
+    owed = arrears.owed(work.tx, {*paid, *owner_of})
+    debts: dict[str, dict[str, int]] = defaultdict(dict)
+    for name, tokens in sorted(owed.items()):
+        debts[owner_of.get(name, name)][name] = tokens
+    taken = {}
+    for name, tokens in sorted(paid.items()):
+        debt = debts[owner_of.get(name, name)]
+        taken[name] = garnish(tokens, owed_tokens=sum(debt.values()), profile=run.profile)
+        _repay(debt, taken[name])
     moves = [Move(name, ISSUANCE, tokens, f"arrears {run.name}") for name, tokens in taken.items() if tokens]
     wallets.transfer(work, locked, moves)
-    for account_id, tokens in taken.items():
-        work.tx.run("save_arrears", account_id=account_id, owed_tokens=owed[account_id] - tokens)
+    for name, tokens in (item for debt in debts.values() for item in debt.items()):
+        if tokens != owed[name]:
+            work.tx.run("save_arrears", account_id=name, owed_tokens=tokens)
     return taken
+
+
+def _repay(debt: dict[str, int], tokens: int) -> None:
+    for name, owed in debt.items():
+        debt[name] = max(0, owed - tokens)
+        tokens -= owed - debt[name]
 
 
 def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str, int], run: _Run) -> dict[str, int]:
