@@ -8,15 +8,18 @@ from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from scidex.bidding import Strategy, strategy_named
+from scidex.bidding import Position, Strategy, strategy_named
 from scidex.exchange import book, placing, resting, wallets
 from scidex.exchange.book import Market
 from scidex.exchange.records import Bid
 from scidex.exchange.wallets import Wallet
 from scidex.mechanism.hold import most_owed
 from scidex.money.tokens import in_tokens
+from scidex.profiles import PROFILES
 from scidex.store.database import Row
 from scidex.store.db_writes import Work, effect
+
+_BRIEF = PROFILES["brief"]
 
 
 class Wish(NamedTuple):
@@ -68,7 +71,8 @@ def _wishes(
     for quest_tasks in by_quest.values():
         account_id = quest_tasks[0]["account_id"]
         values: list[Fraction] = [in_tokens(task["expected_value_usd"], tokens_per_usd) for task in quest_tasks]
-        prices = strategy(values, locked[account_id].balance - held.get(account_id, 0))
+        wallet = locked[account_id].balance - held.get(account_id, 0)
+        prices = strategy(Position(wallet, values, len(values), _BRIEF.alpha_start), _BRIEF)
         for task, price in zip(quest_tasks, prices, strict=True):
             yield Wish(
                 account_id, task["task_id"], task["pool"], price, task["expected_value_usd"], task["deadline_at"]
