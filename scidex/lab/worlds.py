@@ -93,7 +93,9 @@ def draw(spec: WorldSpec, seed: int) -> World:
     value = np.exp(quest_mean[quest] + random.normal(0, spec.task_spread, count))
     bias = np.exp(random.normal(0, spec.quest_bias, spec.quests))
     inflates = random.permutation(spec.quests) < spec.inflators
-    claim_logs = np.log(np.where(inflates, bias * spec.inflation, bias))[quest] + random.normal(0, spec.claim_noise, count)
+    claim_logs = np.log(np.where(inflates, bias * spec.inflation, bias))[quest] + random.normal(
+        0, spec.claim_noise, count
+    )
     life = random.integers(spec.shortest_life, spec.longest_life, count, endpoint=True)
     return World(
         spec=spec,
