@@ -1,0 +1,111 @@
+"""The tokens of a simulated market: who has how many, what each day brings, and what the cap takes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+import numpy as np
+
+from scidex.lab.policies import names
+from scidex.lab.worlds import Floats, Integers, WorldSpec
+from scidex.money import caps, income
+from scidex.profiles import Profile
+
+
+class Wallets:
+    """Every token that there is: in the quests' wallets, with the treasury, or burnt. It came by being issued."""
+
+    def __init__(self, quests: int) -> None:
+        self.balance = np.zeros(quests, dtype=np.int64)
+        self.treasury = 0
+        self.issued = 0
+        self.burnt = 0
+
+    def issue(self, tokens: Integers) -> None:
+        """Issue tokens to the quests."""
+        self.balance += tokens
+        self.issued += int(tokens.sum())
+
+    def pay(self, tokens: Integers) -> None:
+        """Move tokens from the quests to the treasury."""
+        self.balance -= tokens
+        self.treasury += int(tokens.sum())
+
+    def burn(self, tokens: Integers) -> None:
+        """Take tokens from the quests for good."""
+        self.balance -= tokens
+        self.burnt += int(tokens.sum())
+
+    def move(self, tokens: int, *, giver: int, receiver: int) -> None:
+        """Move tokens from one quest to another."""
+        self.balance[giver] -= tokens
+        self.balance[receiver] += tokens
+
+    def assert_sound(self) -> None:
+        """Assert that no token came or went, and that nobody owes."""
+        assert int(self.balance.sum()) + self.treasury + self.burnt == self.issued
+        assert not (self.balance < 0).any()
+
+
+class Economy:
+    """The income of the days, and the price level that it is indexed to."""
+
+    def __init__(self, spec: WorldSpec, priority: Integers, profile: Profile, owners: Sequence[str]) -> None:
+        self._spec = spec
+        self._profile = profile
+        self._quests = names(spec.quests)
+        self._owners = owners
+        self._priorities: dict[str, dict[str, int]] = {}
+        for quest, owner, weight in zip(self._quests, owners, priority.tolist(), strict=True):
+            self._priorities.setdefault(owner, {})[quest] = weight
+        self._impact = {quest: Fraction(0) for quest in self._quests}
+        self.price_level = float(profile.price_level_start)
+        self.wallets = Wallets(spec.quests)
+
+    def attest(self, quest: Integers, realised: Floats) -> None:
+        """Keep what an evaluator found tasks to be worth, until the next income."""
+        for place, value in zip(quest.tolist(), realised.tolist(), strict=True):
+            self._impact[self._quests[place]] += Fraction(str(value))
+
+    def pay_day(self) -> None:
+        """Pay a day's income, and burn what is past the caps."""
+        slots = self._spec.slots * self._spec.cycles_per_day
+        bucket = income.bucket(self._profile, slots_of_day=slots, price_level=self.price_level)
+        shares = income.shares(
+            bucket,
+            priorities_by_owner=self._priorities,
+            attested_impact_by_account=self._impact,
+            profile=self._profile,
+        )
+        self.wallets.issue(self._array({quest: share.tokens for quest, share in shares.items()}))
+        self.wallets.burn(self._array(self._excess(bucket)))
+        self._impact = dict.fromkeys(self._quests, Fraction(0))
+
+    def note_prices(self, values: Floats, *, tokens_per_usd: int, slots: int) -> None:
+        """Move the price level by what a slot would cost if no wallet limited any bid."""
+        # The rule looks at the best values down to the first that loses: the others need no exact numbers.
+        depth = min(len(values), slots + 1)
+        best = np.partition(values, len(values) - depth)[len(values) - depth :] if depth else values
+        exact = [Fraction(str(value)) * tokens_per_usd for value in best.tolist()]
+        price = income.unconstrained_price(exact, slots=slots, profile=self._profile)
+        if price is not None:
+            self.price_level = income.next_price_level(
+                self.price_level, price=price, bids=len(values), slots=slots, profile=self._profile
+            )
+
+    def _excess(self, bucket: int) -> dict[str, int]:
+        fair = income.by_priority(bucket, self._priorities)
+        burnt: dict[str, int] = {}
+        for quests in self._priorities.values():
+            purses = {quest: self._purse(quest) for quest in quests}
+            share = sum(fair[quest] for quest in quests)
+            burnt |= caps.burnt_of(purses, fair_share_per_day=share, profile=self._profile)
+        return burnt
+
+    def _purse(self, quest: str) -> caps.Purse:
+        balance = int(self.wallets.balance[self._quests.index(quest)])
+        return caps.Purse(balance, balance)
+
+    def _array(self, tokens: dict[str, int]) -> Integers:
+        return np.array([tokens.get(quest, 0) for quest in self._quests], dtype=np.int64)

@@ -1,0 +1,167 @@
+"""The market as a policy: bids, the floor, one price, pacing and income, by the rules that the exchange goes by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+
+from scidex.bidding import arrays, pacing
+from scidex.lab.economy import Economy
+from scidex.lab.policies import Backlog, Calibrator, Results, names
+from scidex.lab.worlds import Flags, Floats, Integers, WorldSpec
+from scidex.mechanism.arrays import uniform_price
+from scidex.mechanism.tie_breaking import Standing, TieRule, rank
+from scidex.money import floor
+from scidex.profiles import Profile
+from scidex.settings import Settings
+
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+class Market:
+    """
+    Sells the slots of each cycle at one price.
+
+    `owners` are the quests' owners, one each unless given; `entitled` says which quests the floor serves, all unless
+    given. `prices` are those of the cycles so far, 0 where nothing was scarce.
+    """
+
+    def __init__(
+        self,
+        spec: WorldSpec,
+        priority: Integers,
+        profile: Profile,
+        *,
+        seed: str = "",
+        owners: Sequence[str] | None = None,
+        entitled: Flags | None = None,
+        tokens_per_usd: int = Settings.tokens_per_usd,
+    ) -> None:
+        self.spec = spec
+        self.profile = profile
+        self.tokens_per_usd = tokens_per_usd
+        self._quests = names(spec.quests)
+        self._owners = owners or self._quests
+        self._entitled = np.ones(spec.quests, dtype=np.bool_) if entitled is None else entitled
+        self._seed = seed
+        self._tie_rule: TieRule = "lottery" if profile.tie_rule == "lottery" else "arrival"
+        self.economy = Economy(spec, priority, profile, self._owners)
+        self.alpha = np.full(spec.quests, profile.alpha_start)
+        self.prices: list[int] = []
+        self.given_free = 0
+        self._calibrator = Calibrator(spec.quests, profile)
+        self._unserved = np.zeros(spec.quests, dtype=np.int64)
+        self._credit = 0
+
+    def choose(self, backlog: Backlog) -> Integers:
+        """Hold a round: return the places of the task that the floor serves, if any, and of the winners."""
+        if backlog.cycle % self.spec.cycles_per_day == 0:
+            self.economy.pay_day()
+        values = self._calibrator.values(backlog) if self.profile.calibrate else backlog.claim
+        given = self._give(backlog, values)
+        bids = self.bids(backlog, values)
+        bids[given] = 0
+        winners, price = self._clear(backlog, bids, self.spec.slots - len(given))
+        spent = np.bincount(backlog.quest[winners], minlength=self.spec.quests) * price
+        self._pace(backlog.cycle, spent)
+        self.economy.wallets.pay(spent)
+        self.economy.wallets.assert_sound()
+        self.economy.note_prices(values, tokens_per_usd=self.tokens_per_usd, slots=self.spec.slots)
+        self.prices.append(price)
+        chosen = np.concatenate([given, winners])
+        self._count_waits(backlog, chosen)
+        return chosen
+
+    def learn(self, results: Results) -> None:
+        """Attest what ran, and keep the quests' records."""
+        self.economy.attest(results.quest, results.realised)
+        if self.profile.calibrate:
+            self._calibrator.learn(results)
+
+    def bids(self, backlog: Backlog, values: Floats) -> Integers:
+        """Return a bid for each task of the backlog, 0 where none is placed."""
+        wallets = self.economy.wallets.balance
+        positions = arrays.Positions(
+            quest=backlog.quest,
+            values=values,
+            tokens_per_usd=self.tokens_per_usd,
+            wallet_tokens=wallets,
+            open_tasks=np.bincount(backlog.quest, minlength=self.spec.quests),
+            alpha=self.alpha,
+        )
+        bids = arrays.bids(self.profile.strategy, positions, self.profile)
+        limit = arrays.rank_cap if self.profile.rank_cap else arrays.covered
+        return limit(bids, backlog.quest, wallets)
+
+    def _give(self, backlog: Backlog, values: Floats) -> Integers:
+        """Return the place of the task that the floor serves: the best one of who has waited longest."""
+        none = np.empty(0, dtype=np.int64)
+        if not self.profile.floor or not len(backlog.tasks):
+            return none
+        rounds = min(backlog.cycle + 1, self.profile.floor_rounds)
+        self._credit = floor.next_credit(
+            self._credit, slots=self.spec.slots, recent_slots=rounds * self.spec.slots, profile=self.profile
+        )
+        has_tasks = np.bincount(backlog.quest, minlength=self.spec.quests) > 0
+        waits = {
+            self._quests[quest]: int(self._unserved[quest]) + 1 for quest in np.flatnonzero(has_tasks & self._entitled)
+        }
+        served = floor.next_served(waits, credit=self._credit, profile=self.profile)
+        if served is None:
+            return none
+        self._credit -= floor.WHOLE_SLOT
+        self.given_free += 1
+        places = np.flatnonzero(backlog.quest == self._quests.index(served))
+        return places[[np.argmax(values[places])]]
+
+    def _clear(self, backlog: Backlog, bids: Integers, slots: int) -> tuple[Integers, int]:
+        """Return the winners' places and the price."""
+        competing = np.flatnonzero(bids > 0)
+        if len(competing) > slots:
+            # The book is read from the top: the winners, one loser, and what ties with it.
+            margin = np.partition(bids[competing], len(competing) - slots - 1)[len(competing) - slots - 1]
+            competing = competing[bids[competing] >= margin]
+        ranked = rank(
+            (self._standing(backlog, int(place), int(bids[place])) for place in competing),
+            tie_rule=self._tie_rule,
+            seed=f"{self._seed} {backlog.cycle}",
+        )
+        cleared = uniform_price(
+            np.array([bid.price for bid in ranked], dtype=np.int64), np.zeros(slots, dtype=np.int64)
+        )
+        winners = np.array([ranked[winner].sequence for winner in cleared.winners], dtype=np.int64)
+        return winners, int(cleared.price or 0)
+
+    def _standing(self, backlog: Backlog, place: int, price: int) -> Standing:
+        quest = backlog.quest[place]
+        return Standing(
+            id=place,
+            bidder=self._quests[quest],
+            owner=self._owners[quest],
+            task=str(backlog.tasks[place]),
+            price=price,
+            sequence=place,
+            expected_value_usd=float(backlog.claim[place]),
+            resting=False,
+        )
+
+    def _pace(self, cycle: int, spent: Integers) -> None:
+        """Move each quest's share of value by what it spent of the round's target."""
+        if self.profile.strategy != "paced":
+            return
+        interval = timedelta(days=1) / self.spec.cycles_per_day
+        left = pacing.rounds_left(
+            _START + cycle * interval, interval_seconds=interval.total_seconds(), profile=self.profile
+        )
+        for quest, wallet in enumerate(self.economy.wallets.balance.tolist()):
+            target = pacing.target(wallet, rounds_left=left)
+            self.alpha[quest] = pacing.next_alpha(
+                float(self.alpha[quest]), spent=int(spent[quest]), target=target, profile=self.profile
+            )
+
+    def _count_waits(self, backlog: Backlog, chosen: Integers) -> None:
+        self._unserved += 1
+        self._unserved[backlog.quest[chosen]] = 0
+        self._unserved[np.bincount(backlog.quest, minlength=self.spec.quests) == 0] = 0
