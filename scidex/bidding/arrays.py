@@ -81,7 +81,8 @@ def calibrated(claims: Floats, bidder: Integers, calibrations: Sequence[Calibrat
 
 def _clamp(positions: Positions, profile: Profile) -> Integers:
     most = np.maximum(positions.wallet_tokens, 0) // np.maximum(positions.open_tasks, 1)
-    return np.minimum(_share(positions, profile.share_bid), most[positions.quest])
+    capped: Integers = np.minimum(_share(positions, profile.share_bid), most[positions.quest])
+    return capped
 
 
 def _paced(positions: Positions, profile: Profile) -> Integers:

@@ -10,6 +10,8 @@ import numpy as np
 from scidex.lab.policies import names
 from scidex.lab.worlds import Floats, Integers, WorldSpec
 from scidex.money import caps, income
+from scidex.money.refill import refill_due
+from scidex.money.tokens import in_tokens
 from scidex.profiles import Profile
 
 
@@ -51,8 +53,11 @@ class Wallets:
 class Economy:
     """The income of the days, and the price level that it is indexed to."""
 
-    def __init__(self, spec: WorldSpec, priority: Integers, profile: Profile, owners: Sequence[str]) -> None:
+    def __init__(
+        self, spec: WorldSpec, priority: Integers, profile: Profile, owners: Sequence[str], tokens_per_usd: int
+    ) -> None:
         self._spec = spec
+        self._tokens_per_usd = tokens_per_usd
         self._profile = profile
         self._quests = names(spec.quests)
         self._owners = owners
@@ -64,9 +69,14 @@ class Economy:
         self.wallets = Wallets(spec.quests)
 
     def attest(self, quest: Integers, realised: Floats) -> None:
-        """Keep what an evaluator found tasks to be worth, until the next income."""
+        """Refill the quests by what an evaluator found their tasks to be worth, and keep it until the next income."""
+        refills = np.zeros(self._spec.quests, dtype=np.int64)
         for place, value in zip(quest.tolist(), realised.tolist(), strict=True):
             self._impact[self._quests[place]] += Fraction(str(value))
+            refills[place] += refill_due(
+                value, tokens_per_usd=self._tokens_per_usd, refill_percent=self._profile.refill_percent
+            )
+        self.wallets.issue(refills)
 
     def pay_day(self) -> None:
         """Pay a day's income, and burn what is past the caps."""
@@ -82,12 +92,13 @@ class Economy:
         self.wallets.burn(self._array(self._excess(bucket)))
         self._impact = dict.fromkeys(self._quests, Fraction(0))
 
-    def note_prices(self, values: Floats, *, tokens_per_usd: int, slots: int) -> None:
+    def note_prices(self, values: Floats) -> None:
         """Move the price level by what a slot would cost if no wallet limited any bid."""
         # The rule looks at the best values down to the first that loses: the others need no exact numbers.
+        slots = self._spec.slots
         depth = min(len(values), slots + 1)
         best = np.partition(values, len(values) - depth)[len(values) - depth :] if depth else values
-        exact = [Fraction(str(value)) * tokens_per_usd for value in best.tolist()]
+        exact = [in_tokens(value, self._tokens_per_usd) for value in best.tolist()]
         price = income.unconstrained_price(exact, slots=slots, profile=self._profile)
         if price is not None:
             self.price_level = income.next_price_level(

@@ -47,7 +47,7 @@ class Market:
         self._entitled = np.ones(spec.quests, dtype=np.bool_) if entitled is None else entitled
         self._seed = seed
         self._tie_rule: TieRule = "lottery" if profile.tie_rule == "lottery" else "arrival"
-        self.economy = Economy(spec, priority, profile, self._owners)
+        self.economy = Economy(spec, priority, profile, self._owners, tokens_per_usd)
         self.alpha = np.full(spec.quests, profile.alpha_start)
         self.prices: list[int] = []
         self.given_free = 0
@@ -68,7 +68,7 @@ class Market:
         self._pace(backlog.cycle, spent)
         self.economy.wallets.pay(spent)
         self.economy.wallets.assert_sound()
-        self.economy.note_prices(values, tokens_per_usd=self.tokens_per_usd, slots=self.spec.slots)
+        self.economy.note_prices(values)
         self.prices.append(price)
         chosen = np.concatenate([given, winners])
         self._count_waits(backlog, chosen)

@@ -65,4 +65,5 @@ def _shown(world: World, waiting: Integers, hidden: Hidden | None) -> Integers:
     is_mine = world.quest[waiting] == hidden.quest
     mine = waiting[is_mine]
     best = mine[np.argsort(-world.claim[mine], kind="stable")[: hidden.most_shown]]
-    return waiting[~is_mine | np.isin(waiting, best)]
+    shown: Integers = waiting[~is_mine | np.isin(waiting, best)]
+    return shown

@@ -22,7 +22,7 @@ class Findings:
     What a plan came to: means over its seeds.
 
     Efficiency is a share of the clairvoyant optimum's value, waits are in cycles, prices in tokens, gains are parts of
-    what the quest gets by honesty. What needs tokens is None for a policy without any.
+    what the quest gets by honesty.
     """
 
     efficiency: float
@@ -32,10 +32,8 @@ class Findings:
     mean_longest_wait: float
     jain_value: float
     jain_slots: float
-    wallet_gini: float | None
-    mean_price: float | None
-    price_volatility: float | None
-    given_free: float | None
+    tokens: Tokens | None
+    """Of a policy that has any."""
     misreport_gain: float | None = None
     """That of the misreport which gains most on average."""
     misreport_gain_se: float | None = None
@@ -47,8 +45,9 @@ class Findings:
     """Each misreport's mean gain, its standard error, and the median."""
 
     def as_json(self) -> dict[str, Any]:
-        """Return the findings as JSON takes them: None where a number is none."""
-        return {name: _plain(value) for name, value in asdict(self).items()}
+        """Return the findings as JSON takes them, flat: None where there is no number."""
+        of_tokens = self.tokens._asdict() if self.tokens else dict.fromkeys(Tokens._fields)
+        return {name: _plain(value) for name, value in {**asdict(self), **of_tokens}.items() if name != "tokens"}
 
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -65,7 +64,7 @@ def study(plan: Plan, *, processes: int = 1, progress: Progress | None = None) -
         findings = _findings(samples)
         if findings.misreport_best is None:
             return findings
-        again = [(plan, seed + HELD_OUT, (findings.misreport_best,)) for seed in seeds]
+        again: list[Job] = [(plan, seed + HELD_OUT, (findings.misreport_best,)) for seed in seeds]
         held_out = list(_told(each(sample, again), progress, plan.seeds, total))
     gain = estimate([one.gains[findings.misreport_best] for one in held_out])
     return replace(findings, misreport_gain_held_out=gain.mean, misreport_gain_held_out_se=gain.error)
@@ -102,13 +101,13 @@ def _findings(samples: list[Sample]) -> Findings:
         mean_longest_wait=_mean(one.longest_wait for one in samples),
         jain_value=_mean(one.jain_value for one in samples),
         jain_slots=_mean(one.jain_slots for one in samples),
-        **_of_tokens([one.tokens for one in samples if one.tokens]),
+        tokens=_of_tokens([one.tokens for one in samples if one.tokens]),
     )
     return _with_gains(found, samples) if samples[0].gains else found
 
 
-def _of_tokens(tokens: list[Tokens]) -> dict[str, float | None]:
-    return {name: _mean(getattr(one, name) for one in tokens) if tokens else None for name in Tokens._fields}
+def _of_tokens(tokens: list[Tokens]) -> Tokens | None:
+    return Tokens(*(_mean(column) for column in zip(*tokens, strict=True))) if tokens else None
 
 
 def _with_gains(found: Findings, samples: list[Sample]) -> Findings:

@@ -121,4 +121,5 @@ def _arrivals(spec: WorldSpec, random: Generator) -> tuple[Integers, Integers]:
 
 
 def _priorities(logs: Floats) -> Integers:
-    return np.clip(np.rint(100 * np.exp(logs)), 1, 1_000_000).astype(np.int64)
+    priorities: Integers = np.clip(np.rint(100 * np.exp(logs)), 1, 1_000_000).astype(np.int64)
+    return priorities
