@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -78,7 +79,7 @@ def _need_numpy() -> None:
     try:
         import numpy as np
     except ModuleNotFoundError:
-        print('The lab needs numpy, which is not installed: pip install "scidex[lab]"')
+        print('The lab needs numpy, which is not installed: pip install "scidex[lab]"', file=sys.stderr)
         raise typer.Exit(1) from None
     del np
 

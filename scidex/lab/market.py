@@ -43,11 +43,11 @@ class Market:
         self.profile = profile
         self.tokens_per_usd = tokens_per_usd
         self._quests = names(spec.quests)
-        self._owners = owners or self._quests
+        self.owners = owners or self._quests
         self._entitled = np.ones(spec.quests, dtype=np.bool_) if entitled is None else entitled
         self._seed = seed
         self._tie_rule: TieRule = "lottery" if profile.tie_rule == "lottery" else "arrival"
-        self.economy = Economy(spec, priority, profile, self._owners, tokens_per_usd)
+        self.economy = Economy(spec, priority, profile, self.owners, tokens_per_usd)
         self.alpha = np.full(spec.quests, profile.alpha_start)
         self.prices: list[int] = []
         self.given_free = 0
@@ -58,7 +58,7 @@ class Market:
     def choose(self, backlog: Backlog) -> Integers:
         """Hold a round: return the places of the task that the floor serves, if any, and of the winners."""
         if backlog.cycle % self.spec.cycles_per_day == 0:
-            self.economy.pay_day()
+            self.open_day()
         values = self._calibrator.values(backlog) if self.profile.calibrate else backlog.claim
         given = self._give(backlog, values)
         bids = self.bids(backlog, values)
@@ -73,6 +73,10 @@ class Market:
         chosen = np.concatenate([given, winners])
         self._count_waits(backlog, chosen)
         return chosen
+
+    def open_day(self) -> None:
+        """Pay the day's income."""
+        self.economy.pay_day()
 
     def learn(self, results: Results) -> None:
         """Attest what ran, and keep the quests' records."""
@@ -139,7 +143,7 @@ class Market:
         return Standing(
             id=place,
             bidder=self._quests[quest],
-            owner=self._owners[quest],
+            owner=self.owners[quest],
             task=str(backlog.tasks[place]),
             price=price,
             sequence=place,
