@@ -51,6 +51,7 @@ class Profile:
     price_level_weight: float = _between(0.0001, 1)
     base_percent: int = _between(0, 100)
     impact_percent: int = _between(0, 100)
+    base_per_owner: bool
     refill_percent: int = _between(0, 100)
     wallet_cap_days: float = _between(0, 3_660)
     arrears_percent: int = _between(0, 100)

@@ -95,9 +95,11 @@ LEGAL: dict[str, set[str]] = {
     "mechanism": A_WORD,
     "most": A_POSITIVE_NUMBER,
     "now": {"none"},
+    "only_new": {"true"},
     "owner_id": A_NAME | {"none"},
     "pool": A_KNOWN_THING,
     "probability": A_POSITIVE_NUMBER,
+    "profile": A_WORD,
     "provider_id": A_KNOWN_THING,
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
@@ -179,6 +181,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "burn": lambda m: m.amount(account_id="a"),
     "cancel_bid": lambda m: {"bid_id": m.open_bid(), "reason": "because"},
     "clear_round": lambda _: {"pool": "scidex-agent", "dry_run": True},
+    "configure_pool": lambda _: {"pool": "scidex-agent", "profile": "recommended", "only_new": False},
     "create_account": lambda m: {"account_id": m.name(), "kind": "agent", "owner_id": "team"},
     "create_pool": lambda m: {
         "pool": m.name(),
@@ -192,6 +195,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_account": lambda _: {"account_id": "a"},
     "get_balance": lambda _: {"account_id": "a"},
     "get_bid": lambda m: {"bid_id": m.open_bid()},
+    "get_market_settings": lambda _: {"pool": "scidex-agent"},
     "get_order_book": lambda _: {"pool": "scidex-agent", "limit": 1},
     "get_pool": lambda _: {"pool": "scidex-agent"},
     "get_recent_stats": lambda _: {"pool": "scidex-agent", "hours": 1},
@@ -237,7 +241,9 @@ VERBS = {name: verb for module in (compute_auction, token_ledger) for name, verb
 
 
 def arguments_of(verb: str) -> set[str]:
-    return set(inspect.signature(VERBS[verb]).parameters)
+    """The verb's arguments by name; settings that it takes by any name have tests of their own."""
+    parameters = inspect.signature(VERBS[verb]).parameters.values()
+    return {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
 
 
 def legal_values(verb: str, argument: str) -> set[str]:

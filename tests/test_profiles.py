@@ -112,3 +112,14 @@ def test_values_that_do_not_go_together_are_refused(overrides, name):
 def test_a_whole_number_does_for_any_number():
     assert profile_named("brief", pacing_gain=1).pacing_gain == 1.0
     assert type(profile_named("brief", pacing_gain=1).pacing_gain) is float
+
+
+def test_the_reference_has_every_value_of_every_profile():
+    page = (FILE.parents[1] / "docs" / "reference" / "profiles.md").read_text().split("## Strategies")[0]
+    rows = {row[0].strip("`"): row[1:4] for row in (line.strip("| ").split(" | ") for line in page.splitlines()) if row}
+    told = {name: rows[name] for name in NAMES}
+
+    assert told == {
+        name: [str(value).lower() if isinstance(value, bool) else str(value) for value in values]
+        for name, *values in zip(NAMES, *(values_of(profile).values() for profile in PROFILES.values()), strict=True)
+    }

@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
     def calibration(self) -> Calibration:
         """Return what claims are worth by this line."""
-        return Calibration(self.slope, self.level + log(self.success) - self.slope * self.centre)
+        return _calibration(self.slope, self.level + log(self.success) - self.slope * self.centre)
 
 
 class Calibration(NamedTuple):
@@ -145,7 +145,12 @@ def fit(record: Record, pool: Line, profile: Profile) -> Calibration:
     fast_level = _level(record.fast_worth, record.fast_x, record.fast_y, slope, pool, slow_level, few)
     fast_success = (record.fast_worth + few * slow_success) / (record.fast_tasks + few)
     level = min(slow_level + log(slow_success), fast_level + log(fast_success))
-    return Calibration(slope, level - slope * pool.centre)
+    return _calibration(slope, level - slope * pool.centre)
+
+
+def _calibration(slope: float, intercept: float) -> Calibration:
+    # What is stored is what is used, and machines whose logarithms differ in the last digit agree.
+    return Calibration(round(slope, _DIGITS), round(intercept, _DIGITS))
 
 
 def _slope(record: Record, pool: Line, profile: Profile) -> float:

@@ -27,7 +27,7 @@ def next_alpha(alpha: float, *, spent: float, target: float, profile: Profile) -
     return _bounded(alpha * exp(max(-profile.pacing_down_most, min(step, profile.pacing_up_most))), profile)
 
 
-def target(wallet_tokens: int, *, rounds_left: float, income_expected: float = 0.0) -> float:
+def target(wallet_tokens: float, *, rounds_left: float, income_expected: float = 0.0) -> float:
     """Return the tokens to spend in the next round, for the wallet and the income expected to last that many rounds."""
     return max(0.0, (wallet_tokens + income_expected) / max(1.0, rounds_left))
 

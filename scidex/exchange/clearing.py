@@ -12,14 +12,16 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from scidex.errors import JournalMismatch, UnknownRound
-from scidex.exchange import book, closing, resting, wallets
+from scidex.exchange import book, closing, floors, resting, wallets
 from scidex.exchange.book import RESTING, Counted, Market
+from scidex.exchange.floors import Floor, Gift
 from scidex.exchange.records import Clear, Round
 from scidex.mechanism.eligibility import TASK_RUNNING, Sifted, sift
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.registry import clear as clear_by
 from scidex.mechanism.tie_breaking import Standing, rank
 from scidex.mechanism.values import Ask, Bid, Clearing
+from scidex.settings import TREASURY
 from scidex.store.database import Database, Row, Transaction
 from scidex.store.db_writes import Work, as_json, effect
 
@@ -63,8 +65,17 @@ def clear_round(work: Work, *, pool: str) -> Round:
         work.changed = ended > 0
         return _no_round(market, work.now)
     _bring_resting_bids_up_to_date(work, market)
+    floor = floors.give(
+        work,
+        pool=pool,
+        round_id=market.open_round_id,
+        slots=len(offers),
+        treasury_slot=next((offer.slot_id for offer in reversed(offers) if offer.provider_id == TREASURY), None),
+    )
+    if floor and floor.gift:
+        offers = [offer for offer in offers if offer.slot_id != floor.gift.slot_id]
     sifted, outcome = _decide_for_certain(work, market, offers)
-    return _record(work, market, offers, sifted, outcome)
+    return _record(work, market, offers, sifted, outcome, floor)
 
 
 def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tuple[Sifted, Outcome]:
@@ -139,14 +150,16 @@ def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping
     ]
 
 
-def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome) -> Round:
-    tx, round_id = work.tx, market.open_round_id
+def _record(
+    work: Work, market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome, floor: Floor | None
+) -> Round:
+    tx, round_id, gift = work.tx, market.open_round_id, floor.gift if floor else None
     clears = _clears(market, outcome, work.now)
     facts = {
         "round_id": round_id,
         "pool": market.pool,
         "cleared_at": work.now,
-        "slots": len(offers),
+        "slots": len(offers) + bool(gift),
         "bids": tx.values("bids_in_book", pool=market.pool, round_id=round_id)[0],
         "clearing_price_tokens": outcome.price,
         "runner_up_bid_id": outcome.runner_up.id if outcome.runner_up else None,
@@ -155,15 +168,17 @@ def _record(work: Work, market: Market, offers: list[Offer], sifted: Sifted, out
         "seed": market.seed,
         "previous_digest": market.last_digest,
     }
-    remembered = as_json(_remembered(market, offers, sifted, outcome))
+    remembered = as_json(_remembered(market, offers, sifted, outcome, gift))
     digest = _digest(facts, market.theta, remembered, clears)
-    cleared = Round(**facts, digest=digest, clears=tuple(clears))
+    cleared = Round(**facts, digest=digest, clears=tuple(_with_gift(clears, gift, market, work.now)))
     if work.dry_run:
         return cleared
-    tx.post("insert_round", **facts, sold=len(clears), theta=market.theta, book=remembered, digest=digest)
+    tx.post("insert_round", **facts, sold=cleared.sold, theta=market.theta, book=remembered, digest=digest)
     _sell(work, market, outcome, clears)
     # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
-    sold_tasks = {sale.bid.task for sale in outcome.sales}
+    sold_tasks = {clear.winning_task_id for clear in cleared.clears}
+    if floor:
+        floors.note(tx, market.pool, floor, {clear.bidder_id for clear in clears})
     resting.rerank_tasks(tx, sold_tasks | sifted.running)
     tx.post(
         "advance_pool",
@@ -208,6 +223,11 @@ def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
     ]
 
 
+def _with_gift(clears: list[Clear], gift: Gift | None, market: Market, now: datetime) -> list[Clear]:
+    """Return the sales of a round with the slot that the floor gave away, which has no bid, after them."""
+    return [*clears, floors.clear_of(gift, pool=market.pool, round_id=market.open_round_id, at=now)] if gift else clears
+
+
 def _sell(work: Work, market: Market, outcome: Outcome, clears: list[Clear]) -> None:
     tx = work.tx
     tx.run_many("insert_clears", [clear._asdict() for clear in clears])
@@ -238,7 +258,9 @@ def _shrink_holds(tx: Transaction, market: Market, clears: list[Clear]) -> None:
 # -- computing a round again -------------------------------------------------------------------------------------------
 
 
-def _remembered(market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome) -> dict[str, Any]:
+def _remembered(
+    market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome, gift: Gift | None
+) -> dict[str, Any]:
     """
     Return what decided this round and could not be found again: resting bids that lost, slots that nobody bought.
 
@@ -256,6 +278,7 @@ def _remembered(market: Market, offers: list[Offer], sifted: Sifted, outcome: Ou
         "unsold": unsold if whole else unsold[:2],
         "provider_owners": sorted(_provider_owners(offers)),
         "running": sorted(bid_id for bid_id, reason in sifted.passed_over.items() if reason == TASK_RUNNING),
+        **({"floor": gift._asdict()} if gift else {}),
     }
 
 
@@ -274,22 +297,26 @@ def recompute(db: Database, round_id: int) -> Round:
         row = tx.row("round", round_id=round_id)
         if row is None:
             raise UnknownRound(field="round_id", round_id=round_id)
-        recorded = [Clear(**clear) for clear in tx.rows("clears_of_round", round_id=round_id)]
+        sales = [Clear(**clear) for clear in tx.rows("clears_of_round", round_id=round_id)]
         remembered = json.loads(row["book"])
+        gift = Gift(**remembered["floor"]) if "floor" in remembered else None
         sold = [Offer(**offer) for offer in tx.rows("asks_of_round", round_id=round_id)]
         market = Market(
             row["pool"], row["mechanism"], row["theta"], row["tie_rule"], round_id, row["seed"], "", row["cleared_at"]
         )
         offers = sorted(
-            [*sold, *(Offer(*offer) for offer in remembered["unsold"])],
+            [
+                *(offer for offer in sold if gift is None or offer.slot_id != gift.slot_id),
+                *(Offer(*offer) for offer in remembered["unsold"]),
+            ],
             key=lambda offer: (offer.reserve_price_tokens, offer.sequence),
         )
         competing = _book_of_cleared(tx, market, len(offers), remembered)
     outcome = decide(market.mechanism, market.parameters, competing, offers)
     clears = _clears(market, outcome, row["cleared_at"])
     facts = {name: row[name] for name in _FACTS}
-    again = Round(**facts, digest=row["digest"], clears=tuple(clears))
-    _assert_same(row, recorded, outcome, clears)
+    again = Round(**facts, digest=row["digest"], clears=tuple(_with_gift(clears, gift, market, row["cleared_at"])))
+    _assert_same(row, sales, outcome, clears, again.clears)
     return again
 
 
@@ -329,17 +356,26 @@ def _book_of_cleared(tx: Transaction, market: Market, slots: int, remembered: Ro
         most *= 4
 
 
-def _assert_same(row: Row, recorded: list[Clear], outcome: Outcome, clears: list[Clear]) -> None:
+def _assert_same(
+    row: Row, recorded: list[Clear], outcome: Outcome, clears: list[Clear], again: Iterable[Clear]
+) -> None:
     def decided(sold: Iterable[Clear]) -> list[tuple[Any, ...]]:
         return [
-            (c.slot_id, c.bid_id, c.clearing_price_tokens, c.provider_proceeds_tokens, c.runner_up_task_id)
+            (
+                c.slot_id,
+                c.bid_id,
+                c.winning_task_id,
+                c.clearing_price_tokens,
+                c.provider_proceeds_tokens,
+                c.runner_up_task_id,
+            )
             for c in sold
         ]
 
     facts = {name: row[name] for name in _FACTS}
     runner_up = outcome.runner_up.id if outcome.runner_up else None
     checks = {
-        "clears": decided(recorded) == decided(clears),
+        "clears": decided(recorded) == decided(again),
         "clearing_price_tokens": row["clearing_price_tokens"] == outcome.price,
         "runner_up_bid_id": row["runner_up_bid_id"] == runner_up,
         "digest": row["digest"] == _digest(facts, row["theta"], row["book"], clears),

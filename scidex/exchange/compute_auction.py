@@ -11,10 +11,32 @@ from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
-from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
+from scidex.exchange import (
+    clearing,
+    closing,
+    explaining,
+    market_settings,
+    offering,
+    placing,
+    reading,
+    refilling,
+    settling,
+)
+from scidex.exchange.records import (
+    Ask,
+    Bid,
+    BidderStats,
+    Clear,
+    Explanation,
+    MarketSettings,
+    Pool,
+    Quote,
+    Round,
+    RoundSummary,
+)
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
+from scidex.profiles import profile_named, values_of
 from scidex.settings import DEFAULT_POOL, TREASURY
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -24,11 +46,13 @@ __all__ = [
     "attest",
     "cancel_bid",
     "clear_round",
+    "configure_pool",
     "create_pool",
     "ensure_schema",
     "explain",
     "get_bid",
     "get_bidder_stats",
+    "get_market_settings",
     "get_order_book",
     "get_pool",
     "get_recent_stats",
@@ -105,6 +129,39 @@ def create_pool(
 def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery. Raises UnknownPool."""
     return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
+
+
+def configure_pool(
+    pool: str = DEFAULT_POOL,
+    profile: str = "recommended",
+    *,
+    only_new: bool = False,
+    now: datetime | None = None,
+    db: Database | None = None,
+    **overrides: Any,
+) -> MarketSettings:
+    """
+    Set a pool to a profile's values, some of them replaced by name, from its open round on; return what it is set to.
+
+    The values are kept with the pool, so that all processes agree. With `only_new` a pool that was configured or has
+    cleared a round stays as it is. A pool that was never configured goes by `brief`. Raises UnknownPool, and
+    InvalidSetting, which names the value that is wrong.
+    """
+    if type(only_new) is not bool:
+        raise InvalidArgument(field="only_new", value=only_new, fact="must be True or False")
+    arguments = {
+        "pool": checked.identifier(pool, "pool"),
+        "profile": profile,
+        "settings": values_of(profile_named(profile, **overrides)),
+        "only_new": only_new,
+    }
+    return _journaled(db, market_settings.configure_pool, arguments, now)
+
+
+def get_market_settings(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> MarketSettings:
+    """Return what a pool is set to. Raises UnknownPool."""
+    with checked.database(db).reading() as tx:
+        return market_settings.read(tx, checked.identifier(pool, "pool"))
 
 
 def offer_slots(

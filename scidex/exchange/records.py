@@ -70,6 +70,15 @@ class Pool(NamedTuple):
     created_at: datetime
 
 
+class MarketSettings(NamedTuple):
+    """What a pool is set to: a profile's name and every value; `changed_at` is None where it was never configured."""
+
+    pool: str
+    profile: str
+    settings: dict[str, Any]
+    changed_at: datetime | None
+
+
 class Ask(NamedTuple):
     """A slot on offer."""
 
@@ -230,6 +239,8 @@ class Quest(NamedTuple):
     priority: int
     status: str
     created_at: datetime
+    strategy: str = "market"
+    """How it bids: a strategy by name, or `market` for that of its market."""
 
 
 class Task(NamedTuple):
