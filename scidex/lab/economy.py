@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
 
 import numpy as np
@@ -57,16 +58,21 @@ class Economy:
         self, spec: WorldSpec, priority: Integers, profile: Profile, owners: Sequence[str], tokens_per_usd: int
     ) -> None:
         self._spec = spec
-        self._tokens_per_usd = tokens_per_usd
         self._profile = profile
+        self._tokens_per_usd = tokens_per_usd
         self._quests = names(spec.quests)
         self._owners = owners
         self._priorities: dict[str, dict[str, int]] = {}
         for quest, owner, weight in zip(self._quests, owners, priority.tolist(), strict=True):
-            self._priorities.setdefault(owner, {})[quest] = weight
-        self._impact = {quest: Fraction(0) for quest in self._quests}
+            self._priorities.setdefault(owner if profile.base_per_owner else quest, {})[quest] = weight
+        self._impact = dict.fromkeys(self._quests, Fraction(0))
+        self._sold: list[tuple[datetime, int]] = []
         self.price_level = float(profile.price_level_start)
         self.wallets = Wallets(spec.quests)
+
+    def note_sales(self, sold: int, at: datetime) -> None:
+        """Keep how many slots a round sold."""
+        self._sold.append((at, sold))
 
     def attest(self, quest: Integers, realised: Floats) -> None:
         """Refill the quests by what an evaluator found their tasks to be worth, and keep it until the next income."""
@@ -79,20 +85,21 @@ class Economy:
         self.wallets.issue(refills)
 
     def pay_day(self) -> None:
-        """Pay a day's income, and burn what is past the caps."""
-        slots = self._spec.slots * self._spec.cycles_per_day
-        bucket = income.bucket(self._profile, slots_of_day=slots, price_level=self.price_level)
+        """Pay a day's income, and burn what is past the owners' caps."""
+        bucket = income.bucket_of_day(
+            self._profile, slots_of_day=self._slots_of_day(), price_level=self.price_level if self._sold else None
+        )
         shares = income.shares(
             bucket,
             priorities_by_owner=self._priorities,
-            attested_impact_by_account=self._impact,
+            attested_impact_by_account=self._impact if self._profile.impact_percent else {},
             profile=self._profile,
         )
         self.wallets.issue(self._array({quest: share.tokens for quest, share in shares.items()}))
-        self.wallets.burn(self._array(self._excess(bucket)))
+        self.wallets.burn(self._array(self._excess(income.by_priority(bucket, self._priorities))))
         self._impact = dict.fromkeys(self._quests, Fraction(0))
 
-    def note_prices(self, values: Floats) -> None:
+    def note_values(self, values: Floats) -> None:
         """Move the price level by what a slot would cost if no wallet limited any bid."""
         # The rule looks at the best values down to the first that loses: the others need no exact numbers.
         slots = self._spec.slots
@@ -105,13 +112,24 @@ class Economy:
                 self.price_level, price=price, bids=len(values), slots=slots, profile=self._profile
             )
 
-    def _excess(self, bucket: int) -> dict[str, int]:
-        fair = income.by_priority(bucket, self._priorities)
+    def _slots_of_day(self) -> int | None:
+        if self._profile.income != "indexed" or not self._sold:
+            return None
+        first_at, last_at = self._sold[0][0], self._sold[-1][0]
+        self._sold = [self._sold[0], *(one for one in self._sold[1:] if one[0] > last_at - timedelta(days=1))]
+        sold = sum(slots for at, slots in self._sold if at > last_at - timedelta(days=1))
+        return income.slots_of_day(sold, first_at=first_at, last_at=last_at)
+
+    def _excess(self, fair: dict[str, int]) -> dict[str, int]:
+        """Return what is burnt, by quest: an owner's wallets are capped together."""
         burnt: dict[str, int] = {}
-        for quests in self._priorities.values():
-            purses = {quest: self._purse(quest) for quest in quests}
-            share = sum(fair[quest] for quest in quests)
-            burnt |= caps.burnt_of(purses, fair_share_per_day=share, profile=self._profile)
+        for owner in dict.fromkeys(self._owners):
+            quests = [quest for quest, whose in zip(self._quests, self._owners, strict=True) if whose == owner]
+            share = sum(fair.get(quest, 0) for quest in quests)
+            # Without a share there is nothing to measure by.
+            if share:
+                purses = {quest: self._purse(quest) for quest in quests}
+                burnt |= caps.burnt_of(purses, fair_share_per_day=share, profile=self._profile)
         return burnt
 
     def _purse(self, quest: str) -> caps.Purse:

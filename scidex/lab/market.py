@@ -52,37 +52,43 @@ class Market:
         self.prices: list[int] = []
         self.given_free = 0
         self._calibrator = Calibrator(spec.quests, profile)
+        self._interval = timedelta(days=1) / spec.cycles_per_day
         self._unserved = np.zeros(spec.quests, dtype=np.int64)
         self._credit = 0
+        self._gifts = 0
+        self._target: list[float | None] = [None] * spec.quests
+        self._paced_at = [0] * spec.quests
+        self._owing = np.zeros(spec.quests, dtype=np.int64)
 
     def choose(self, backlog: Backlog) -> Integers:
         """Hold a round: return the places of the task that the floor serves, if any, and of the winners."""
         if backlog.cycle % self.spec.cycles_per_day == 0:
             self.open_day()
         values = self._calibrator.values(backlog) if self.profile.calibrate else backlog.claim
-        given = self._give(backlog, values)
+        self._pace(backlog)
+        self.economy.note_values(values)
+        given = self._give(backlog)
         bids = self.bids(backlog, values)
         bids[given] = 0
         winners, price = self._clear(backlog, bids, self.spec.slots - len(given))
         spent = np.bincount(backlog.quest[winners], minlength=self.spec.quests) * price
-        self._pace(backlog.cycle, spent)
+        self._owing += spent
         self.economy.wallets.pay(spent)
         self.economy.wallets.assert_sound()
-        self.economy.note_prices(values)
-        self.prices.append(price)
         chosen = np.concatenate([given, winners])
-        self._count_waits(backlog, chosen)
+        self._note_round(backlog, chosen, price, gifts=len(given))
         return chosen
 
     def open_day(self) -> None:
-        """Pay the day's income."""
+        """Pay the day's income. All quests earn: what they have not shown yet is in their backlogs, too."""
         self.economy.pay_day()
 
     def learn(self, results: Results) -> None:
-        """Attest what ran, and keep the quests' records."""
+        """Attest what ran, and keep the quests' records of what they bid for."""
         self.economy.attest(results.quest, results.realised)
         if self.profile.calibrate:
-            self._calibrator.learn(results)
+            bought = slice(self._gifts, None)
+            self._calibrator.learn(Results(results.quest[bought], results.claim[bought], results.realised[bought]))
 
     def bids(self, backlog: Backlog, values: Floats) -> Integers:
         """Return a bid for each task of the backlog, 0 where none is placed."""
@@ -96,10 +102,15 @@ class Market:
             alpha=self.alpha,
         )
         bids = arrays.bids(self.profile.strategy, positions, self.profile)
-        limit = arrays.rank_cap if self.profile.rank_cap else arrays.covered
-        return limit(bids, backlog.quest, wallets)
+        if self.profile.rank_cap:
+            return arrays.rank_cap(bids, backlog.quest, wallets)
+        return arrays.covered(np.minimum(bids, wallets[backlog.quest]), backlog.quest, wallets)
 
-    def _give(self, backlog: Backlog, values: Floats) -> Integers:
+    def seed_of(self, cycle: int) -> str:
+        """Return the seed of a round's lottery."""
+        return f"{self._seed} {cycle}"
+
+    def _give(self, backlog: Backlog) -> Integers:
         """Return the place of the task that the floor serves: the best one of who has waited longest."""
         none = np.empty(0, dtype=np.int64)
         if not self.profile.floor or not len(backlog.tasks):
@@ -118,7 +129,7 @@ class Market:
         self._credit -= floor.WHOLE_SLOT
         self.given_free += 1
         places = np.flatnonzero(backlog.quest == self._quests.index(served))
-        return places[[np.argmax(values[places])]]
+        return places[[np.argmax(backlog.claim[places])]]
 
     def _clear(self, backlog: Backlog, bids: Integers, slots: int) -> tuple[Integers, int]:
         """Return the winners' places and the price."""
@@ -130,7 +141,7 @@ class Market:
         ranked = rank(
             (self._standing(backlog, int(place), int(bids[place])) for place in competing),
             tie_rule=self._tie_rule,
-            seed=f"{self._seed} {backlog.cycle}",
+            seed=self.seed_of(backlog.cycle),
         )
         cleared = uniform_price(
             np.array([bid.price for bid in ranked], dtype=np.int64), np.zeros(slots, dtype=np.int64)
@@ -151,21 +162,30 @@ class Market:
             resting=False,
         )
 
-    def _pace(self, cycle: int, spent: Integers) -> None:
-        """Move each quest's share of value by what it spent of the round's target."""
+    def _pace(self, backlog: Backlog) -> None:
+        """Move the share of value of each quest that bids by what it spent of its targets since it last did."""
         if self.profile.strategy != "paced":
             return
-        interval = timedelta(days=1) / self.spec.cycles_per_day
-        left = pacing.rounds_left(
-            _START + cycle * interval, interval_seconds=interval.total_seconds(), profile=self.profile
-        )
-        for quest, wallet in enumerate(self.economy.wallets.balance.tolist()):
-            target = pacing.target(wallet, rounds_left=left)
-            self.alpha[quest] = pacing.next_alpha(
-                float(self.alpha[quest]), spent=int(spent[quest]), target=target, profile=self.profile
-            )
+        now = self._at(backlog.cycle)
+        left = pacing.rounds_left(now, interval_seconds=self._interval.total_seconds(), profile=self.profile)
+        for quest in np.unique(backlog.quest).tolist():
+            rounds = backlog.cycle - self._paced_at[quest]
+            if self._target[quest] is not None and rounds:
+                self.alpha[quest] = pacing.next_alpha(
+                    float(self.alpha[quest]),
+                    spent=int(self._owing[quest]),
+                    target=rounds * self._target[quest],
+                    profile=self.profile,
+                )
+            self._target[quest] = pacing.target(int(self.economy.wallets.balance[quest]), rounds_left=left)
+            self._paced_at[quest], self._owing[quest] = backlog.cycle, 0
 
-    def _count_waits(self, backlog: Backlog, chosen: Integers) -> None:
+    def _note_round(self, backlog: Backlog, chosen: Integers, price: int, *, gifts: int) -> None:
+        self.prices.append(price)
+        self.economy.note_sales(len(chosen), self._at(backlog.cycle))
+        self._gifts = gifts
         self._unserved += 1
         self._unserved[backlog.quest[chosen]] = 0
-        self._unserved[np.bincount(backlog.quest, minlength=self.spec.quests) == 0] = 0
+
+    def _at(self, cycle: int) -> datetime:
+        return _START + cycle * self._interval
