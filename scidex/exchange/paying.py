@@ -8,7 +8,7 @@ from datetime import timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
-from scidex.exchange import arrears, impacts, resting, wallets
+from scidex.exchange import arrears, impacts, price_levels, resting, wallets
 from scidex.exchange.wallets import Move, Wallet
 from scidex.money import caps, income
 from scidex.money.arrears import garnish
@@ -142,11 +142,8 @@ def _index(tx: Transaction, pool: str, profile: Profile) -> Index:
     if span["last_at"] is None:
         return Index(None, None)
     sold = tx.values("slots_sold_since", pool=pool, since_at=span["last_at"] - _DAY)[0]
-    level = tx.row("price_level", pool=pool)
-    return Index(
-        income.slots_of_day(sold, first_at=span["first_at"], last_at=span["last_at"]),
-        level["level_tokens"] if level else float(profile.price_level_start),
-    )
+    slots = income.slots_of_day(sold, first_at=span["first_at"], last_at=span["last_at"])
+    return Index(slots, price_levels.level_of(tx, pool, profile))
 
 
 def _impact_by_account(pending: list[dict[str, Any]]) -> dict[str, Fraction]:

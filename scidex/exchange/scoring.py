@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
-from scidex.exchange import book, placing, resting, wallets
+from scidex.exchange import book, placing, price_levels, resting, wallets
 from scidex.exchange.book import Market
 from scidex.exchange.records import Bid
 from scidex.exchange.wallets import Wallet
@@ -36,7 +36,7 @@ def submit_bids(
     tx = work.tx
     markets = book.lock_pools(tx, [pool] if pool else [row["pool"] for row in tx.rows("all_pools")])
     last_ttl_at = work.now + timedelta(hours=bid_hours)
-    plan = Plan([], [], [])
+    plan = Plan([], [], [], {})
 
     def decide() -> list[dict[str, Any]]:
         nonlocal plan
@@ -58,7 +58,7 @@ def submit_bids(
 
     # Tasks may change while this is decided, so that a replay could not decide it again; what was decided is kept.
     asked = work.make_up("bids", decide)
-    adapted = strategy is None and _keep(work, plan)
+    adapted = strategy is None and any([_keep(work, plan), price_levels.note(work, markets, plan.values)])
     if not asked:
         work.changed = adapted
         return []

@@ -44,11 +44,16 @@ class Pace(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """What quests would bid, the shares that they came to, and what their claims were taken to be worth."""
+    """
+    What quests would bid, the shares that they came to, and what their claims were taken to be worth.
+
+    `values` are what each pool's tasks are worth in tokens.
+    """
 
     wishes: list[Wish]
     paces: list[Pace]
     calibrations: list[tuple[str, str, float, float]]
+    values: dict[str, list[Fraction]]
 
 
 class Planner:
@@ -85,7 +90,7 @@ class Planner:
 
     def plan(self) -> Plan:
         """Return what every quest would bid in the pools at hand."""
-        plan = Plan([], [], [])
+        plan = Plan([], [], [], defaultdict(list))
         for quest_id, by_pool in self._by_quest.items():
             self._plan_quest(plan, quest_id, by_pool)
         return plan
@@ -98,6 +103,7 @@ class Planner:
         whole = fsum(map(float, (value for of_pool in values.values() for value in of_pool)))
         prices: list[int] = []
         for pool, of_pool in values.items():
+            plan.values[pool] += of_pool
             profile = self._profiles[pool]
             strategy = self._strategy or _chosen(tasks[0]["strategy"], profile)
             share = fsum(map(float, of_pool)) / whole if whole else 0.0

@@ -210,3 +210,60 @@ def test_the_brief_pays_its_bucket_by_quest_and_refills_at_once(db):
     assert pay(db) == 500
     assert balances(db) == [250, 10 + 1_400 + 250]
     assert query(db, "SELECT * FROM attested_impacts") == []
+
+
+# --- indexed income
+
+
+INDEXED = {"income_index": 0.5, "price_level_start": 100, "price_level_weight": 0.5, "calibrate": False}
+
+
+@pytest.fixture
+def indexed(db):
+    """A quest with tasks that claim 1 USD each, in a pool whose income is indexed at a half."""
+    configure_pool("scidex-agent", "recommended", **INDEXED, now=NOON, db=db)
+    quest(db, "ada", 5_000)
+    for number in range(9):
+        task(db, f"t{number}", 1.0, "ada")
+
+
+def cycle_at(db, hours, slots=0):
+    at = NOON + timedelta(hours=hours)
+    if slots:
+        offer(db, slots, now=at)
+    return cycle.run_cycle("scidex-agent", at, db=db)
+
+
+def level(db):
+    return [row["level_tokens"] for row in query(db, "SELECT level_tokens FROM market_price_levels")]
+
+
+def test_the_price_level_follows_what_slots_would_cost_without_limits(db, indexed):
+    cycle_at(db, 1, slots=2)
+    # Tasks are worth 1,000 tokens and would be bid for with 600: 100 + 0.5 × (600 − 100).
+    assert level(db) == [350.0]
+    cycle_at(db, 2, slots=2)
+    assert level(db) == [475.0]
+
+
+def test_rounds_without_slots_or_with_slots_for_everybody_do_not_move_it(db, indexed):
+    cycle_at(db, 1)
+    cycle_at(db, 2, slots=20)
+
+    assert level(db) == []
+
+
+def test_the_first_bucket_is_the_fixed_one_since_there_is_nothing_to_index_by(db, indexed):
+    assert cycle_at(db, 1).income_tokens == 1_000_000
+
+
+def test_later_buckets_buy_a_part_of_the_days_slots_at_the_price_level(db, indexed):
+    cycle_at(db, 1, slots=3)
+    cycle_at(db, 3, slots=3)
+    paid = cycle_at(db, 13).income_tokens
+
+    # Six slots in two hours are 72 a day, half of which at 475 tokens each are income.
+    assert level(db) == [475.0]
+    assert paid == 0.5 * 72 * 475
+    runs = query(db, "SELECT day, slots_of_day, price_level_tokens FROM income_runs ORDER BY day")
+    assert [tuple(row.values()) for row in runs] == [("2026-05-01", None, None), ("2026-05-02", 72, 475.0)]
