@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +10,8 @@ from scidex.exchange.book import RESTING, read_pools
 from scidex.exchange.reading import known_bid, known_round
 from scidex.exchange.records import Bid, Explanation, Quote
 from scidex.mechanism.eligibility import OWN_ASK, SUPERSEDED, TASK_RUNNING
-from scidex.mechanism.registry import MECHANISMS
+from scidex.mechanism.winning import price_to_beat, price_to_win, quoted
+from scidex.settings import MOST_TOKENS
 from scidex.store.database import Database, Row, Transaction
 
 _QUOTED_ROUNDS = 400
@@ -71,8 +71,8 @@ def _lost(tx: Transaction, bid: Bid, facts: Row, rank: int) -> Explanation:
         return _told(bid, reason, f"It did not compete in its round: {_WAITS.get(reason, reason)}.", facts)
     book = json.loads(facts["book"])
     rank += sum(1 for standing in book["resting"] if standing[4] >= bid.max_price_tokens)
-    lowest = tx.values("lowest_winning_bid", round_id=facts["round_id"])[0]
-    price = _price_to_win(facts["mechanism"], lowest, book)
+    [winners] = tx.rows("lowest_winning_bids", round_id=facts["round_id"])
+    price = _price_to_win(facts["mechanism"], winners, book)
     sentence = f"It lost: number {rank} of the bids for {facts['slots']} slots."
     if price is None:
         return _told(bid, "outbid", f"{sentence} No slot was sold.", facts, rank=rank)
@@ -113,14 +113,6 @@ def _rank(tx: Transaction, bid: Bid, round_id: int, now: datetime) -> int:
     return better + 1
 
 
-def _price_to_win(mechanism: str, lowest: int | None, book: Row) -> int | None:
-    """Return the least bid that would have won a slot of a round for certain, by its lowest winner and its book."""
-    prices = [] if lowest is None else [lowest + 1]
-    if book["unsold"] and MECHANISMS[mechanism].sells_all:
-        prices.append(book["unsold"][0][4])
-    return min(prices, default=None)
-
-
 def _passed_over(tx: Transaction, bid: Bid, facts: Row) -> str:
     book = json.loads(facts["book"])
     if bid.id in book["running"]:
@@ -142,30 +134,32 @@ def _passed_over(tx: Transaction, bid: Bid, facts: Row) -> str:
 
 def quote(db: Database, pool: str, probability: float, now: datetime) -> Quote:
     """
-    Return the least bid that would have won in a share `probability` of the recent rounds, and beats today's book.
+    Return a bid that wins the next round with a probability by what recent rounds took, and beats today's book.
 
-    The share is an order statistic with one round added for the unknown next one, so that few rounds quote cautiously.
     Raises UnknownPool.
     """
     with db.reading() as tx:
         market = read_pools(tx, [pool])[pool]
-        prices = sorted(
-            price
-            for row in tx.rows("prices_to_win", pool=pool, now=now, page=_QUOTED_ROUNDS)
-            if (price := _price_to_win(market.mechanism, row["lowest"], json.loads(row["book"]))) is not None
-        )
+        rounds = tx.rows("prices_to_win", pool=pool, now=now, page=_QUOTED_ROUNDS)
         asks = tx.rows("asks_on_offer", pool=pool, now=now)
-        best = tx.values("best_prices", pool=pool, round_id=market.open_round_id, now=now, most=len(asks))
-    standing = _price_to_beat(best, [ask["reserve_price_tokens"] for ask in asks])
-    seen = 0
-    if prices:
-        seen = prices[min(math.ceil(probability * (len(prices) + 1)), len(prices)) - 1]
-    basis = "recent rounds" if seen >= standing and prices else "the book as it stands" if asks else "nothing yet"
-    return Quote(pool, probability, max(1, seen, standing), len(prices), basis)
+        best = tx.values("best_prices", pool=pool, round_id=market.open_round_id, now=now, most=len(asks) + 1)
+    took = [_price_to_win(market.mechanism, row, json.loads(row["book"])) for row in reversed(rounds)]
+    reserves = [ask["reserve_price_tokens"] for ask in asks]
+    standing = price_to_beat(market.mechanism, best, reserves, most=MOST_TOKENS, **market.parameters) or 0
+    seen, basis = _seen(took, probability)
+    if seen < standing or not took:
+        basis = "the book as it stands" if asks else "nothing yet"
+    return Quote(pool, probability, max(1, seen, standing), len(took), basis)
 
 
-def _price_to_beat(bids: list[int], reserves: list[int]) -> int:
-    """Return the least bid that would win one of these slots against these bids; both are sorted, best first."""
-    # To be the n-th best bid it must exceed the present one, and it must meet the n-th reserve.
-    outbids = [bid + 1 for bid in bids] + [0] * (len(reserves) - len(bids))
-    return min(map(max, outbids, reserves), default=0)
+def _seen(took: list[int | None], probability: float) -> tuple[int, str]:
+    """Return what recent rounds say, or where no bid would have won so often, what the dearest of them took."""
+    answer = quoted(took, probability)
+    if answer is not None:
+        return answer, "recent rounds"
+    return max((price for price in took if price is not None), default=0), "the dearest of recent rounds"
+
+
+def _price_to_win(mechanism: str, winners: Row, book: Row) -> int | None:
+    unsold = book["unsold"][0][4] if book["unsold"] else None
+    return price_to_win(mechanism, winners["lowest"], winners["second"], unsold)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import exp
+from random import Random
 from typing import Any
 
 import pytest
@@ -274,3 +276,35 @@ def test_a_round_asked_for_the_least_that_would_have_won_a_slot(db, bids, reserv
 def test_a_quote_of_an_unknown_pool_is_refused(db):
     with pytest.raises(UnknownPool):
         quote(db, pool="nowhere")
+
+
+@pytest.mark.parametrize("mechanism", ["uniform_price", "mcafee", "trade_reduction"])
+def test_a_quote_of_nine_tenths_wins_about_nine_rounds_in_ten(db, mechanism):
+    """A market of 130 rounds, in which a newcomer asks before the others bid, and bids what it was told."""
+    chance = Random(11)
+    names = [f"rival:{number}" for number in range(8)]
+    fund(db, 10**9, *names, "me")
+    compute_auction.create_pool("p", mechanism=mechanism, now=NOON, db=db)
+    won = told = 0
+    for minute in range(130):
+        at = after(minute)
+        # Eight rivals for three slots of their own reserves, of which trade reduction gives up the dearest.
+        for reserve in (0, 50, 100):
+            offer(db, 1, pool="p", reserve_price_tokens=reserve, expires_at=after(minute + 0.5), now=at)
+        asked = compute_auction.quote(0.9, pool="p", now=at, db=db).max_price_tokens
+        rivals = [int(1_000 * exp(chance.gauss(0, 0.5))) for _ in names]
+        bids = [
+            {"bidder_id": name, "task_id": f"{name} {minute}", "max_price_tokens": max(1, price), "pool": "p"}
+            for name, price in zip(names, rivals, strict=True)
+        ]
+        compute_auction.place_bids(bids, now=at, db=db)
+        with_mine = {"bidder_id": "me", "task_id": f"mine {minute}", "max_price_tokens": asked, "pool": "p"}
+        if minute >= 40:
+            mine = compute_auction.place_bids([with_mine], now=at, db=db)[0]
+            won += mine.task_id in won_tasks(clear(db, at, pool="p", dry_run=True))
+            told += 1
+            compute_auction.cancel_bid(mine.id, now=at, db=db)
+        clear(db, at, pool="p")
+
+    assert told == 90
+    assert 0.85 <= won / told <= 0.95
