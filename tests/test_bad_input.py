@@ -91,17 +91,21 @@ LEGAL: dict[str, set[str]] = {
     "limit": A_POSITIVE_NUMBER,
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
+    "list_income.before": A_NAME | {"none"},
     "list_rounds.before": A_CURSOR,
     "mechanism": A_WORD,
     "most": A_POSITIVE_NUMBER,
     "now": {"none"},
+    "only_new": {"true"},
     "owner_id": A_NAME | {"none"},
     "pool": A_KNOWN_THING,
     "probability": A_POSITIVE_NUMBER,
+    "profile": A_WORD,
     "provider_id": A_KNOWN_THING,
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
     "round_id": A_KNOWN_THING,
+    "seed_commitment": A_LINE | {"none"},
     "settle.actual_impact": {"none", "zero", "minus zero", "minus one", "float"},
     "settle.attested_by": {"none"},
     "slot_id": A_KNOWN_THING,
@@ -179,6 +183,8 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "burn": lambda m: m.amount(account_id="a"),
     "cancel_bid": lambda m: {"bid_id": m.open_bid(), "reason": "because"},
     "clear_round": lambda _: {"pool": "scidex-agent", "dry_run": True},
+    "configure_pool": lambda _: {"pool": "scidex-agent", "profile": "recommended", "only_new": False},
+    "check_lottery": lambda m: {"round_id": m.round_id(), "seed_commitment": "a hash"},
     "create_account": lambda m: {"account_id": m.name(), "kind": "agent", "owner_id": "team"},
     "create_pool": lambda m: {
         "pool": m.name(),
@@ -192,6 +198,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_account": lambda _: {"account_id": "a"},
     "get_balance": lambda _: {"account_id": "a"},
     "get_bid": lambda m: {"bid_id": m.open_bid()},
+    "get_market_settings": lambda _: {"pool": "scidex-agent"},
     "get_order_book": lambda _: {"pool": "scidex-agent", "limit": 1},
     "get_pool": lambda _: {"pool": "scidex-agent"},
     "get_recent_stats": lambda _: {"pool": "scidex-agent", "hours": 1},
@@ -199,6 +206,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_transfers": lambda _: {"account_id": "a", "before": 1, "limit": 1},
     "list_accounts": lambda _: {"after": "a", "limit": 1},
     "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
+    "list_income": lambda _: {"account_id": "a", "before": "2026-05-01", "limit": 1},
     "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
     "list_pools": lambda _: {},
     "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
@@ -237,7 +245,9 @@ VERBS = {name: verb for module in (compute_auction, token_ledger) for name, verb
 
 
 def arguments_of(verb: str) -> set[str]:
-    return set(inspect.signature(VERBS[verb]).parameters)
+    """The verb's arguments by name; settings that it takes by any name have tests of their own."""
+    parameters = inspect.signature(VERBS[verb]).parameters.values()
+    return {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
 
 
 def legal_values(verb: str, argument: str) -> set[str]:

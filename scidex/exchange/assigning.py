@@ -13,8 +13,9 @@ from scidex.errors import (
     UnknownAccount,
     UnknownAssignment,
 )
-from scidex.exchange import book, budgeting, planning, settling, task_states
+from scidex.exchange import book, budgeting, market_settings, planning, settling, task_states
 from scidex.exchange.records import Assignment, Finished
+from scidex.money.overrun import stop_at
 from scidex.money.split import turns
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
@@ -211,6 +212,7 @@ def _correct(work: Work, row: Row, actual_cost_tokens: int) -> None:
 def _assignment(tx: Transaction, given: Row) -> Assignment:
     task = planning.known_task(tx, given["task_id"])
     slot = tx.rows("ask", slot_id=given["slot_id"])[0] if given["slot_id"] else {}
+    profile = market_settings.profiles_of(tx, [given["pool"]])[given["pool"]]
     return Assignment(
         source=given["source"],
         assignment_id=given["assignment_id"],
@@ -223,6 +225,7 @@ def _assignment(tx: Transaction, given: Row) -> Assignment:
         token_allowance=slot.get("token_allowance"),
         max_seconds=slot.get("max_seconds"),
         expected_value_usd=task.expected_value_usd,
+        stop_at_tokens=stop_at(slot.get("token_allowance"), profile=profile),
     )
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from scidex.errors import UnknownPool
@@ -147,21 +148,25 @@ def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, pro
     needed = slots + 1
     most = _EVERYTHING if whole else needed + _SLACK
     while True:
-        for_round = _range(tx, market, market.open_round_id, now, most)
-        resting = _range(tx, market, RESTING, now, most)
-        running = {bid.task for bid, is_running in (*for_round, *resting) if is_running}
-        ranked = rank((bid for bid, _ in (*for_round, *resting)), tie_rule=market.tie_rule, seed=market.seed)
+        running: set[str] = set()
+        for_round = _range(tx, market, market.open_round_id, now, most, running)
+        resting = _range(tx, market, RESTING, now, most, running)
+        ranked = rank(chain(for_round, resting), tie_rule=market.tie_rule, seed=market.seed)
         sifted = sift(ranked, provider_owners=provider_owners, running=running)
         if whole:
             return sifted
-        unread = [bids[-1][0].price for bids in (for_round, resting) if len(bids) == most]
+        unread = [bids[-1].price for bids in (for_round, resting) if len(bids) == most]
         # A bid that was not read yet could still tie with the last one needed.
         if not unread or (len(sifted.competing) >= needed and max(unread) < sifted.competing[needed - 1].price):
             return sifted._replace(competing=sifted.competing[:needed])
         most *= 4
 
 
-def _range(tx: Transaction, market: Market, round_id: int, now: datetime, most: int) -> list[tuple[Standing, bool]]:
+def _range(
+    tx: Transaction, market: Market, round_id: int, now: datetime, most: int, running: set[str]
+) -> list[Standing]:
+    """Return the best bids of a round, and add to `running` those of their tasks that hold a slot."""
     resting = round_id == RESTING
     rows = tx.tuples("book_range", pool=market.pool, round_id=round_id, now=now, most=most)
-    return [(Standing._make((*row[:7], resting)), row[7] is not None) for row in rows]
+    running.update(row[3] for row in rows if row[7] is not None)
+    return [Standing._make((*row[:7], resting)) for row in rows]

@@ -11,10 +11,34 @@ from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
-from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
+from scidex.exchange import (
+    clearing,
+    closing,
+    explaining,
+    lotteries,
+    market_settings,
+    offering,
+    placing,
+    reading,
+    refilling,
+    settling,
+)
+from scidex.exchange.records import (
+    Ask,
+    Bid,
+    BidderStats,
+    Clear,
+    Explanation,
+    Lottery,
+    MarketSettings,
+    Pool,
+    Quote,
+    Round,
+    RoundSummary,
+)
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
+from scidex.profiles import profile_named, values_of
 from scidex.settings import DEFAULT_POOL, TREASURY
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -23,12 +47,15 @@ from scidex.store.migrate import migrate
 __all__ = [
     "attest",
     "cancel_bid",
+    "check_lottery",
     "clear_round",
+    "configure_pool",
     "create_pool",
     "ensure_schema",
     "explain",
     "get_bid",
     "get_bidder_stats",
+    "get_market_settings",
     "get_order_book",
     "get_pool",
     "get_recent_stats",
@@ -107,6 +134,39 @@ def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
 
 
+def configure_pool(
+    pool: str = DEFAULT_POOL,
+    profile: str = "recommended",
+    *,
+    only_new: bool = False,
+    now: datetime | None = None,
+    db: Database | None = None,
+    **overrides: Any,
+) -> MarketSettings:
+    """
+    Set a pool to a profile's values, some of them replaced by name, from its open round on; return what it is set to.
+
+    The values are kept with the pool, so that all processes agree. With `only_new` a pool that was configured or has
+    cleared a round stays as it is. A pool that was never configured goes by `brief`. Raises UnknownPool, and
+    InvalidSetting, which names the value that is wrong.
+    """
+    if type(only_new) is not bool:
+        raise InvalidArgument(field="only_new", value=only_new, fact="must be True or False")
+    arguments = {
+        "pool": checked.identifier(pool, "pool"),
+        "profile": profile,
+        "settings": values_of(profile_named(profile, **overrides)),
+        "only_new": only_new,
+    }
+    return _journaled(db, market_settings.configure_pool, arguments, now)
+
+
+def get_market_settings(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> MarketSettings:
+    """Return what a pool is set to. Raises UnknownPool."""
+    with checked.database(db).reading() as tx:
+        return market_settings.read(tx, checked.identifier(pool, "pool"))
+
+
 def offer_slots(
     count: int,
     *,
@@ -124,7 +184,8 @@ def offer_slots(
     """
     Offer `count` like slots, each sold once, at no less than the reserve; the provider gets what they sell for.
 
-    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Raises UnknownPool,
+    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Where the pool ties
+    the treasury's reserve to utilisation, its slots ask at least that much. Raises UnknownPool,
     UnknownAccount, InvalidAmount, InvalidTime, IdempotencyConflict.
     """
     arguments = {
@@ -299,6 +360,17 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
     return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
+
+
+def check_lottery(round_id: int, seed_commitment: str | None = None, *, db: Database | None = None) -> Lottery:
+    """
+    Return what decided the ties of a cleared round, for anybody to check.
+
+    `seed_commitment` is what `get_pool` showed while the round was open: `kept` says whether the seed that is revealed
+    now is the one that was committed to. Raises UnknownRound, InvalidArgument.
+    """
+    noted = None if seed_commitment is None else checked.text(seed_commitment, "seed_commitment")
+    return lotteries.check(checked.database(db), _number(round_id, "round_id"), noted)
 
 
 def settle(

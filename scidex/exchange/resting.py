@@ -60,18 +60,18 @@ def bar_of(status: str | None, *, live: bool) -> str:
     return TASK_RUNNING if live else TASK_STATES_THAT_BAR.get(status or "", "")
 
 
-def lock_for_change_of(tx: Transaction, task_ids: Iterable[str]) -> None:
+def lock_for_change_of(tx: Transaction, task_ids: Iterable[str], *, pools: Iterable[str] = ()) -> None:
     """Lock tasks, and before them the pools in which bids for them are open, so that all those bids may be moved."""
     names = list(set(task_ids))
-    pools = set(tx.values("pools_with_bids_for", task_ids=names))
+    wanted = {*pools, *tx.values("pools_with_bids_for", task_ids=names)}
     while True:
-        lock_pools(tx, pools)
+        lock_pools(tx, wanted)
         lock_tasks(tx, names)
         # A bid may have come to another pool before the tasks were locked; now none can.
-        more = set(tx.values("pools_with_bids_for", task_ids=names)) - pools
+        more = set(tx.values("pools_with_bids_for", task_ids=names)) - wanted
         if not more:
             return
-        pools |= more
+        wanted |= more
 
 
 def rerank_tasks(tx: Transaction, task_ids: Iterable[str], *, round_bids_too: bool = False) -> None:

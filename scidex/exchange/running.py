@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 
 from scidex.errors import AlreadyStarted, SlotVoided, TaskNotOpen
-from scidex.exchange import settling, task_states
+from scidex.exchange import market_settings, settling, task_states
 from scidex.exchange.records import Assignment, Finished
 from scidex.exchange.refilling import Terms
+from scidex.money.overrun import stop_at
 from scidex.store.database import Transaction
 from scidex.store.db_writes import Work, effect
 
 
 def won_by(tx: Transaction, agent_id: str) -> list[Assignment]:
     """Return the slots that an agent bought or provides, won and not started, the oldest first."""
+    rows = tx.rows("won_slots_of", agent_id=agent_id)
+    profiles = market_settings.profiles_of(tx, {row["pool"] for row in rows})
     return [
         Assignment(
             source="auction",
@@ -27,8 +30,9 @@ def won_by(tx: Transaction, agent_id: str) -> list[Assignment]:
             token_allowance=row["token_allowance"],
             max_seconds=row["max_seconds"],
             expected_value_usd=row["expected_value_usd"],
+            stop_at_tokens=stop_at(row["token_allowance"], profile=profiles[row["pool"]]),
         )
-        for row in tx.rows("won_slots_of", agent_id=agent_id)
+        for row in rows
     ]
 
 

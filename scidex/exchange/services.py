@@ -12,7 +12,7 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import assigning, compute_auction, cycle, refilling, running
 from scidex.exchange.records import Assignment, Finished
 from scidex.settings import DEFAULT_POOL
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = ["finish", "give_back", "next_task", "start", "won_slots"]
@@ -25,7 +25,7 @@ def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
     An agent reads these before it asks for its next task. Raises UnknownAccount.
     """
     name = checked.identifier(agent_id, "agent_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         assigning.check_agent(tx, name)
         return running.won_by(tx, name)
 
@@ -42,7 +42,7 @@ def next_task(
     the fallback none beyond its share. No wallet is debited and nothing is refilled. Raises UnknownAccount,
     UnknownPool.
     """
-    database = db or default_database()
+    database = checked.database(db)
     moment = _moment(now)
     arguments: dict[str, Any] = {
         "agent_id": checked.identifier(agent_id, "agent_id"),
@@ -65,7 +65,7 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     Raises AlreadyStarted, TaskNotOpen (its task runs elsewhere, or has ended), SlotVoided, AssignmentGivenBack,
     UnknownSlot, UnknownAssignment.
     """
-    database, moment = db or default_database(), _moment(now)
+    database, moment = checked.database(db), _moment(now)
     if _is_sale(assignment):
         execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
@@ -105,7 +105,7 @@ def finish(
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
     }
-    database, moment = db or default_database(), _moment(now)
+    database, moment = checked.database(db), _moment(now)
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
         return execute_journaled(database, running.finish_slot, sale, now=moment)
@@ -121,7 +121,7 @@ def give_back(
 
     Raises AlreadySettled, AlreadyFinished, UnknownSlot, UnknownAssignment.
     """
-    database, moment = db or default_database(), _moment(now)
+    database, moment = checked.database(db), _moment(now)
     if _is_sale(assignment):
         compute_auction.void(assignment.assignment_id, reason, now=moment, db=database)
         return

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
 from scidex.senate.calibration import fit_line
-from scidex.store import Database, default_database
+from scidex.store import Database
 
 _FEW = 5
 _ABOUT_RIGHT = (0.8, 1.25)
@@ -38,7 +38,7 @@ def report(*, now: datetime | None = None, db: Database | None = None) -> list[B
     Winners are picked for their high claims, so that even honest estimates realise somewhat less than they claim.
     """
     moment = utc_now() if now is None else checked.instant(now, "now")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         rows = tx.tuples("claims_and_impacts", now=moment)
     healths = [
         health_of(bidder_id, [(claimed, realised) for _, claimed, realised in group])

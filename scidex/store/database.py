@@ -41,6 +41,10 @@ class Transaction(ABC):
         """Run a statement once for each row of arguments, at the least cost that the database allows."""
 
     @abstractmethod
+    def run_columns(self, statement: str, /, **columns: Any) -> None:
+        """Run a statement once for each item of its arguments that are lists; the others are the same each time."""
+
+    @abstractmethod
     def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
         """Run each statement for each of its rows; none may depend on what another of them wrote."""
 

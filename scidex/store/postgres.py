@@ -66,6 +66,11 @@ class PostgresTransaction(Transaction):
             if number % _SENT_AT_ONCE == 0:
                 self._channel.receive()
 
+    def run_columns(self, statement: str, /, **columns: Any) -> None:
+        if all(column for column in columns.values() if type(column) is list):
+            self._channel.send(self._statements[statement], columns)
+            self._channel.flush()
+
     def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
         self._channel.hold([_for_rows(self._statements[statement], rows) for statement, rows in calls if rows])
 
@@ -116,6 +121,8 @@ class PostgresDatabase(Database):
         options = (
             # Every statement is short and found by an index: planning it once is enough, compiling it never pays.
             "-c plan_cache_mode=force_generic_plan -c jit=off"
+            # A plan is made once for a connection's life, and may not rest on a table being as small as it is now.
+            " -c enable_seqscan=off"
             " -c TimeZone=UTC -c default_transaction_isolation=read\\ committed"
             # Sooner than the client's own deadline, whose end leaves the outcome unknown.
             f" -c statement_timeout={milliseconds * 4 // 5} -c idle_in_transaction_session_timeout={2 * milliseconds}"

@@ -132,7 +132,7 @@ def test_writes_at_once_leave_what_the_journal_tells(place, first, second, point
 
         return stopped
 
-    for method in ("run", "run_many", "run_together", "post", "post_along"):
+    for method in ("run", "run_many", "run_columns", "run_together", "post", "post_along"):
         monkeypatch.setattr(PostgresTransaction, method, stopping(method))
     answers: dict[str, Any] = {}
 

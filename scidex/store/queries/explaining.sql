@@ -12,7 +12,7 @@ WHERE task_id = :task_id AND pool = :pool AND round_id = :round_id AND competing
 
 -- name: lowest_winning_bid
 -- The lowest bid that won in a round.
-SELECT MIN(max_price_tokens) FROM compute_auction_clears WHERE round_id = :round_id;
+SELECT MIN(max_price_tokens) FROM compute_auction_clears WHERE round_id = :round_id AND bid_id > 0;
 
 -- name: clear_of_bid
 -- What a winning bid came to pay.
@@ -21,7 +21,8 @@ SELECT slot_id, clearing_price_tokens FROM compute_auction_clears WHERE bid_id =
 -- name: prices_to_win
 -- What recent rounds of a pool sold, offered and left, newest first.
 SELECT r.round_id, r.slots, r.sold, r.book,
-    (SELECT MIN(c.max_price_tokens) FROM compute_auction_clears c WHERE c.round_id = r.round_id) AS lowest
+    (SELECT MIN(c.max_price_tokens) FROM compute_auction_clears c WHERE c.round_id = r.round_id
+        AND c.bid_id > 0) AS lowest
 FROM compute_auction_rounds r
 WHERE r.pool = :pool AND r.cleared_at <= :now
 ORDER BY r.cleared_at DESC, r.round_id DESC LIMIT :page;
