@@ -20,7 +20,7 @@ app.add_typer(agents.app, name="agent")
 app.add_typer(quests.app, name="quest")
 app.add_typer(tasks.app, name="task")
 app.add_typer(lab.app, name="lab")
-for command in (looking.book, looking.quote, looking.explain, looking.wallet):
+for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
 
 
