@@ -230,18 +230,11 @@ def place_bid(
     Raises UnknownAccount, UnknownPool, InsufficientTokens, InvalidAmount, InvalidTime, InvalidId, InvalidArgument,
     TooManyOpenBids, IdempotencyConflict.
     """
-    request = {
-        "bidder_id": bidder_id,
-        "task_id": task_id,
-        "max_price_tokens": max_price_tokens,
-        "expected_value_usd": expected_value_usd,
-        "ttl_at": ttl_at,
-        "pool": pool,
-        "time_in_force": time_in_force,
-        "idempotency_key": idempotency_key,
-    }
+    request = _request(
+        bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, pool, time_in_force, idempotency_key
+    )
     try:
-        return _placed([_request(request)], now, db)[0]
+        return _placed([request], now, db)[0]
     except BidsRefused as refused:
         raise refused.errors[0] from None
 
@@ -263,7 +256,7 @@ def place_bids(
         if index == _MOST_BIDS_AT_ONCE:
             raise InvalidArgument(field="bids", value=index + 1, fact=f"must be at most {_MOST_BIDS_AT_ONCE} bids")
         try:
-            requests.append(_request(bid))
+            requests.append(_request_of(bid))
         except ScidexError as error:
             errors[index] = error
     if errors:
@@ -551,8 +544,11 @@ def _journaled(
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
-    given = _settings.from_environment()
-    arguments = {"bids": requests, "bid_hours": given.bid_hours, "most_open_bids": given.most_open_bids}
+    arguments = {
+        "bids": requests,
+        "bid_hours": _settings.one("bid_hours"),
+        "most_open_bids": _settings.one("most_open_bids"),
+    }
     return _journaled(db, placing.place_bids, arguments, now)
 
 
@@ -566,7 +562,7 @@ _BID_DEFAULTS = {
 _BID_ARGUMENTS = {"bidder_id", "task_id", "max_price_tokens", *_BID_DEFAULTS}
 
 
-def _request(bid: Any) -> dict[str, Any]:
+def _request_of(bid: Any) -> dict[str, Any]:
     if not isinstance(bid, Mapping):
         raise InvalidArgument(field="bid", value=bid, fact="must be a mapping of place_bid's argument names")
     given = {**_BID_DEFAULTS, **bid}
@@ -574,15 +570,28 @@ def _request(bid: Any) -> dict[str, Any]:
         odd = min(given.keys() ^ _BID_ARGUMENTS, key=str)
         fact = "is missing" if odd in _BID_ARGUMENTS else "is no argument of place_bid"
         raise InvalidArgument(field=str(odd)[:100], value=given.get(odd), fact=fact)
+    return _request(**given)
+
+
+def _request(
+    bidder_id: Any,
+    task_id: Any,
+    max_price_tokens: Any,
+    expected_value_usd: Any,
+    ttl_at: Any,
+    pool: Any,
+    time_in_force: Any,
+    idempotency_key: Any,
+) -> dict[str, Any]:
     return {
-        "bidder_id": checked.identifier(given["bidder_id"], "bidder_id"),
-        "task_id": checked.identifier(given["task_id"], "task_id"),
-        "max_price_tokens": checked.tokens(given["max_price_tokens"], "max_price_tokens"),
-        "expected_value_usd": checked.number(given["expected_value_usd"], "expected_value_usd", least=0.0),
-        "ttl_at": None if given["ttl_at"] is None else checked.instant(given["ttl_at"], "ttl_at"),
-        "pool": checked.identifier(given["pool"], "pool"),
-        "time_in_force": checked.choice(given["time_in_force"], "time_in_force", _TIMES_IN_FORCE),
-        "idempotency_key": _key(given["idempotency_key"]),
+        "bidder_id": checked.identifier(bidder_id, "bidder_id"),
+        "task_id": checked.identifier(task_id, "task_id"),
+        "max_price_tokens": checked.tokens(max_price_tokens, "max_price_tokens"),
+        "expected_value_usd": checked.number(expected_value_usd, "expected_value_usd", least=0.0),
+        "ttl_at": _instant(ttl_at, "ttl_at"),
+        "pool": checked.identifier(pool, "pool"),
+        "time_in_force": checked.choice(time_in_force, "time_in_force", _TIMES_IN_FORCE),
+        "idempotency_key": _key(idempotency_key),
     }
 
 

@@ -123,7 +123,7 @@ def test_writes_at_once_leave_what_the_journal_tells(place, first, second, point
 
         return stopped
 
-    for method in ("run", "run_many", "post"):
+    for method in ("run", "run_many", "run_columns", "post"):
         monkeypatch.setattr(PostgresTransaction, method, stopping(method))
     answers: dict[str, Any] = {}
 
