@@ -205,9 +205,9 @@ def _record(
     cleared = Round(**facts, digest=digest, clears=tuple(_with_gift(clears, gift, market, work.now)))
     if not work.dry_run:
         work.tx.post("insert_round", **facts, sold=cleared.sold, theta=market.theta, book=remembered, digest=digest)
-        _move_on(work, market, sifted, outcome, sizes, digest)
-    if floor and not work.dry_run:
-        floors.note(work.tx, market.pool, floor, {clear.bidder_id for clear in clears})
+        if floor:
+            floors.note(work.tx, market.pool, floor, {clear.bidder_id for clear in clears})
+        _move_on(work, market, sifted, outcome, sizes, digest, gift)
     return cleared
 
 
@@ -281,12 +281,15 @@ def _sell(work: Work, market: Market, outcome: Outcome) -> None:
     book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
 
 
-def _move_on(work: Work, market: Market, sifted: Sifted, outcome: Outcome, sizes: Row, digest: str) -> None:
+def _move_on(
+    work: Work, market: Market, sifted: Sifted, outcome: Outcome, sizes: Row, digest: str, gift: Gift | None
+) -> None:
     """Set aside what winners owe, take what can no longer win out of the books, and open the next round."""
     _shrink_holds(work.tx, market, outcome.sales)
     if sizes["resting_bids"]:
         # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
-        resting.rerank_tasks(work.tx, {sale.bid.task for sale in outcome.sales} | sifted.running)
+        given = {gift.task_id} if gift else set()
+        resting.rerank_tasks(work.tx, {sale.bid.task for sale in outcome.sales} | given | sifted.running)
     work.tx.post(
         "advance_pool",
         pool=market.pool,

@@ -132,10 +132,15 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
 
 
 def list_mode_switches(pool: str = DEFAULT_POOL, *, limit: int = 100, db: Database | None = None) -> list[ModeSwitch]:
-    """Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000)."""
+    """
+    Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000).
+
+    Raises UnknownPool.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        rows = tx.rows("mode_switches_page", pool=checked.identifier(pool, "pool"), page=page)
+        cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+        rows = tx.rows("mode_switches_page", pool=pool, page=page)
     return [ModeSwitch(**row) for row in rows]
 
 

@@ -62,9 +62,6 @@ def give(work: Work, market: Market, entitled: Sequence[Row], *, slots: int, slo
 def note(tx: Transaction, pool: str, floor: Floor, winners: set[str]) -> None:
     """Write down a round of the floor: what may be given away, and that whoever got a slot waits anew."""
     served = {floor.gift.account_id} if floor.gift else set()
-    if floor.gift:
-        # Other resting bids for what was given leave the book.
-        resting.rerank_tasks(tx, [floor.gift.task_id])
     waits = [
         {"pool": pool, "quest_id": quest_id, "since_round": floor.number if got_one else since}
         for quest_id, since in floor.since.items()

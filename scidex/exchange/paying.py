@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -20,8 +20,6 @@ from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work
 
 _DAY = timedelta(days=1)
-# A pool that has held rounds for less than this says too little of how many slots it sells in a day.
-_SHORTEST_SPAN = timedelta(hours=1)
 
 
 class Index(NamedTuple):
@@ -53,7 +51,8 @@ def pay(work: Work, *, pool: str, day: str, profile: Profile) -> int:
         return 0
     index = _index(tx, pool, profile)
     locked = wallets.lock(tx, _accounts(payees, pending))
-    bucket = min(_bucket(profile, index), MOST_TOKENS + locked[ISSUANCE].balance)
+    due = income.bucket_of_day(profile, slots_of_day=index.slots_of_day, price_level=index.price_level_tokens)
+    bucket = min(due, MOST_TOKENS + locked[ISSUANCE].balance)
     shares = income.shares(
         bucket,
         priorities_by_owner=payees.priorities,
@@ -143,20 +142,8 @@ def _index(tx: Transaction, pool: str, profile: Profile) -> Index:
     if span["last_at"] is None:
         return Index(None, None)
     sold = tx.values("slots_sold_since", pool=pool, since_at=span["last_at"] - _DAY)[0]
-    return Index(_per_day(sold, span["first_at"], span["last_at"]), price_levels.level_of(tx, pool, profile))
-
-
-def _per_day(sold: int, first_at: datetime, last_at: datetime) -> int:
-    """Return what a pool sells in a day by what it sold in its last one, which may not have been a whole one."""
-    span = min(_DAY, max(_SHORTEST_SPAN, last_at - first_at))
-    return sold * (_DAY // timedelta(microseconds=1)) // (span // timedelta(microseconds=1))
-
-
-def _bucket(profile: Profile, index: Index) -> int:
-    # A pool that has sold nothing yet has nothing to index by: its first bucket is the fixed one.
-    if not index.slots_of_day or index.price_level_tokens is None:
-        return profile.daily_bucket_tokens
-    return income.bucket(profile, slots_of_day=index.slots_of_day, price_level=index.price_level_tokens)
+    slots = income.slots_of_day(sold, first_at=span["first_at"], last_at=span["last_at"])
+    return Index(slots, price_levels.level_of(tx, pool, profile))
 
 
 def _impact_by_account(pending: list[dict[str, Any]]) -> dict[str, Fraction]:

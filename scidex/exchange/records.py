@@ -203,6 +203,9 @@ class Explanation(NamedTuple):
     clearing_price_tokens: int | None
     price_to_win_tokens: int | None
     margin_missed_tokens: int | None
+    available_tokens: int
+    calibration_factor: float | None
+    competes_next_at: datetime | None
 
 
 class Quote(NamedTuple):

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from fractions import Fraction
 from math import floor
 from typing import NamedTuple
 
 from scidex.money.split import proportional_split
 from scidex.profiles import Profile
+
+_DAY = timedelta(days=1)
+# Rounds held for less than this say too little of how many slots are sold in a day.
+_SHORTEST_SPAN = timedelta(hours=1)
 
 PriorityOf = Mapping[str, Mapping[str, int]]
 """The priority of each account that earns base income, by its owner."""
@@ -35,6 +40,23 @@ def bucket(profile: Profile, *, slots_of_day: int, price_level: float) -> int:
     if profile.income == "fixed":
         return profile.daily_bucket_tokens
     return floor(Fraction(str(profile.income_index)) * slots_of_day * Fraction(price_level))
+
+
+def bucket_of_day(profile: Profile, *, slots_of_day: int | None, price_level: float | None) -> int:
+    """Return the tokens of a day's bucket; where a market has sold nothing yet to index by, the fixed one."""
+    if not slots_of_day or price_level is None:
+        return profile.daily_bucket_tokens
+    return bucket(profile, slots_of_day=slots_of_day, price_level=price_level)
+
+
+def slots_of_day(sold: int, *, first_at: datetime, last_at: datetime) -> int:
+    """
+    Return how many slots a market sells in a day, by what it `sold` in the day up to its last round, rounded down.
+
+    A market that has held rounds for less than a day is taken to go on as it began; less than an hour counts as one.
+    """
+    span = min(_DAY, max(_SHORTEST_SPAN, last_at - first_at))
+    return sold * (_DAY // timedelta(microseconds=1)) // (span // timedelta(microseconds=1))
 
 
 def unconstrained_price(values: Sequence[Fraction], *, slots: int, profile: Profile) -> int | None:

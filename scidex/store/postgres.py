@@ -43,7 +43,8 @@ class PostgresTransaction(Transaction):
         self._statements = load("postgres")
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
-        return self._channel.dicts(self._channel.last(self._statements[statement], arguments))
+        known = self._statements[statement]
+        return self._channel.dicts(known, self._channel.last(known, arguments))
 
     def tuples(self, statement: str, /, **arguments: Any) -> list[tuple[Any, ...]]:
         return self._channel.tuples(self._channel.last(self._statements[statement], arguments))
@@ -99,7 +100,8 @@ class PostgresTransaction(Transaction):
             self._channel.send(self._statements[statement], arguments)
         # Before them come the answers to what was posted, and between them those to preparing a statement.
         answers = [answer for answer in self._channel.receive() if answer.status == TUPLES]
-        return [self._channel.dicts(answer) for answer in answers[-len(calls) :]]
+        asked = [self._statements[statement] for statement, _ in calls]
+        return [self._channel.dicts(*pair) for pair in zip(asked, answers[-len(calls) :], strict=True)]
 
     def script(self, sql: str) -> None:
         self._channel.script(sql)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from scidex.money import income
 from scidex.money.income import Share, bucket, by_priority, next_price_level, shares, unconstrained_price
 from scidex.profiles import profile_named
 
@@ -131,3 +133,28 @@ def test_the_price_level_stays_between_the_prices_that_moved_it(start, rounds):
         seen += [price] if bids > slots else []
 
     assert min(seen) - 1e-6 <= level <= max(seen) + 1e-6
+
+
+# --- what a bucket is indexed by
+
+
+@pytest.mark.parametrize(
+    ("sold", "hours", "slots"), [(96, 24, 96), (96, 48, 96), (50, 12, 100), (4, 0, 96), (4, 0.5, 96), (0, 24, 0)]
+)
+def test_the_slots_of_a_day_follow_from_what_was_sold_in_the_last_one(sold, hours, slots):
+    first_at = datetime(2026, 5, 1, tzinfo=UTC)
+
+    assert income.slots_of_day(sold, first_at=first_at, last_at=first_at + timedelta(hours=hours)) == slots
+
+
+@pytest.mark.parametrize(("slots", "level"), [(None, None), (0, 1_000.0), (96, None)])
+def test_a_market_that_has_sold_nothing_begins_with_the_fixed_bucket(slots, level):
+    profile = profile_named("recommended", daily_bucket_tokens=77)
+
+    assert income.bucket_of_day(profile, slots_of_day=slots, price_level=level) == 77
+
+
+def test_one_that_has_sold_slots_is_indexed():
+    profile = profile_named("recommended", daily_bucket_tokens=77, income_index=0.5)
+
+    assert income.bucket_of_day(profile, slots_of_day=10, price_level=20.0) == 100
