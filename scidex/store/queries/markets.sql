@@ -35,12 +35,12 @@ WHERE k.status = 'open' AND k.pool = :pool AND k.available_at <= :now
 ORDER BY k.reserve_price_tokens, k.sequence;
 
 -- name: asks_of_round
--- The slots that a cleared round sold.
+-- The slots that a cleared round sold to bids.
 SELECT k.slot_id, k.provider_id, a.owner_id, a.kind, k.reserve_price_tokens, k.sequence
 FROM compute_auction_clears c
 JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 JOIN token_accounts a ON a.account_id = k.provider_id
-WHERE c.round_id = :round_id;
+WHERE c.round_id = :round_id AND c.bid_id > 0;
 
 -- name: lock_ask
 -- Lock one slot's offer.
