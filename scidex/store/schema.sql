@@ -499,6 +499,13 @@ CREATE TABLE quest_waits (
     PRIMARY KEY (pool, quest_id)
 );
 
+-- Slots that the floor gave away.
+CREATE TABLE floor_gifts (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    -- What its quest claimed of the task then: whoever raises or lowers it later changes no record.
+    claimed_usd DOUBLE PRECISION NOT NULL CHECK (claimed_usd >= 0)
+);
+
 -- Numbers drawn by many writers at once.
 
 CREATE SEQUENCE assignment_numbers;
