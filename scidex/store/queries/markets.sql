@@ -98,7 +98,8 @@ INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task
     provider_proceeds_tokens, runner_up_price_tokens, status)
 VALUES (:slot_id, :clearing_price_tokens, :winning_task_id, :runner_up_task_id,
     :slot_started_at, :pool, :round_id, :bid_id, :bidder_id, :provider_id, :max_price_tokens,
-    :max_price_tokens - :clearing_price_tokens, :provider_proceeds_tokens, :runner_up_price_tokens, 'won');
+    CAST(:max_price_tokens AS BIGINT) - :clearing_price_tokens, :provider_proceeds_tokens, :runner_up_price_tokens,
+    'won');
 
 -- name: lock_clear
 -- Lock one slot's sale.
