@@ -68,7 +68,7 @@ class InvalidId(InvalidArgument):
 
 
 class InvalidSetting(InvalidArgument):
-    """A variable of the environment does not hold what the setting takes."""
+    """A setting does not hold what it takes."""
 
 
 class UnknownMechanism(ScidexError):

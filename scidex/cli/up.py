@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from scidex.cli.opening import RECOMMENDED
 from scidex.cli.options import POOL, DatabaseOption, PoolOption
 from scidex.cli.stopping import stop_signal
 
@@ -38,6 +39,9 @@ def up(
     port: PortOption = None,
     pool: PoolOption = POOL,
     cycle_seconds: CycleOption = None,
+    profile: Annotated[
+        str, typer.Option(help="What a new market is set to: brief, recommended, generous.")
+    ] = RECOMMENDED,
     demo: Annotated[bool, typer.Option("--demo", help="Add a real workload: audits of the packages here.")] = False,
     agents: Annotated[int, typer.Option(min=1, max=8, help="Agents of the demo.")] = 4,
     seconds: SecondsOption = None,
@@ -46,7 +50,7 @@ def up(
     """Serve a market with its dashboard, and clear its rounds, until stopped by Ctrl-C or SIGTERM."""
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     if not demo:
-        _serve(db, host, port, pool, _USUAL_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds)
+        _serve(db, host, port, pool, _USUAL_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds, profile)
         return
 
     from rich.console import Console
@@ -61,18 +65,21 @@ def up(
         cycle_seconds=_DEMO_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds,
         agents=agents,
         seconds=seconds,
+        profile=profile,
     )
     with stop_signal() as stop:
         run_demo(plan, stop, Console())
 
 
-def _serve(db: str | None, host: str, port: int | None, pool: str, cycle_seconds: float) -> None:
+def _serve(db: str | None, host: str, port: int | None, pool: str, cycle_seconds: float, profile: str) -> None:
+    from scidex.exchange import compute_auction
     from scidex.web.market_up import clearing, served_market
 
-    with stop_signal() as stop, served_market(db, host=host, port=port) as market:
+    with stop_signal() as stop, served_market(db, host=host, port=port, pool=pool, profile=profile) as market:
+        settings = compute_auction.get_market_settings(pool, db=market.db)
         # An address of PostgreSQL may hold a password.
         print(f"database    {market.db.url if market.db.dialect == 'sqlite' else 'PostgreSQL'}")
-        print(f"rounds      every {cycle_seconds:g} s in pool {pool}")
+        print(f"rounds      every {cycle_seconds:g} s in pool {pool}, by the profile {settings.profile}")
         print(f"dashboard   {market.dashboard}")
         print("to stop     Ctrl-C", flush=True)
         with clearing(market.db, pool=pool, cycle_seconds=cycle_seconds):

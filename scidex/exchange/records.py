@@ -70,6 +70,15 @@ class Pool(NamedTuple):
     created_at: datetime
 
 
+class MarketSettings(NamedTuple):
+    """What a pool is set to: a profile's name and every value; `changed_at` is None where it was never configured."""
+
+    pool: str
+    profile: str
+    settings: dict[str, Any]
+    changed_at: datetime | None
+
+
 class Ask(NamedTuple):
     """A slot on offer."""
 
@@ -194,6 +203,9 @@ class Explanation(NamedTuple):
     clearing_price_tokens: int | None
     price_to_win_tokens: int | None
     margin_missed_tokens: int | None
+    available_tokens: int
+    calibration_factor: float | None
+    competes_next_at: datetime | None
 
 
 class Quote(NamedTuple):
@@ -230,6 +242,10 @@ class Quest(NamedTuple):
     priority: int
     status: str
     created_at: datetime
+    strategy: str = "market"
+    """How it bids: a strategy by name, or `market` for that of its market."""
+    floor_entitled: bool = False
+    """Whether the floor serves it when it has waited long."""
 
 
 class Task(NamedTuple):
@@ -299,6 +315,8 @@ class Assignment(NamedTuple):
     token_allowance: int | None
     max_seconds: int | None
     expected_value_usd: float
+    stop_at_tokens: int | None = None
+    """What the run may cost before whoever runs it ends it; None where it may go on."""
 
 
 class Finished(NamedTuple):
@@ -310,6 +328,34 @@ class Finished(NamedTuple):
     task_status: str | None
     attempts: int
     clear: Clear | None
+
+
+class Lottery(NamedTuple):
+    """
+    What decided the ties of a cleared round: its seed, the hash that was published of it, and each owner's ticket.
+
+    The lowest ticket stands first; `kept` says whether a hash that somebody noted beforehand is this one.
+    """
+
+    round_id: int
+    tie_rule: str
+    seed: str
+    seed_commitment: str
+    kept: bool | None
+    tickets: tuple[tuple[str, str], ...]
+
+
+class IncomeShare(NamedTuple):
+    """What an account got of a pool's bucket on a day, what of it paid arrears, and what its cap burnt."""
+
+    pool: str
+    day: str
+    account_id: str
+    base_tokens: int
+    impact_tokens: int
+    garnished_tokens: int
+    burnt_tokens: int
+    fair_share_tokens: int
 
 
 class Lease(NamedTuple):

@@ -11,7 +11,7 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import assigning, cycle, refilling, running, timelines
 from scidex.exchange.records import Assignment, Finished, TimelineEvent
 from scidex.settings import DEFAULT_POOL
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = ["finish", "give_back", "next_task", "start", "timeline", "won_slots"]
@@ -24,7 +24,7 @@ def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
     An agent reads these before it asks for its next task. Raises UnknownAccount.
     """
     name = checked.identifier(agent_id, "agent_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         assigning.check_agent(tx, name)
         return running.won_by(tx, name)
 
@@ -41,7 +41,7 @@ def next_task(
     the fallback none beyond its share. No wallet is debited and nothing is refilled. Raises UnknownAccount,
     UnknownPool.
     """
-    database = db or default_database()
+    database = checked.database(db)
     moment = _moment(now, database)
     arguments: dict[str, Any] = {
         "agent_id": checked.identifier(agent_id, "agent_id"),
@@ -66,7 +66,7 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     Raises AlreadyStarted, TaskNotOpen (its task runs elsewhere, or has ended), SlotVoided, AssignmentGivenBack,
     UnknownSlot, UnknownAssignment.
     """
-    database = db or default_database()
+    database = checked.database(db)
     moment = _moment(now, database)
     if _is_sale(assignment):
         execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
@@ -112,7 +112,7 @@ def finish(
         "most_attempts": given.most_attempts,
         **_fenced(fence),
     }
-    database = db or default_database()
+    database = checked.database(db)
     moment = _moment(now, database)
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
@@ -135,7 +135,7 @@ def give_back(
     Once it is leased, only with the fence number of its lease. Raises LeaseLost, FenceMismatch, AlreadySettled,
     AlreadyFinished, UnknownSlot, UnknownAssignment.
     """
-    database = db or default_database()
+    database = checked.database(db)
     moment = _moment(now, database)
     why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
     if _is_sale(assignment):
@@ -154,7 +154,7 @@ def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]
     UnknownSlot.
     """
     name = checked.identifier(slot_id, "slot_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return timelines.timeline(tx, name)
 
 

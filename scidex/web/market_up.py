@@ -32,17 +32,23 @@ class ServedMarket:
 
 @contextmanager
 def served_market(
-    url: str | None = None, *, host: str = "127.0.0.1", port: int | None = None
+    url: str | None = None,
+    *,
+    host: str = "127.0.0.1",
+    port: int | None = None,
+    pool: str = DEFAULT_POOL,
+    profile: str = "recommended",
 ) -> Iterator[ServedMarket]:
     """
-    Open a market, bring its schema up to date, and serve it while the block runs.
+    Open a market, bring its schema up to date, and serve it while the block runs; a new pool is set to the profile.
 
     Without a port the usual one is taken, or where that is in use any free one. Raises StoreError where the database
-    cannot be used, PortInUse, AddressUnavailable, AddressNotLoopback.
+    cannot be used, InvalidSetting, UnknownPool, PortInUse, AddressUnavailable, AddressNotLoopback.
     """
     chosen = _usual_port(host) if port is None else port
     with connect(url) as db:
         compute_auction.ensure_schema(db=db)
+        compute_auction.configure_pool(pool, profile, only_new=True, db=db)
         with running_server(db, host=host, port=chosen) as address:
             yield ServedMarket(db, address)
 
@@ -53,7 +59,7 @@ def clearing(
     *,
     pool: str = DEFAULT_POOL,
     cycle_seconds: float = 60.0,
-    strategy: str = "clamp",
+    strategy: str | None = None,
     on_cycle: Callable[[CycleReport], None] | None = None,
 ) -> Iterator[None]:
     """

@@ -9,6 +9,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from scidex.exchange import records
+from scidex.exchange.backlog_fields import STRATEGY_WORDS
 from scidex.settings import DEFAULT_POOL, MOST_TOKENS, TREASURY
 
 
@@ -32,6 +33,7 @@ Id = Annotated[str, Field(min_length=1, max_length=200)]
 Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
 Line = Annotated[str, Field(max_length=2_000)]
+StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
 
 class Request(BaseModel):
@@ -195,6 +197,7 @@ class NewQuest(Request):
     quest_id: Id
     title: Line = ""
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    strategy: StrategyWord = "market"
     owner_id: Id | None = None
     account_id: Id | None = None
 
@@ -205,6 +208,7 @@ class QuestChange(Request):
     title: Line | None = None
     priority: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     status: Annotated[str, Field(pattern="^(active|paused)$")] | None = None
+    strategy: StrategyWord | None = None
 
 
 class NewTask(Request):
@@ -233,6 +237,7 @@ class ImportedQuest(Request):
     quest_id: Id
     title: Line = ""
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    strategy: StrategyWord = "market"
 
 
 class Import(Request):
@@ -265,6 +270,7 @@ Balance = mirror(records.Balance, available=int)
 Transfer = mirror(records.Transfer)
 Transfers = _many(Transfer)
 Pool = mirror(records.Pool)
+MarketSettings = mirror(records.MarketSettings)
 Ask = mirror(records.Ask)
 Asks = _many(Ask)
 Bid = mirror(records.Bid)

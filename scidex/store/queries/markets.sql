@@ -98,7 +98,7 @@ INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task
     provider_proceeds_tokens, runner_up_price_tokens, status)
 VALUES (:slot_id, :clearing_price_tokens, :winning_task_id, :runner_up_task_id,
     :slot_started_at, :pool, :round_id, :bid_id, :bidder_id, :provider_id, :max_price_tokens,
-    :winning_premium_tokens, :provider_proceeds_tokens, :runner_up_price_tokens, 'won');
+    :max_price_tokens - :clearing_price_tokens, :provider_proceeds_tokens, :runner_up_price_tokens, 'won');
 
 -- name: lock_clear
 -- Lock one slot's sale.
@@ -113,13 +113,13 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
 FROM compute_auction_clears WHERE slot_id = :slot_id;
 
 -- name: clears_of_round
--- The slots a round sold, in the order in which they were offered.
+-- The slots a round sold, in the order in which they were offered, what its floor gave away after them.
 SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_id, c.slot_started_at,
     c.slot_finished_at, c.pool, c.round_id, c.bid_id, c.bidder_id, c.provider_id, c.max_price_tokens,
     c.winning_premium_tokens, c.provider_proceeds_tokens, c.runner_up_price_tokens, c.actual_cost_tokens,
     c.actual_impact, c.roi, c.attested_by, c.status, c.reason
 FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.round_id = :round_id ORDER BY k.sequence;
+WHERE c.round_id = :round_id ORDER BY CASE WHEN c.bid_id < 0 THEN 1 ELSE 0 END, k.sequence;
 
 -- name: clears_page
 -- A pool's slots sold, newest round first, those past one of them.
