@@ -356,7 +356,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     },
     "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
-    "report": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
+    "report_costs": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,
@@ -364,6 +364,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "attested_by": "judge",
         "fence": None,
     },
+    "timeline": lambda m: {"slot_id": m.sold_slot()},
     "transfer": lambda m: m.amount(debit="a", credit="b"),
     "verify": lambda _: {},
     "void": lambda m: {"slot_id": m.sold_slot(), "reason": "because"},

@@ -57,4 +57,4 @@ def record_pull_request(run_id: Name, seen: schemas.NewPullRequest, db: Db) -> P
 @routes.get("/report", response_model=schemas.CostReport)
 def get_report(db: Db, since: Since = None, until: Until = None, charged_usd: Charged = None) -> CostReport:
     """Return what the runs that ended in a span cost: for each task, and for each merged pull request."""
-    return runs.report(since, until, charged_usd=charged_usd, db=db)
+    return runs.report_costs(since, until, charged_usd=charged_usd, db=db)
