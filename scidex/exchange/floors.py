@@ -51,10 +51,11 @@ def give(work: Work, market: Market, entitled: Sequence[Row], *, slots: int, slo
     found = work.make_up("floor", lambda: _choose(work, pool, floor, profile)) if slot_id else None
     if slot_id is None or found is None:
         return floor
-    quest_id, task_id = found
+    quest_id, task_id, claimed_usd = found
     waited = floor.number - floor.since[quest_id]
     gift = Gift(slot_id, task_id, quest_id, floor.accounts[quest_id], waited)
     tx.run("insert_floor_clear", **_row(clear_of(gift, pool=pool, round_id=market.open_round_id, at=work.now)))
+    tx.post("keep_gift", slot_id=gift.slot_id, claimed_usd=claimed_usd)
     tx.post("sell_asks", slot_ids=[gift.slot_id])
     return floor._replace(gift=gift, credit=floor.credit - WHOLE_SLOT)
 
@@ -116,8 +117,8 @@ def _advanced(tx: Transaction, pool: str, entitled: Sequence[Row], slots: int, p
     )
 
 
-def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str, str] | None:
-    """Return the quest that the floor serves and its most valuable task that may run, both locked; or None."""
+def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str, str, float] | None:
+    """Return the quest that the floor serves, its most valuable task that may run, locked, and its claim; or None."""
     tx = work.tx
     due = {quest: floor.number - since for quest, since in floor.since.items()}
     due = {quest: wait for quest, wait in due.items() if wait >= profile.floor_rounds}
@@ -127,7 +128,7 @@ def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str,
         resting.lock_tasks(tx, tasks)
         # Another pool or an agent may have taken it before it was locked; then the next one is looked for.
         if tasks and tasks == tx.values("task_for_floor", **asked):
-            return quest, tasks[0]
+            return quest, tasks[0], tx.values("claim_of_task", task_id=tasks[0])[0]
         if not tasks:
             del due[quest]
     return None
