@@ -94,6 +94,7 @@ LEGAL: dict[str, set[str]] = {
     "deadline_at": {"none"},
     "debit": A_KNOWN_THING,
     "depends_on": {"list"},
+    "declared_tokens": A_POSITIVE_NUMBER,
     "dry_run": {"true"},
     "ended": A_WORD,
     "entitled": {"true"},
@@ -190,6 +191,12 @@ class Market:
     def sold_slot(self) -> str:
         self.open_bid()
         self.open_slot()
+        return clear(self.db).clears[0].slot_id
+
+    def declarable_slot(self) -> str:
+        compute_auction.configure_pool(declared_allowance=True, now=NOON, db=self.db)
+        self.open_bid()
+        offer(self.db, 1, token_allowance=100)
         return clear(self.db).clears[0].slot_id
 
     def settled_slot(self) -> str:
@@ -306,6 +313,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "theta": "1/2",
         "tie_rule": "arrival",
     },
+    "declare_allowance": lambda m: {"slot_id": m.declarable_slot(), "declared_tokens": 1},
     "ensure_schema": lambda _: {},
     "explain": lambda m: {"bid_id": m.open_bid()},
     "get_bidder_stats": lambda _: {"pool": "scidex-agent", "hours": 1, "limit": 1},

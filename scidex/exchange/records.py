@@ -433,6 +433,14 @@ class Finished(NamedTuple):
     clear: Clear | None
 
 
+class Declaration(NamedTuple):
+    """What the winner of a slot declared that its run will use, in tokens."""
+
+    slot_id: str
+    declared_tokens: int
+    declared_at: datetime
+
+
 class Lottery(NamedTuple):
     """
     What decided the ties of a cleared round: its seed, the hash that was published of it, and each owner's ticket.

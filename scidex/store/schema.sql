@@ -485,6 +485,13 @@ CREATE TABLE attested_impacts (
 
 CREATE INDEX attested_impacts_to_count ON attested_impacts (pool, slot_id) WHERE impact_usd > counted_usd;
 
+-- Allowances that winners declared for their slots, where the pool takes declarations.
+CREATE TABLE declared_allowances (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    declared_tokens BIGINT NOT NULL CHECK (declared_tokens BETWEEN 1 AND 9007199254740991),
+    declared_at TIMESTAMPTZ NOT NULL
+);
+
 -- How many rounds with slots a pool has held while quests were entitled, and what its floor may give away.
 CREATE TABLE market_floors (
     pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
