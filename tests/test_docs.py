@@ -27,6 +27,7 @@ from scidex.exchange import (
     compute_auction,
     cycle,
     ev_scorer,
+    keys,
     records,
     services,
     token_ledger,
@@ -238,6 +239,7 @@ VERB_MODULES = {
         ev_scorer,
         services,
         cycle,
+        keys,
         epistemic_health,
     )
 }

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import agents, looking, tasks, up
+from scidex.cli import agents, keys, looking, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -17,6 +17,7 @@ app = typer.Typer(
 app.command("up")(up.up)
 app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
+app.add_typer(keys.app, name="key")
 for command in (looking.book, looking.quote, looking.explain, looking.wallet):
     app.command(command.__name__)(command)
 

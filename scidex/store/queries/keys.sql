@@ -1,0 +1,50 @@
+-- name: add_key!
+-- Keep a new key: its secret's digest, never the secret.
+INSERT INTO api_keys (key_id, account_id, scopes, secret_sha256, label, created_at, expires_at)
+VALUES (:key_id, :account_id, :scopes, :secret_sha256, :label, :created_at, :expires_at)
+ON CONFLICT (key_id) DO NOTHING;
+
+-- name: key
+-- One key, whose it is, and when it was last used.
+SELECT k.key_id, k.account_id, a.kind, a.owner_id, k.scopes, k.secret_sha256, k.label, k.created_at, k.expires_at,
+    k.revoked_at, k.successor_id, u.last_used_at
+FROM api_keys k
+JOIN token_accounts a ON a.account_id = k.account_id
+LEFT JOIN api_key_uses u ON u.key_id = k.key_id
+WHERE k.key_id = :key_id;
+
+-- name: lock_key
+-- Keep a key from being revoked until this has committed.
+SELECT account_id, scopes, label, expires_at, revoked_at FROM api_keys WHERE key_id = :key_id FOR SHARE;
+
+-- name: lock_key_to_change
+-- A key that nobody uses or changes until this has committed.
+SELECT account_id, scopes, label, expires_at, revoked_at FROM api_keys WHERE key_id = :key_id FOR UPDATE;
+
+-- name: keys_page
+-- Keys in the order of their ids, of one account or ('') of all.
+SELECT k.key_id, k.account_id, k.scopes, k.label, k.created_at, k.expires_at, k.revoked_at, k.successor_id,
+    u.last_used_at
+FROM api_keys k
+LEFT JOIN api_key_uses u ON u.key_id = k.key_id
+WHERE k.key_id > :after AND (k.account_id = :account_id OR :account_id = '')
+ORDER BY k.key_id LIMIT :page;
+
+-- name: revoke_key!
+-- End a key.
+UPDATE api_keys SET revoked_at = :revoked_at WHERE key_id = :key_id;
+
+-- name: succeed_key!
+-- Let a key end soon, and name the one that takes its place.
+UPDATE api_keys SET expires_at = :expires_at, successor_id = :successor_id WHERE key_id = :key_id;
+
+-- name: note_key_use!
+-- Remember when a key was last used.
+INSERT INTO api_key_uses (key_id, last_used_at) VALUES (:key_id, :last_used_at)
+ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
+WHERE api_key_uses.last_used_at < excluded.last_used_at;
+
+-- name: live_keys
+-- How many keys of a scope would be let in.
+SELECT COUNT(*) FROM api_keys
+WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now) AND ' ' || scopes || ' ' LIKE :pattern;
