@@ -31,6 +31,8 @@ __all__ = [
     "authenticate",
     "create_key",
     "get_key",
+    "has_live_key",
+    "id_of",
     "list_keys",
     "note_key_uses",
     "principal_of",
@@ -130,16 +132,21 @@ def list_keys(
 
 def authenticate(text: str, *, now: datetime | None = None, db: Database | None = None) -> Principal:
     """Return who acts by a key's text. Raises NotAuthenticated, and does not tell why."""
-    form = _FORM.fullmatch(text) if type(text) is str else None
-    if form is None:
-        raise NotAuthenticated
-    key_id, secret = form.groups()
+    key_id, secret = id_of(text), text[-64:]
     with checked.database(db).reading() as tx:
         row = tx.row("key", key_id=key_id)
     known = hmac.compare_digest(_digest(secret), row["secret_sha256"] if row else _NOBODY)
     if row is None or not known:
         raise NotAuthenticated
     return _principal(row, _moment(now))
+
+
+def id_of(text: str) -> str:
+    """Return the id that a key's text has. Raises NotAuthenticated for what is no key."""
+    form = _FORM.fullmatch(text) if type(text) is str else None
+    if form is None:
+        raise NotAuthenticated
+    return form[1]
 
 
 def principal_of(key_id: str, *, now: datetime | None = None, db: Database | None = None) -> Principal:
@@ -149,6 +156,12 @@ def principal_of(key_id: str, *, now: datetime | None = None, db: Database | Non
     if row is None:
         raise NotAuthenticated
     return _principal(row, _moment(now))
+
+
+def has_live_key(*, now: datetime | None = None, db: Database | None = None) -> bool:
+    """Return whether anybody could be let in: whether a key has neither ended nor been revoked."""
+    with checked.database(db).reading() as tx:
+        return bool(tx.values("live_keys", now=_moment(now))[0])
 
 
 def note_key_uses(uses: Mapping[str, datetime], *, now: datetime | None = None, db: Database | None = None) -> None:

@@ -31,12 +31,17 @@ def operator_key(db: Database) -> str:
         if file is not None and _is_private(file):
             return known
         with suppress(UnknownKey):
-            keys.revoke_key(known.split("_")[1], db=db)
+            keys.revoke_key(keys.id_of(known), db=db)
     made = keys.create_key(TREASURY, ["admin"], label=_LABEL, db=db).text
     assert made is not None, "nobody asked for this key before"
     if file is not None:
         _write(file, made)
     return made
+
+
+def session_secret(text: str) -> bytes:
+    """Return what a server signs sessions with, so that they outlive it, and end with the operator's key."""
+    return hashlib.sha256(f"sessions {text}".encode()).digest()
 
 
 def key_file(url: str) -> Path | None:

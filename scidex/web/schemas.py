@@ -9,7 +9,7 @@ from typing import Annotated, Any, get_type_hints
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from scidex.exchange import records
-from scidex.settings import DEFAULT_POOL, MOST_TOKENS, TREASURY
+from scidex.settings import DEFAULT_POOL, MOST_TOKENS
 
 
 def _instant(value: Any) -> Any:
@@ -31,6 +31,7 @@ Price = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Scope = Annotated[str, Field(pattern="^(admin|attest|bid|read|work)$")]
 Line = Annotated[str, Field(max_length=2_000)]
 
 
@@ -41,9 +42,9 @@ class Request(BaseModel):
 
 
 class NewBid(Request):
-    """A bid for the next slot of a pool. The time is the server's."""
+    """A bid for the next slot of a pool. The bidder is the key's account, the time the server's."""
 
-    bidder_id: Id
+    bidder_id: Id | None = None
     task_id: Id
     max_price_tokens: Price
     expected_value_usd: Usd = 0.0
@@ -67,10 +68,35 @@ class NewAsks(Request):
     expires_at: Instant | None = None
     pool: Id = DEFAULT_POOL
     reserve_price_tokens: Tokens = 0
-    provider_id: Id = TREASURY
+    provider_id: Id | None = None
     token_allowance: Price | None = None
     max_seconds: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
     idempotency_key: Id | None = None
+
+
+class NewPool(Request):
+    """A pool to open."""
+
+    pool: Id
+    mechanism: Id = "uniform_price"
+    theta: Annotated[str, Field(max_length=40)] | None = None
+    tie_rule: Annotated[str, Field(pattern="^(arrival|lottery)$")] = "arrival"
+
+
+class NewKey(Request):
+    """A key to make."""
+
+    account_id: Id
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5)]
+    expires_at: Instant | None = None
+    label: Line = ""
+
+
+class Rotation(Request):
+    """How long the old key works on, and when the new one ends."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
+    expires_at: Instant | None = None
 
 
 class ClearNow(Request):
@@ -93,7 +119,7 @@ class Attestation(Request):
     """What a settled slot's impact was, and who says so."""
 
     actual_impact: Impact
-    attested_by: Id
+    attested_by: Id | None = None
 
 
 class Reason(Request):
@@ -197,6 +223,10 @@ def _many(model: type[BaseModel]) -> Any:
     return GenericAlias(list, (model,))
 
 
+Key = mirror(records.Key)
+Keys = _many(Key)
+NewKeyTold = mirror(records.NewKey, key=Key)
+Principal = mirror(records.Principal, is_operator=bool)
 Account = mirror(records.Account)
 WalletSummaries = _many(mirror(records.WalletSummary, available=int))
 Balance = mirror(records.Balance, available=int)
@@ -230,6 +260,8 @@ ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)
 )
+
+SessionLink = create_model("SessionLink", __doc__="A path that opens the dashboard once.", path=(str, ...))
 
 
 class Problem(BaseModel):

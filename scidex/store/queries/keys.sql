@@ -45,6 +45,28 @@ ON CONFLICT (key_id) DO UPDATE SET last_used_at = excluded.last_used_at
 WHERE api_key_uses.last_used_at < excluded.last_used_at;
 
 -- name: live_keys
--- How many keys of a scope would be let in.
-SELECT COUNT(*) FROM api_keys
-WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now) AND ' ' || scopes || ' ' LIKE :pattern;
+-- How many keys would be let in.
+SELECT COUNT(*) FROM api_keys WHERE revoked_at IS NULL AND (expires_at IS NULL OR expires_at > :now);
+
+-- name: account_of_owner
+-- An account, if it is its asker's owner's ('' asks for any).
+SELECT account_id, kind, owner_id FROM token_accounts
+WHERE account_id = :account_id AND (owner_id = :owner_id OR :owner_id = '');
+
+-- name: wallets_of_owner_page
+-- An owner's wallets as they stand, in the order of their ids.
+SELECT account_id, kind, owner_id, balance_tokens AS balance, held_tokens AS held FROM token_wallets
+WHERE owner_id = :owner_id AND account_id > :after ORDER BY account_id LIMIT :page;
+
+-- name: bid_of_owner
+-- Who made a bid, if that is its asker's owner's account ('' asks for any).
+SELECT b.bidder_id FROM compute_auction_bids b
+JOIN token_accounts a ON a.account_id = b.bidder_id
+WHERE b.id = :id AND (a.owner_id = :owner_id OR :owner_id = '');
+
+-- name: slot_of_party
+-- Who offers a slot and who bought it, if either is its asker ('' asks for any).
+SELECT k.provider_id, c.bidder_id FROM compute_auction_asks k
+LEFT JOIN compute_auction_clears c ON c.slot_id = k.slot_id
+WHERE k.slot_id = :slot_id
+    AND (k.provider_id = :account_id OR c.bidder_id = :account_id OR :account_id = '');
