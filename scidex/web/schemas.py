@@ -83,7 +83,7 @@ class NewPool(Request):
     tie_rule: Annotated[str, Field(pattern="^(arrival|lottery)$")] = "arrival"
 
 
-class NewKey(Request):
+class KeyWanted(Request):
     """A key to make."""
 
     account_id: Id

@@ -46,7 +46,7 @@ def list_keys(
 
 @routes.post("/keys", status_code=201, response_model=schemas.NewKeyTold)
 @allows("admin")
-def create_key(key: schemas.NewKey, db: Db) -> NewKey:
+def create_key(key: schemas.KeyWanted, db: Db) -> NewKey:
     """Make a key; its text is in this answer alone, and not in the answer to a repeated request."""
     return keys.create_key(**key.model_dump(), db=db)
 
