@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import shlex
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.options import POOL, DatabaseOption, PoolOption
+from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
 from scidex.cli.stopping import stop_signal
 
 if TYPE_CHECKING:
     from scidex.agent.agent import Report, Work
+    from scidex.agent.market import Market
     from scidex.store import Database
 
 app = typer.Typer(help="Agents: offer slots, and run what they sold.", no_args_is_help=True)
@@ -51,24 +53,72 @@ def run(
         bool, typer.Option("--task-commands", help="Run the command that each task brings: trust who adds tasks.")
     ] = False,
     directory: Annotated[Path, typer.Option(help="Where runs get their directories.")] = Path(".scidex-agent"),
+    lease: Annotated[
+        float | None,
+        typer.Option(min=0.5, max=86_400, help="Seconds after which a worker that is silent loses its runs."),
+    ] = None,
+    grace: Annotated[
+        float, typer.Option(min=0, help="Seconds that runs have to end when the agent is stopped.")
+    ] = 30.0,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
 ) -> None:
-    """Offer idle slots, run what they sold and settle it, until stopped by Ctrl-C or SIGTERM."""
+    """
+    Offer idle slots, run what they sold and settle it, until stopped by Ctrl-C or SIGTERM.
+
+    Stopped, it takes its slots off the market and lets runs end within the grace time; a second signal ends them now.
+    """
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     if bool(command) == task_commands:
         raise typer.BadParameter("give either a command after -- or --task-commands", param_hint="COMMAND")
     if (evaluator is None) != (attester is None):
         raise typer.BadParameter("--evaluator and --attester go together", param_hint="--evaluator")
 
+    if db is not None and url is not None:
+        raise typer.BadParameter("give either --db or --url", param_hint="--url")
+
     from scidex.agent.agent import Agent
     from scidex.agent.offers import Offers
+    from scidex.settings import from_environment
+
+    work = _work(_found(command or []), directory.resolve(), evaluator, attester, float(max_seconds))
+    with _market(db, url, key, account, attester) as market, stop_signal() as stop:
+        Agent(
+            account,
+            work,
+            market=market,
+            pool=pool,
+            seats=seats,
+            offers=Offers(reserve, allowance, max_seconds),
+            lease_seconds=from_environment().lease_seconds if lease is None else lease,
+            stop_seconds=grace,
+            on_report=_say,
+        ).run(stop)
+
+
+@contextmanager
+def _market(db: str | None, url: str | None, key: str | None, account: str, attester: str | None) -> Iterator[Market]:
+    """Give the market behind a server's address, or one whose database is opened here."""
+    if url is not None:
+        from scidex.client import Client
+
+        with Client(url, key) as client:
+            client.open_account(account)
+            yield client
+        return
+
+    from scidex.agent.market import EmbeddedMarket
     from scidex.cli.markets import opened
 
-    work = _work(command or [], directory.resolve(), evaluator, attester, float(max_seconds))
-    with opened(db) as market, stop_signal() as stop:
-        _check_in(market, account, attester)
-        offers = Offers(account, market, pool, reserve, allowance, max_seconds)
-        Agent(account, work, db=market, pool=pool, seats=seats, offers=offers, on_report=_say).run(stop)
+    with opened(db) as database:
+        _check_in(database, account, attester)
+        yield EmbeddedMarket(database)
+
+
+def _found(command: list[str]) -> list[str]:
+    """Return a command whose program is found from any directory: runs have one of their own."""
+    return [str(Path(command[0]).absolute()), *command[1:]] if command and "/" in command[0] else command
 
 
 def _work(command: list[str], directory: Path, evaluator: str | None, attester: str | None, max_seconds: float) -> Work:
@@ -90,7 +140,7 @@ def _work(command: list[str], directory: Path, evaluator: str | None, attester: 
 
 def _words(command: str) -> tuple[str, ...]:
     try:
-        return tuple(shlex.split(command))
+        return tuple(_found(shlex.split(command)))
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--evaluator") from None
 
@@ -110,3 +160,19 @@ def _say(report: Report) -> None:
     impact = "not known yet" if report.impact.usd is None else f"{report.impact.usd:,.2f} USD"
     cost = "not known" if report.usage.provenance == "none" else f"{report.usage.tokens:,} tokens"
     print(f"{report.assignment.task_id}: {report.result.reason}; cost {cost}; impact {impact}", flush=True)
+
+
+@app.command("list")
+def list_agents(
+    ended_too: Annotated[bool, typer.Option("--all", help="Also workers that stopped or were lost.")] = False,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show workers: when each was last heard of, and what it runs and has on offer."""
+    from scidex.cli.markets import opened, print_rows
+    from scidex.exchange import workers
+
+    with opened(db) as market:
+        found = [one._asdict() for one in workers.list_workers(ended_too=ended_too, db=market)]
+    columns = ("worker_id", "account_id", "pool", "status", "seats", "running", "on_offer", "seen_at")
+    print_rows(found, columns, as_json=as_json)

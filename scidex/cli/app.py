@@ -18,7 +18,7 @@ app.command("up")(up.up)
 app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
 app.add_typer(keys.app, name="key")
-for command in (looking.book, looking.quote, looking.explain, looking.wallet):
+for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
 
 

@@ -233,7 +233,11 @@ def clear_round(
     """
     if type(dry_run) is not bool:
         raise InvalidArgument(field="dry_run", value=dry_run, fact="must be True or False")
-    return _journaled(db, clearing.clear_round, {"pool": checked.identifier(pool, "pool")}, now, dry_run=dry_run)
+    name, database = checked.identifier(pool, "pool"), checked.database(db)
+    cleared = _journaled(database, clearing.clear_round, {"pool": name}, now, dry_run=dry_run)
+    if cleared.clears and not dry_run:
+        database.announce(f"round {name}")  # workers wait for what they won
+    return cleared
 
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:

@@ -23,6 +23,7 @@ def gauges(now: datetime, *, db: Database) -> Iterator[Gauge]:
     with db.reading() as tx:
         pools = tx.rows("pool_gauges")
         live = tx.rows("live_slot_gauges")
+        leases = tx.rows("lease_gauges")
         tasks = tx.rows("task_gauges")
         books = tx.rows("count_books")[0]
     yield Gauge("minted_tokens", {}, books["minted"])
@@ -36,6 +37,11 @@ def gauges(now: datetime, *, db: Database) -> Iterator[Gauge]:
         labels = {"pool": row["pool"], "status": row["status"]}
         yield Gauge("live_slots", labels, row["slots"])
         yield Gauge("oldest_live_slot_seconds", labels, (now - row["oldest_at"]).total_seconds())
+    for row in leases:
+        labels = {"pool": row["pool"]}
+        yield Gauge("live_leases", labels, row["leases"])
+        yield Gauge("oldest_lease_seconds", labels, (now - row["oldest_at"]).total_seconds())
+        yield Gauge("longest_silence_seconds", labels, (now - row["heard_at"]).total_seconds())
     for row in tasks:
         yield Gauge("tasks", {"pool": row["pool"], "status": row["status"]}, row["tasks"])
 

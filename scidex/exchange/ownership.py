@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from scidex.errors import NotAllowed, NotYourAccount, UnknownAccount, UnknownBid, UnknownSlot
+from scidex.errors import (
+    NotAllowed,
+    NotYourAccount,
+    UnknownAccount,
+    UnknownBid,
+    UnknownLease,
+    UnknownSlot,
+    UnknownWorker,
+)
 from scidex.exchange import arguments as checked
-from scidex.exchange import backlog
+from scidex.exchange import backlog, leases
 from scidex.exchange.records import Principal, WalletSummary
 from scidex.store import Database
 
@@ -73,6 +81,40 @@ def check_provides(who: Principal, slot_id: str, *, db: Database) -> None:
     provider_id = parties_of(who, slot_id, db=db).provider_id
     if not who.is_operator and provider_id != who.account_id:
         raise NotAllowed(field="slot_id", slot_id=slot_id, fact="is for its provider to say")
+
+
+def check_acts_for(who: Principal, account_id: str, field: str) -> None:
+    """Make sure that an account is the principal's own; an operator may act for any. Raises NotYourAccount."""
+    if not who.is_operator:
+        check_named(who, account_id, field)
+
+
+def check_worker(who: Principal, worker_id: str, *, db: Database) -> None:
+    """Make sure that a worker is the principal's own. Raises UnknownWorker."""
+    name = checked.identifier(worker_id, "worker_id")
+    with db.reading() as tx:
+        row = tx.row("worker", worker_id=name)
+    if row is None or not (who.is_operator or row["account_id"] == who.account_id):
+        raise UnknownWorker(field="worker_id", worker_id=worker_id)
+
+
+def check_lease(who: Principal, fence: int, *, db: Database) -> None:
+    """Make sure that a lease is of a worker of the principal's own. Raises UnknownLease."""
+    if not who.is_operator and leases.get_lease(fence, db=db).account_id != who.account_id:
+        raise UnknownLease(field="fence", fence=fence)
+
+
+def check_may_attest(who: Principal, account_id: str | None) -> None:
+    """
+    Make sure that who tells of an impact may name who attests it: the evaluator itself, or an operator.
+
+    Raises NotAllowed, NotYourAccount.
+    """
+    if account_id is None or "admin" in who.scopes:
+        return
+    if "attest" not in who.scopes:
+        raise NotAllowed(field="attested_by", needs=["attest"], scopes=sorted(who.scopes))
+    check_named(who, account_id, "attested_by")
 
 
 def check_quest(who: Principal, quest_id: str, field: str, *, db: Database) -> None:

@@ -314,6 +314,73 @@ class Finished(NamedTuple):
     clear: Clear | None
 
 
+class Lease(NamedTuple):
+    """The right to run an assignment until `ends_at`, unless a heartbeat with its fence number renews it before."""
+
+    fence: int
+    worker_id: str
+    lease_seconds: float
+    leased_at: datetime
+    ends_at: datetime
+    assignment: Assignment
+
+
+class LeaseState(NamedTuple):
+    """A lease as it stands, and what its heartbeats said; `run_id` is the sold slot's or the assignment's id."""
+
+    fence: int
+    run_id: str
+    source: str
+    task_id: str
+    worker_id: str
+    account_id: str
+    lease_seconds: float
+    status: str
+    leased_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None
+    heartbeats: int
+    last_heartbeat_at: datetime | None
+    started_at: datetime | None
+    exited_at: datetime | None
+    metered_at: datetime | None
+    exit_note: str
+    usage_note: str
+
+
+class Worker(NamedTuple):
+    """A process that runs slots for an account: when it was last heard of, what it runs and has on offer."""
+
+    worker_id: str
+    account_id: str
+    pool: str
+    seats: int
+    lease_seconds: float
+    status: str
+    registered_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    running: int
+    on_offer: int
+
+
+class TimelineEvent(NamedTuple):
+    """One step of a run: what happened, when, and what is to be said about it."""
+
+    at: datetime
+    event: str
+    note: str
+
+
+class Swept(NamedTuple):
+    """What a sweep ended: leases that ran out, workers not heard of, and slots whose worker is gone."""
+
+    leases_expired: int
+    workers_lost: int
+    asks_expired: int
+    slots_voided: int
+
+
 class CycleReport(NamedTuple):
     """What one cycle of a pool did; `error` says why its round did not complete."""
 

@@ -7,14 +7,13 @@ from typing import Any
 from scidex.errors import (
     AlreadySettled,
     AttesterNotIndependent,
-    FenceMismatch,
     SlotNotSettled,
     SlotNotSold,
     SlotVoided,
     UnknownAccount,
     UnknownSlot,
 )
-from scidex.exchange import refilling, resting, task_states, wallets
+from scidex.exchange import fencing, refilling, resting, task_states, wallets
 from scidex.exchange.records import Clear
 from scidex.exchange.refilling import Terms
 from scidex.exchange.wallets import Move
@@ -63,15 +62,16 @@ def settle_sold(
     """Settle a slot; what becomes of its task, which is locked, is for the caller to say."""
     clear = lock_sold(work.tx, slot_id)
     if clear.status == "voided":
+        fencing.refuse_late(work.tx, slot_id, fence)
         raise SlotVoided(field="slot_id", slot_id=slot_id)
     if clear.status == "settled":
         _assert_same_settlement(work.tx, clear, actual_cost_tokens, actual_impact, attested_by)
         work.changed = False
         return clear
-    if fence is not None:
-        raise FenceMismatch(field="fence", slot_id=slot_id, fence=fence, present=None)
+    lease = fencing.check(work, slot_id, fence, field="slot_id")
     if attested_by is not None:
         assert_independent(work.tx, attested_by, clear.bidder_id)
+    fencing.end(work, lease, "finished")
     settled = clear._replace(
         status="settled",
         actual_cost_tokens=actual_cost_tokens,
@@ -126,7 +126,13 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
     if clear.status == "voided":
         work.changed = False
         return clear
-    tx = work.tx
+    fencing.end(work, fencing.live(work, slot_id), "voided")
+    return void_sold(work, clear, reason)
+
+
+def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
+    """Undo a locked sale that is not settled; what becomes of its lease is for the caller to say."""
+    tx, slot_id = work.tx, clear.slot_id
     tx.post("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
     winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
     winner.hold_more(-clear.clearing_price_tokens)

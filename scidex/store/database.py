@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
+from datetime import datetime
 from typing import Any, TypeVar
 
 from scidex.store.statements import Dialect
@@ -86,6 +87,22 @@ class Database(ABC):
     @abstractmethod
     def reading(self) -> AbstractContextManager[Transaction]:
         """Give a transaction that sees one consistent state and writes nothing."""
+
+    @abstractmethod
+    def now(self) -> datetime:
+        """Return what the database's own clock says, in UTC; nobody else's decides how long a lease lasts."""
+
+    @abstractmethod
+    def announce(self, topic: str) -> None:
+        """Tell everybody who listens, in any process where that can be done. A hint: it may be lost. Never raises."""
+
+    @abstractmethod
+    def heard(self, topic: str) -> int:
+        """Return how often a topic was heard of so far; to be asked before looking, and handed to `listen`."""
+
+    @abstractmethod
+    def listen(self, topic: str, heard: int, seconds: float) -> None:
+        """Wait until a topic is heard of again or it is time to look anyway, at most so many seconds."""
 
     @abstractmethod
     def close(self) -> None:

@@ -112,7 +112,7 @@ class Work:
         """
         Return `act()`, or what it answered when the same request asked for it before.
 
-        The key is journaled with the effect, even of one that changed nothing. Raises IdempotencyConflict.
+        The key is journaled with the effect; of one that changed nothing no answer is kept. Raises IdempotencyConflict.
         """
         if asked.idempotency_key is None:
             return act()
@@ -123,9 +123,11 @@ class Work:
             result: Result = answers.unpacked(first["result"])
             return result
         result = act()
+        if not self.changed:  # asked again it may do something then: a worker that found nothing asks again and again
+            self.tx.run("forget_key", scope=asked.scope, idempotency_key=asked.idempotency_key)
+            return result
         self.keep_answer(asked.scope, asked.idempotency_key, {"result": answers.packed(result)})
         self.generated["request"] = [asked.scope, asked.idempotency_key, asked.digest]
-        self.changed = True
         return result
 
     def keep_answer(self, scope: str, key: str, result: Any) -> None:
@@ -201,6 +203,19 @@ def execute_journaled(
     except _Undo as undone:
         result: Result = undone.result
         return result
+
+
+UNJOURNALED_TABLES = frozenset({"lease_heartbeats", "worker_heartbeats"})
+"""What is true for a moment and said again in the next: a replay leaves it empty, and nothing hangs on that."""
+
+
+def note_for_a_moment(db: Database, work: Callable[[Transaction], Result]) -> Result:
+    """
+    Write to the unjournaled tables alone, in one transaction; return what `work` returns.
+
+    Whatever is decided by what stands there is made up by the effect that decides it, and so is journaled.
+    """
+    return db.write(work)
 
 
 @contextmanager

@@ -20,7 +20,8 @@ from scidex.web.dashboard import pages
 from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
 from scidex.web.metrics import Metrics
-from scidex.web.routes import backlog, cycles, events, health, keys, market, sessions, wallets
+from scidex.web.rounds import RoundNews
+from scidex.web.routes import backlog, cycles, events, health, keys, market, sessions, slots, wallets
 from scidex.web.sessions import Sessions
 
 # Requests that may be at work side by side. Bids that wait for the disk share a commit, so more threads, more bids.
@@ -49,7 +50,8 @@ def create_app(
     app.state.access = Access(db, sessions_of_server or Sessions())
     app.state.feed = Feed(db)
     app.state.metrics = Metrics(db)
-    for room in (market, wallets, backlog, cycles, keys, sessions, events, health):
+    app.state.rounds = RoundNews(db)
+    for room in (market, slots, wallets, backlog, cycles, keys, sessions, events, health):
         app.include_router(room.routes)
     app.include_router(sessions.pages)
     pages.install(app, db)

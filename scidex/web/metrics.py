@@ -33,6 +33,9 @@ GAUGES = {
     "paused": "1 while an operator holds the cycle.",
     "live_slots": "Slots sold that are not settled.",
     "oldest_live_slot_seconds": "Since when the oldest of them was sold.",
+    "live_leases": "Leases that live.",
+    "oldest_lease_seconds": "Since when the oldest of them does.",
+    "longest_silence_seconds": "How long ago the one longest silent was heard of.",
     "tasks": "Tasks of the backlog.",
 }
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)

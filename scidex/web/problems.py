@@ -35,6 +35,7 @@ STATUS: dict[type[ScidexError], int] = {
     errors.NotAuthenticated: 401,
     errors.NotAllowed: 403,
     errors.AttesterNotIndependent: 403,
+    errors.NotTheWorkersSlot: 403,
     errors.StoreError: 500,
     errors.DatabaseBusy: 503,
     errors.DatabaseUnavailable: 503,

@@ -128,6 +128,68 @@ class Reason(Request):
     reason: Line = "voided"
 
 
+class LeaseRequest(Request):
+    """Which worker is to run it."""
+
+    worker_id: Id
+
+
+class Fence(Request):
+    """The number of the lease that is renewed."""
+
+    fence: Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class NewWorker(Request):
+    """A process that runs slots for an account."""
+
+    worker_id: Id
+    account_id: Id
+    pool: Id = DEFAULT_POOL
+    seats: Annotated[int, Field(ge=1, le=10_000)] = 1
+    lease_seconds: Annotated[float, Field(ge=0.05, le=86_400, allow_inf_nan=False)] | None = None
+
+
+class Fences(Request):
+    """The leases that a worker runs; in the answer, those that it still holds."""
+
+    fences: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=10_000)] = Field(
+        default_factory=list
+    )
+
+
+class OffersWanted(Request):
+    """How many slots a worker wants on offer, and their terms."""
+
+    wanted: Annotated[int, Field(ge=0, le=10_000)]
+    reserve_price_tokens: Tokens = 0
+    token_allowance: Price | None = None
+    max_seconds: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+
+
+class LeaseWanted(Request):
+    """What a worker asks for: a slot that was `won`, or an `unsold` one's task."""
+
+    source: Annotated[str, Field(pattern="^(won|unsold)$")] = "won"
+
+
+class Step(Request):
+    """How far a run has come."""
+
+    step: Annotated[str, Field(pattern="^(started|exited|metered)$")]
+    note: Line = ""
+
+
+class Outcome(Request):
+    """What came of a run."""
+
+    succeeded: bool
+    actual_cost_tokens: Tokens
+    actual_impact: Impact | None = None
+    attested_by: Id | None = None
+    note: Line = ""
+
+
 class NewAccount(Request):
     """A wallet to open."""
 
@@ -256,6 +318,16 @@ Imported = mirror(records.Imported)
 Allocations = _many(mirror(records.Allocation, remaining_tokens=int))
 CycleStatus = mirror(records.CycleStatus)
 CycleReport = mirror(records.CycleReport, round=Round | None)
+Assignment = mirror(records.Assignment)
+Lease = mirror(records.Lease, assignment=Assignment)
+OneLeaseOrNone: Any = Lease | None
+Leases = _many(Lease)
+LeaseState = mirror(records.LeaseState)
+LeaseStates = _many(LeaseState)
+Worker = mirror(records.Worker)
+Workers = _many(Worker)
+TimelineEvents = _many(mirror(records.TimelineEvent))
+Finished = mirror(records.Finished, clear=Clear | None)
 ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)

@@ -16,6 +16,13 @@ FROM compute_auction_clears c JOIN compute_auction_rounds r ON r.round_id = c.ro
 WHERE c.status IN ('won', 'running')
 GROUP BY c.pool, c.status ORDER BY c.pool, c.status;
 
+-- name: lease_gauges
+-- Leases that live, since when the oldest does, and how long ago the one longest silent was heard of.
+SELECT w.pool, COUNT(*) AS leases, MIN(l.leased_at) AS oldest_at,
+    MIN(COALESCE(h.last_heartbeat_at, l.leased_at)) AS heard_at
+FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+WHERE l.status = 'live' GROUP BY w.pool ORDER BY w.pool;
+
 -- name: task_gauges
 -- Tasks in each state.
 SELECT pool, status, COUNT(*) AS tasks FROM tasks GROUP BY pool, status ORDER BY pool, status;

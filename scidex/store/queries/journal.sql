@@ -14,6 +14,10 @@ INSERT INTO idempotency_keys (scope, idempotency_key, arguments_digest, made_at)
 VALUES (:scope, :idempotency_key, :arguments_digest, :made_at)
 ON CONFLICT (scope, idempotency_key) DO NOTHING;
 
+-- name: forget_key!
+-- Give an idempotency key back.
+DELETE FROM idempotency_keys WHERE scope = :scope AND idempotency_key = :idempotency_key;
+
 -- name: store_answer!
 -- Keep the first answer to a key.
 UPDATE idempotency_keys SET answer = :answer WHERE scope = :scope AND idempotency_key = :idempotency_key;

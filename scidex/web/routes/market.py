@@ -6,9 +6,8 @@ from typing import Annotated, Any
 
 from fastapi import Body, Query, Request, Response
 
-from scidex.errors import NotAllowed
 from scidex.exchange import compute_auction, ownership
-from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Pool, Principal, Quote, Round, RoundSummary
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Pool, Quote, Round, RoundSummary
 from scidex.settings import TREASURY
 from scidex.web import schemas
 from scidex.web.access import allows
@@ -206,8 +205,7 @@ def clear_round(order: schemas.ClearNow, db: Db) -> Round:
 def settle(slot_id: Name, settlement: schemas.Settlement, who: Who, db: Db) -> Clear:
     """Debit a slot's winner by the clearing price, and write down cost, impact and ROI."""
     ownership.parties_of(who, slot_id, db=db)
-    if settlement.attested_by is not None:
-        _check_attests(who, settlement.attested_by)
+    ownership.check_may_attest(who, settlement.attested_by)
     return compute_auction.settle(slot_id, **settlement.model_dump(), db=db)
 
 
@@ -215,7 +213,7 @@ def settle(slot_id: Name, settlement: schemas.Settlement, who: Who, db: Db) -> C
 @allows("attest")
 def attest(slot_id: Name, attestation: schemas.Attestation, who: Who, db: Db) -> Clear:
     """Say what a settled slot's impact was, as an evaluator that does not belong to the bidder's owner."""
-    attested_by = _check_attests(who, attestation.attested_by)
+    attested_by = ownership.check_named(who, attestation.attested_by, "attested_by")
     return compute_auction.attest(slot_id, attestation.actual_impact, attested_by, db=db)
 
 
@@ -233,13 +231,6 @@ def withdraw_slot(slot_id: Name, who: Who, db: Db) -> Ask:
     """Take an unsold slot off the market, as its provider."""
     ownership.check_provides(who, slot_id, db=db)
     return compute_auction.withdraw_slot(slot_id, db=db)
-
-
-def _check_attests(who: Principal, account_id: str | None) -> str:
-    """Return the evaluator that a key speaks for: its own account. Raises NotAllowed, NotYourAccount."""
-    if "attest" not in who.scopes:
-        raise NotAllowed(field="attested_by", needs=["attest"], scopes=sorted(who.scopes))
-    return ownership.check_named(who, account_id, "attested_by")
 
 
 def _place(number: int, field: str, *, many: bool) -> str:
