@@ -638,7 +638,7 @@ def test_every_kind_of_write_answers_the_same_again(db):
             assert first.is_success, first.text
             answers = [one.json() for one in (first, again)]
             if path.endswith("scidex-agent/clear"):
-                assert all(answer.pop("cycle_at") for answer in answers)  # when it was asked for
+                answers = [answer["round"] for answer in answers]  # of several verbs, the one that moves tokens
             assert (again.status_code, answers[1]) == (first.status_code, answers[0]), path
             assert [entry for entry in read_journal(db) if entry.verb != "note_key_uses"] == done, path
 
@@ -685,6 +685,8 @@ def test_the_same_request_by_many_at_once_is_done_once(db):
             )
             for _ in range(2)
         ]
+        for client in clients:
+            assert client.get("/api/wallets/ada").status_code == 200  # a server makes its routes when first asked
 
         def send(client: httpx.Client) -> None:
             answers.append(
