@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import agents, keys, looking, tasks, up
+from scidex.cli import agents, keys, login, looking, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -15,6 +15,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.command("up")(up.up)
+app.command("login")(login.login)
 app.add_typer(agents.app, name="agent")
 app.add_typer(tasks.app, name="task")
 app.add_typer(keys.app, name="key")
