@@ -1,4 +1,4 @@
-"""The dashboard's sessions: a link that opens once, a cookie that others cannot use, and pages that show text as text."""
+"""The dashboard's sessions: a link that opens once, a cookie that others cannot use, pages that show text as text."""
 
 from __future__ import annotations
 
@@ -278,11 +278,12 @@ def test_a_page_of_another_origin_cannot_use_the_browsers_session(browser: Brows
             page.goto(f"{elsewhere.replace('127.0.0.1', 'localhost')}/docs")
             outcome = page.evaluate(
                 """async (address) => {
-                    const tries = [
-                        [`${address}/api/cycles/scidex-agent/pause`, {method: "POST", mode: "no-cors", credentials: "include"}],
-                        [`${address}/api/wallets`, {mode: "cors", credentials: "include"}],
-                    ];
-                    return Promise.all(tries.map(([url, what]) => fetch(url, what).then((r) => r.type, () => "refused")));
+                    const ask = (path, what) => fetch(address + path, {credentials: "include", ...what})
+                        .then((answer) => answer.type, () => "refused");
+                    return Promise.all([
+                        ask("/api/cycles/scidex-agent/pause", {method: "POST", mode: "no-cors"}),
+                        ask("/api/wallets", {mode: "cors"}),
+                    ]);
                 }""",
                 address,
             )
