@@ -278,15 +278,12 @@ def test_a_page_of_another_origin_cannot_use_the_browsers_session(browser: Brows
             page.goto(f"{elsewhere.replace('127.0.0.1', 'localhost')}/docs")
             outcome = page.evaluate(
                 """async (address) => {
-                    const tries = [
-                        [
-                            `${address}/api/cycles/scidex-agent/pause`,
-                            {method: "POST", mode: "no-cors", credentials: "include"},
-                        ],
-                        [`${address}/api/wallets`, {mode: "cors", credentials: "include"}],
-                    ];
-                    const type = ([url, what]) => fetch(url, what).then((r) => r.type, () => "refused");
-                    return Promise.all(tries.map(type));
+                    const ask = (path, what) => fetch(address + path, {credentials: "include", ...what})
+                        .then((answer) => answer.type, () => "refused");
+                    return Promise.all([
+                        ask("/api/cycles/scidex-agent/pause", {method: "POST", mode: "no-cors"}),
+                        ask("/api/wallets", {mode: "cors"}),
+                    ]);
                 }""",
                 address,
             )
