@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError
-from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, services, token_ledger
-from scidex.exchange.records import Assignment
+from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, runs, services, token_ledger
+from scidex.exchange.records import Assignment, Usage
 from scidex.senate import epistemic_health
 from scidex.store import Database, default_database
 from tests.databases import contents
@@ -60,6 +60,7 @@ A_KNOWN_THING: set[str] = set()
 A_POSITIVE_NUMBER: set[str] = set()
 A_DATABASE: set[str] = set()  # None is legal too; what it means has a test of its own
 A_WORD: set[str] = set()
+A_TEXT = A_LINE | {"10 MB", "nul", "newline", "lone surrogate"}
 A_CURSOR = {"none", "zero", "minus one", "2**53"}
 
 # The nasty values that each argument takes all the same; "verb.argument" wins over "argument".
@@ -83,6 +84,8 @@ LEGAL: dict[str, set[str]] = {
     "bid_id": A_KNOWN_THING,
     "bidder_id": A_KNOWN_THING,
     "bids": {"list"},
+    "charged_usd": {"none", "zero", "minus zero", "float"},
+    "checks": A_WORD,
     "count": A_POSITIVE_NUMBER,
     "create_account.account_id": A_NAME,
     "create_pool.pool": A_NAME,
@@ -91,9 +94,12 @@ LEGAL: dict[str, set[str]] = {
     "deadline_at": {"none"},
     "debit": A_KNOWN_THING,
     "depends_on": {"list"},
+    "declared_tokens": A_POSITIVE_NUMBER,
     "dry_run": {"true"},
+    "ended": A_WORD,
     "entitled": {"true"},
     "estimated_cost_tokens": {"none", "zero"},
+    "exit_code": {"none", "zero", "minus one"},
     "expected_value_usd": {"zero", "minus zero", "float"},
     "expires_at": {"none"},
     "fence": {"none"},
@@ -104,6 +110,7 @@ LEGAL: dict[str, set[str]] = {
     "kind": A_WORD,
     "limit": A_POSITIVE_NUMBER,
     "list_income.before": A_NAME | {"none"},
+    "list_pull_requests.run_id": {"none"},
     "list_rounds.before": A_CURSOR,
     "list_tasks.pool": A_NAME | {"none"},
     "list_tasks.quest_id": A_NAME | {"none"},
@@ -111,10 +118,12 @@ LEGAL: dict[str, set[str]] = {
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
     "mechanism": A_WORD,
+    "merged_at": A_KNOWN_THING,
     "most": A_POSITIVE_NUMBER,
     "note": A_LINE,
     "now": {"none"},
     "only_new": {"true"},
+    "output_bytes": {"zero"},
     "owner_id": A_NAME | {"none"},
     "payload": {"none", "dict"},
     "place_bid.task_id": A_NAME,
@@ -128,14 +137,20 @@ LEGAL: dict[str, set[str]] = {
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
     "round_id": A_KNOWN_THING,
+    "run_id": A_KNOWN_THING,
+    "seconds": {"zero", "minus zero", "float"},
     "seed_commitment": A_LINE | {"none"},
     "set_quest.priority": {"none", "zero"},
     "set_quest.status": {"none"},
     "set_quest.title": A_LINE | {"none"},
     "settle.actual_impact": {"none", "zero", "minus zero", "minus one", "float"},
     "settle.attested_by": {"none"},
+    "since": {"none"},
     "slot_id": A_KNOWN_THING,
+    "state": A_WORD,
     "status": A_WORD,
+    "stderr": A_TEXT,
+    "stdout": A_TEXT,
     "strategy": {"none"},
     "submit_bids_for_tasks.pool": {"none"},
     "succeeded": {"true"},
@@ -148,6 +163,9 @@ LEGAL: dict[str, set[str]] = {
     "title": A_LINE,
     "token_allowance": {"none"},
     "ttl_at": {"none"},
+    "until": {"none"},
+    "url": A_WORD,
+    "usage": A_KNOWN_THING,
 }
 
 
@@ -173,6 +191,12 @@ class Market:
     def sold_slot(self) -> str:
         self.open_bid()
         self.open_slot()
+        return clear(self.db).clears[0].slot_id
+
+    def declarable_slot(self) -> str:
+        compute_auction.configure_pool(declared_allowance=True, now=NOON, db=self.db)
+        self.open_bid()
+        offer(self.db, 1, token_allowance=100)
         return clear(self.db).clears[0].slot_id
 
     def settled_slot(self) -> str:
@@ -289,6 +313,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "theta": "1/2",
         "tie_rule": "arrival",
     },
+    "declare_allowance": lambda m: {"slot_id": m.declarable_slot(), "declared_tokens": 1},
     "ensure_schema": lambda _: {},
     "explain": lambda m: {"bid_id": m.open_bid()},
     "get_bidder_stats": lambda _: {"pool": "scidex-agent", "hours": 1, "limit": 1},
@@ -297,15 +322,19 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_bid": lambda m: {"bid_id": m.open_bid()},
     "get_market_settings": lambda _: {"pool": "scidex-agent"},
     "get_order_book": lambda _: {"pool": "scidex-agent", "limit": 1},
+    "get_output": lambda m: {"run_id": m.sold_slot()},
     "get_pool": lambda _: {"pool": "scidex-agent"},
     "get_recent_stats": lambda _: {"pool": "scidex-agent", "hours": 1},
     "get_round": lambda m: {"round_id": m.round_id()},
     "get_transfers": lambda _: {"account_id": "a", "before": 1, "limit": 1},
+    "get_usage": lambda m: {"run_id": m.sold_slot()},
+    "is_sale": lambda m: {"run_id": m.sold_slot()},
     "list_accounts": lambda _: {"after": "a", "limit": 1},
     "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
     "list_income": lambda _: {"account_id": "a", "before": "2026-05-01", "limit": 1},
     "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
     "list_pools": lambda _: {},
+    "list_pull_requests": lambda m: {"run_id": m.sold_slot(), "limit": 1},
     "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
     "list_rounds": lambda _: {"pool": "scidex-agent", "before": 1, "limit": 1},
     "list_wallets": lambda _: {"after": "a", "limit": 1},
@@ -316,7 +345,26 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "place_bids": lambda m: {"bids": [m.bid()]},
     "quote": lambda _: {"probability": 0.5, "pool": "scidex-agent"},
     "recompute": lambda m: {"round_id": m.round_id()},
+    "record_output": lambda m: {
+        "run_id": m.sold_slot(),
+        "ended": "exited",
+        "exit_code": 0,
+        "reason": "because",
+        "stdout": "a",
+        "stderr": "b",
+        "output_bytes": 2,
+        "seconds": 1.0,
+    },
+    "record_pull_request": lambda m: {
+        "run_id": m.sold_slot(),
+        "url": "https://git.example/a/b/pull/1",
+        "state": "merged",
+        "checks": "pass",
+        "merged_at": NOON,
+    },
+    "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
+    "report_costs": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,
@@ -324,6 +372,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "attested_by": "judge",
         "fence": None,
     },
+    "timeline": lambda m: {"slot_id": m.sold_slot()},
     "transfer": lambda m: m.amount(debit="a", credit="b"),
     "verify": lambda _: {},
     "void": lambda m: {"slot_id": m.sold_slot(), "reason": "because"},
@@ -338,7 +387,7 @@ def verbs_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
             yield name, verb
 
 
-MODULES = (compute_auction, token_ledger, backlog, ev_scorer, services, cycle, epistemic_health)
+MODULES = (compute_auction, token_ledger, backlog, ev_scorer, runs, services, cycle, epistemic_health)
 VERBS = {name: verb for module in MODULES for name, verb in verbs_of(module)}
 
 

@@ -14,6 +14,7 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import (
     clearing,
     closing,
+    declaring,
     explaining,
     lotteries,
     market_settings,
@@ -29,6 +30,7 @@ from scidex.exchange.records import (
     Bid,
     BidderStats,
     Clear,
+    Declaration,
     Explanation,
     Lottery,
     MarketSettings,
@@ -52,6 +54,7 @@ __all__ = [
     "clear_round",
     "configure_pool",
     "create_pool",
+    "declare_allowance",
     "ensure_schema",
     "explain",
     "get_bid",
@@ -288,7 +291,11 @@ def clear_round(
     """
     if type(dry_run) is not bool:
         raise InvalidArgument(field="dry_run", value=dry_run, fact="must be True or False")
-    return _journaled(db, clearing.clear_round, {"pool": checked.identifier(pool, "pool")}, now, dry_run=dry_run)
+    name, database = checked.identifier(pool, "pool"), checked.database(db)
+    cleared = _journaled(database, clearing.clear_round, {"pool": name}, now, dry_run=dry_run)
+    if cleared.clears and not dry_run:
+        database.announce(f"round {name}")  # workers wait for what they won
+    return cleared
 
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
@@ -366,6 +373,20 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
     return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
+
+
+def declare_allowance(
+    slot_id: str, declared_tokens: int, *, now: datetime | None = None, db: Database | None = None
+) -> Declaration:
+    """
+    Say what the run of a won slot will use, before it is started, where its pool takes declarations.
+
+    Units cost what the slot's price makes of its allowance: those declared are paid for, an overrun unit costs more
+    than that and an unused one returns less, by the pool's rates. The slot is the treasury's and has an allowance.
+    Raises UnknownSlot, SlotNotSold, SlotVoided, AlreadyStarted, AlreadySettled, InvalidArgument, InvalidAmount.
+    """
+    arguments = {"slot_id": _slot(slot_id), "declared_tokens": checked.tokens(declared_tokens, "declared_tokens")}
+    return _journaled(db, declaring.declare_allowance, arguments, now)
 
 
 def check_lottery(round_id: int, seed_commitment: str | None = None, *, db: Database | None = None) -> Lottery:

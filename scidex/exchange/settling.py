@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from scidex.errors import (
     AlreadySettled,
     AttesterNotIndependent,
-    FenceMismatch,
     SlotNotSettled,
     SlotNotSold,
     SlotVoided,
     UnknownAccount,
     UnknownSlot,
 )
-from scidex.exchange import arrears, book, impacts, market_settings, refilling, resting, task_states, wallets
+from scidex.exchange import (
+    arrears,
+    book,
+    fencing,
+    impacts,
+    market_settings,
+    refilling,
+    resting,
+    task_states,
+    wallets,
+)
 from scidex.exchange.records import Clear
 from scidex.exchange.refilling import Terms
 from scidex.exchange.wallets import Move, Wallet
-from scidex.money.overrun import charge
+from scidex.money.overrun import charge, declared_payment
 from scidex.profiles import Profile
 from scidex.settings import ISSUANCE, TREASURY
 from scidex.store.database import Transaction
@@ -55,25 +65,26 @@ def settle_sold(
     work: Work,
     *,
     slot_id: str,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     fence: int | None,
     terms: Terms,
     note: str = "",
 ) -> Clear:
-    """Settle a slot; what becomes of its task, which is locked, is for the caller to say."""
+    """Settle a slot, at a cost of None where it is not known; what becomes of its task is for the caller to say."""
     clear = lock_sold(work.tx, slot_id)
     if clear.status == "voided":
+        fencing.refuse_late(work.tx, slot_id, fence)
         raise SlotVoided(field="slot_id", slot_id=slot_id)
     if clear.status == "settled":
         _assert_same_settlement(work.tx, clear, actual_cost_tokens, actual_impact, attested_by)
         work.changed = False
         return clear
-    if fence is not None:
-        raise FenceMismatch(field="fence", slot_id=slot_id, fence=fence, present=None)
+    lease = fencing.check(work, slot_id, fence, field="slot_id")
     if attested_by is not None:
         assert_independent(work.tx, attested_by, clear.bidder_id)
+    fencing.end(work, lease, "finished")
     settled = clear._replace(
         status="settled",
         actual_cost_tokens=actual_cost_tokens,
@@ -102,7 +113,6 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
     if (clear.actual_impact, clear.attested_by) == (actual_impact, attested_by):
         work.changed = False
         return clear
-    assert clear.actual_cost_tokens is not None, "a settled slot has its cost"
     attested = clear._replace(
         actual_impact=actual_impact,
         attested_by=attested_by,
@@ -130,7 +140,13 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
     if clear.status == "voided":
         work.changed = False
         return clear
-    tx = work.tx
+    fencing.end(work, fencing.live(work, slot_id), "voided")
+    return void_sold(work, clear, reason)
+
+
+def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
+    """Undo a locked sale that is not settled; what becomes of its lease is for the caller to say."""
+    tx, slot_id = work.tx, clear.slot_id
     tx.post("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
     winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
     winner.hold_more(-clear.clearing_price_tokens)
@@ -158,7 +174,7 @@ def _sold(tx: Transaction, slot_id: str) -> Clear:
 
 
 def _assert_same_settlement(
-    tx: Transaction, clear: Clear, cost: int, impact: float | None, attested_by: str | None
+    tx: Transaction, clear: Clear, cost: int | None, impact: float | None, attested_by: str | None
 ) -> None:
     first = tx.rows("attestations_of", slot_id=clear.slot_id)[0]
     settled = (clear.actual_cost_tokens, first["actual_impact"], first["attested_by"])
@@ -184,16 +200,17 @@ def assert_independent(tx: Transaction, attester_id: str, bidder_id: str) -> Non
         )
 
 
-def _roi(impact: float | None, cost_tokens: int, tokens_per_usd: int) -> float | None:
-    """Return impact in USD over cost in USD; None where nothing was spent or the impact is not known."""
-    return None if impact is None or cost_tokens == 0 else impact * tokens_per_usd / cost_tokens
+def _roi(impact: float | None, cost_tokens: int | None, tokens_per_usd: int) -> float | None:
+    """Return impact in USD over cost in USD; None where nothing was spent, or either is not known."""
+    return None if impact is None or not cost_tokens else impact * tokens_per_usd / cost_tokens
 
 
 def _write_settlement(work: Work, settled: Clear) -> None:
     changed = work.tx.run(
         "settle_clear",
         slot_id=settled.slot_id,
-        actual_cost_tokens=settled.actual_cost_tokens,
+        actual_cost_tokens=settled.actual_cost_tokens or 0,
+        cost_is_known=int(settled.actual_cost_tokens is not None),
         actual_impact=settled.actual_impact,
         roi=settled.roi,
         attested_by=settled.attested_by,
@@ -238,6 +255,9 @@ def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profi
     """Debit what a run used past its slot's allowance, where the pool says so; what is not there is owed."""
     assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
     allowance = work.tx.values("allowance_of_slot", slot_id=settled.slot_id)[0]
+    if declared := work.tx.row("declared_allowance", slot_id=settled.slot_id):
+        _charge_by_declaration(work, locked, settled, declared["declared_tokens"], allowance, profile)
+        return
     charged = charge(
         actual_cost_tokens=settled.actual_cost_tokens,
         token_allowance=allowance,
@@ -246,6 +266,26 @@ def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profi
     )
     # To the treasury and not to the provider, whose word on the cost it may rest on.
     arrears.take(work, locked, settled.bidder_id, sum(charged), f"overrun {settled.slot_id}", to=TREASURY)
+
+
+def _charge_by_declaration(
+    work: Work, locked: dict[str, Wallet], settled: Clear, declared_tokens: int, allowance: int, profile: Profile
+) -> None:
+    """Charge or return what declared units come to beside the price, which bought the slot's own allowance."""
+    assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
+    due = declared_payment(
+        actual_cost_tokens=settled.actual_cost_tokens,
+        declared_tokens=declared_tokens,
+        unit_price=Fraction(settled.clearing_price_tokens, allowance),
+        profile=profile,
+    )
+    more = due - settled.clearing_price_tokens
+    reason = f"declared allowance {settled.slot_id}"
+    if more < 0:
+        # Never more than the price, which the treasury has just been paid.
+        wallets.transfer(work, locked, [Move(TREASURY, settled.bidder_id, -more, reason)])
+    else:
+        arrears.take(work, locked, settled.bidder_id, more, reason, to=TREASURY)
 
 
 def _refill(work: Work, attested: Clear, terms: Terms, *, revision: int) -> None:

@@ -91,6 +91,14 @@ SELECT q.quest_id, q.account_id, w.since_round FROM quests q
 LEFT JOIN quest_waits w ON w.quest_id = q.quest_id AND w.pool = :pool
 WHERE q.floor_entitled = 1 ORDER BY q.quest_id;
 
+-- name: keep_gift!
+-- Keep what was claimed of a task for which the floor gave a slot away.
+INSERT INTO floor_gifts (slot_id, claimed_usd) VALUES (:slot_id, :claimed_usd);
+
+-- name: claim_of_task
+-- What a task is worth by its quest's claim.
+SELECT expected_value_usd FROM tasks WHERE task_id = :task_id;
+
 -- name: task_for_floor
 -- The most valuable task of an active quest in a pool that may run now, holds no slot and is not given out.
 SELECT t.task_id FROM tasks t JOIN quests q ON q.quest_id = t.quest_id
@@ -132,3 +140,13 @@ SELECT token_allowance FROM compute_auction_asks WHERE slot_id = :slot_id;
 SELECT DISTINCT a.owner_id FROM compute_auction_bids b JOIN token_accounts a ON a.account_id = b.bidder_id
 WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.time_in_force = 'round'
 ORDER BY a.owner_id LIMIT :page;
+
+-- name: declared_allowance
+-- What the winner of a slot declared that its run will use.
+SELECT slot_id, declared_tokens, declared_at FROM declared_allowances WHERE slot_id = :slot_id;
+
+-- name: save_declared_allowance!
+-- Store what the winner of a slot declares that its run will use.
+INSERT INTO declared_allowances (slot_id, declared_tokens, declared_at)
+VALUES (:slot_id, :declared_tokens, :declared_at)
+ON CONFLICT (slot_id) DO UPDATE SET declared_tokens = excluded.declared_tokens, declared_at = excluded.declared_at;
