@@ -11,7 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from benchmarks import clearing, market, placing
-from benchmarks.markets import postgres_market, sqlite_market
+from benchmarks.markets import postgres_copies, postgres_market, sqlite_copies, sqlite_market
 from benchmarks.timing import Ratio
 from tests.postgres_server import running_postgres
 
@@ -40,10 +40,10 @@ def measure(names: Sequence[str], bids: int, folder: Path) -> Iterable[Ratio]:
             elif name == "market":
                 yield from market.limits()
             else:
-                with sqlite_market(folder) as db:
-                    yield from clearing.clear_large(db, bids)
-                with postgres_market(server) as db:
-                    yield from clearing.clear_large(db, bids)
+                with sqlite_copies(folder, lambda db: clearing.fill(db, bids)) as lend:
+                    yield from clearing.clear_large(lend, bids)
+                with postgres_copies(server, lambda db: clearing.fill(db, bids)) as lend:
+                    yield from clearing.clear_large(lend, bids)
 
 
 def main() -> int:

@@ -71,6 +71,10 @@ class InvalidSetting(InvalidArgument):
     """A setting does not hold what it takes."""
 
 
+class ExecutorUnavailable(ScidexError):
+    """The place where commands should run cannot be used."""
+
+
 class UnknownMechanism(ScidexError):
     """No auction rule has this name."""
 
@@ -113,6 +117,22 @@ class UnknownDependency(UnknownId):
 
 class UnknownAssignment(UnknownId):
     """No work was given out under this id."""
+
+
+class UnknownWorker(UnknownId):
+    """No worker has this id."""
+
+
+class UnknownLease(UnknownId):
+    """No lease has this fence number."""
+
+
+class UnknownRun(UnknownId):
+    """No slot that was sold and no assignment has this id."""
+
+
+class MeterUnavailable(ScidexError):
+    """Whoever should meter a run cannot, so it is not begun."""
 
 
 class UnknownStrategy(ScidexError):
@@ -178,6 +198,26 @@ class SlotNotSettled(ScidexError):
 
 class FenceMismatch(ScidexError):
     """The fence number is not that of the slot's present lease."""
+
+
+class LeaseLost(ScidexError):
+    """The lease has ended, so what its worker says is refused."""
+
+
+class WorkerExists(ScidexError):
+    """A worker with this id works for another account."""
+
+
+class WorkerLost(ScidexError):
+    """The worker stopped, or was not heard of in time; it may register again."""
+
+
+class NotTheWorkersSlot(ScidexError):
+    """The slot was neither bought nor is it provided by the worker's account, or belongs to another pool."""
+
+
+class MarketRefused(ScidexError):
+    """The market's server refused, in a way that this program does not know."""
 
 
 class AttesterNotIndependent(ScidexError):
@@ -264,6 +304,10 @@ class DatabaseBusy(StoreError):
 
 class DatabaseUnavailable(StoreError):
     """The database did not answer, refused, or broke the connection; the outcome of a write is not known."""
+
+
+class MarketUnreachable(StoreError):
+    """The market's server did not answer, or not as a market does; the outcome of a write is not known."""
 
 
 class SchemaTooNew(StoreError):

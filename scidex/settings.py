@@ -38,6 +38,8 @@ class Settings:
     most_open_bids: int = 10_000
     # A bid without a time to live stands for this long.
     bid_hours: int = 24
+    # A worker that is not heard of for so long loses what it leased; it is heard of three times in that time.
+    lease_seconds: float = 60.0
     # No call to the database takes longer than this; after it the caller gets an error, not silence.
     database_deadline_seconds: float = 30.0
     # Connections that one process keeps to PostgreSQL.

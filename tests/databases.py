@@ -13,11 +13,12 @@ import psycopg
 
 from scidex.exchange import compute_auction, token_ledger
 from scidex.store import Database, connect
-from scidex.store.db_writes import replay
+from scidex.store.db_writes import UNJOURNALED_TABLES, replay
 from scidex.store.migrate import migrate
 
 # What the dialects keep in their own way: migrations (some are for one alone), number series, what planners know.
-OWN_TABLES = {"schema_migrations", "number_series", "sqlite_stat1"}
+# Beside them what is told for a moment and not journaled.
+OWN_TABLES = {"schema_migrations", "number_series", "sqlite_stat1", *UNJOURNALED_TABLES}
 
 _COLUMNS = {
     "sqlite": """

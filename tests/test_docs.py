@@ -27,9 +27,12 @@ from scidex.exchange import (
     compute_auction,
     cycle,
     ev_scorer,
+    leases,
     records,
     services,
+    sweeper,
     token_ledger,
+    workers,
 )
 from scidex.mechanism.lifecycle import ASK_STEPS, BID_STEPS
 from scidex.senate import epistemic_health
@@ -237,6 +240,9 @@ VERB_MODULES = {
         backlog_import,
         ev_scorer,
         services,
+        leases,
+        workers,
+        sweeper,
         cycle,
         epistemic_health,
     )

@@ -1,38 +1,46 @@
-"""The agent's loop: offer idle slots, take what they sold, run it, settle, and offer again."""
+"""The agent's loop: offer idle slots, lease what they sold, run it, settle, and offer again."""
 
 from __future__ import annotations
 
 import logging
+import os
+import secrets
+import socket
 import threading
-from collections.abc import Callable, Iterator
+import time
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from scidex.agent.commands import CommandFor
+from scidex.agent.commands import CommandFor, needs_of
 from scidex.agent.evaluators import Evaluator, Impact, NoEvaluator
 from scidex.agent.executors import Executor, Run, RunResult
 from scidex.agent.executors.local import LocalExecutor
+from scidex.agent.held import HeldRun, HeldRuns
+from scidex.agent.market import EmbeddedMarket, Market
 from scidex.agent.meters import Meter, Usage
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
 from scidex.agent.workplace import Workplace
-from scidex.clock import utc_now
-from scidex.errors import AlreadyStarted, AssignmentGivenBack, ScidexError, SlotVoided, StoreError, TaskNotOpen
-from scidex.exchange import services
-from scidex.exchange.records import Assignment, Finished
-from scidex.settings import DEFAULT_POOL
+from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
+from scidex.exchange.records import Assignment, Finished, Lease, SeenPullRequest
+from scidex.exchange.runs import KEPT_CHARACTERS
+from scidex.settings import DEFAULT_POOL, Settings
 from scidex.store import Database
 
 _log = logging.getLogger(__name__)
 
-# A result is paid for: it is told again until the database has taken it, each time after a longer wait.
+# A result is paid for: it is told again until the market has taken it, each time after a longer wait.
 _TELL_AGAIN_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
 
 _MOST_PAUSE_SECONDS = 5.0
+_WAIT_FOR_ROUND_SECONDS = 10.0
+_STOP_LOOK_SECONDS = 0.1
 _MOST_NOTE_CHARACTERS = 300
+_OUTPUT = ("ended", "exit_code", "output_bytes", "seconds")
 
 
 @dataclass(frozen=True)
@@ -62,10 +70,10 @@ class Work:
 
 class Agent:
     """
-    One agent with `seats` places to work at, in one pool, under one account.
+    One agent with `seats` places to work at, in one pool, under one account; to the market, one worker.
 
-    It reads the won slots that it bought or provides before it asks for anything else. `on_report` is told of every run
-    that was settled, from the thread that ran it.
+    It leases the won slots that its account bought or provides before it asks for anything else. `on_report` is told of
+    every run that was settled, from the thread that ran it. The market is a `db` of this process, or any other.
     """
 
     def __init__(
@@ -73,173 +81,279 @@ class Agent:
         agent_id: str,
         work: Work,
         *,
-        db: Database,
+        db: Database | None = None,
+        market: Market | None = None,
         pool: str = DEFAULT_POOL,
         seats: int = 1,
         offers: Offers | None = None,
-        poll_seconds: float = 0.2,
+        worker_id: str | None = None,
+        lease_seconds: float = Settings.lease_seconds,
+        poll_seconds: float = 1.0,
         stop_seconds: float = 10.0,
         on_report: Callable[[Report], None] | None = None,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.agent_id = agent_id
+        self.worker_id = worker_id or new_worker_id(agent_id)
         self._work = work
-        self._db = db
+        self._market = market or _embedded(db, clock)
         self._pool = pool
         self._seats = seats
-        self._offers = offers or Offers(agent_id, pool=pool, db=db)
+        self._offers = offers or Offers()
+        self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
         self._stop_seconds = stop_seconds
         self._on_report = on_report
-        self._clock = clock
-        self._busy: set[str] = set()
+        self._runs = HeldRuns(self.worker_id, self._market, lease_seconds)
+        self._is_registered = False
+        # Set while it is not known whether the market granted a lease: the answer was lost.
+        self._may_hold_more = False
         self._news = threading.Condition()
-        self._end_runs = threading.Event()
+        self._stopping = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """
-        Work until `stop` is set; then withdraw what is unsold, give back what was not begun, and let runs end.
+        Work until `stop` is set; then take the slots off the market, and let runs end.
 
         Runs that do not end within `stop_seconds` are ended and given back. What the market refuses on the way is
-        logged, and looked at again later.
+        logged, and looked at again later. An interrupt ends all runs at once.
         """
-        with ThreadPoolExecutor(self._seats, thread_name_prefix=self.agent_id) as threads:
+        self._runs.start()
+        threading.Thread(target=self._hear, name=f"news of {self.worker_id}", daemon=True).start()
+        with ThreadPoolExecutor(self._seats, thread_name_prefix=self.worker_id) as threads:
             try:
-                pause = self._poll_seconds
-                while not stop.is_set():
-                    refused = True
-                    with self._patience():
-                        for assignment in self.take():
-                            threads.submit(self._at_a_seat, assignment)
-                        refused = False
-                    # What refused a moment ago will most likely refuse again.
-                    pause = min(pause * 2, _MOST_PAUSE_SECONDS) if refused else self._poll_seconds
-                    self._wait(pause)
-            finally:
+                self._take_turns(stop, threads)
                 self._leave()
+            finally:
+                self._stopping.set()
+                self._runs.end_all()
+        self._runs.stop()
 
-    def take(self) -> Iterator[Assignment]:
+    def take(self) -> Iterator[Lease]:
         """
-        Start what there is to do, each at a seat, and keep one slot on offer for each seat that stays idle.
+        Lease what there is to do, each for a seat, and keep one slot on offer for each seat that stays idle.
 
-        Each assignment is yielded as soon as it is started, so that it is run whatever is refused after it.
+        Each lease is yielded as soon as it is granted, so that it is run whatever is refused after it.
         """
-        idle = self._seats - len(self._busy)
-        # Asked before the sales are read: a slot sold in between then counts twice and is offered late, never twice.
-        on_offer = self._offers.open_slots()
-        won = [one for one in services.won_slots(self.agent_id, db=self._db) if one.assignment_id not in self._busy]
-        waiting = len(won)
-        for assignment in won[:idle]:
-            if self._started(assignment):
-                idle, waiting = idle - 1, waiting - 1
-                yield assignment
-        while idle and not waiting and (given := self._unsold()) is not None:
-            idle -= 1
-            yield given
-        self._offers.keep(idle - waiting, on_offer)
+        self._register()
+        yield from self._forgotten()
+        idle = self._seats - len(self._runs)
+        for ask in (self._market.lease_next, self._market.lease_task):
+            while idle > 0 and (lease := self._leased(ask)) is not None:
+                idle -= 1
+                yield lease
+        self._market.keep_offers(self.worker_id, max(0, idle), **vars(self._offers))
 
-    def work_on(self, assignment: Assignment) -> Report | None:
-        """Run a started task's command, settle it, and return what came of it; None where it was given back."""
+    def work_on(self, lease: Lease) -> Report | None:
+        """Run a leased task's command, settle it, and return what came of it; None where it was given back or lost."""
+        run = self._runs.get(lease)
         try:
-            report = self._settled(assignment)
+            report = self._settled(run)
+        except LeaseLost as refusal:
+            run.lose(str(refusal))
+            report = None
         except Exception as error:
             # Whatever went wrong with this run, its slot must not stay taken.
-            _log.exception("%s: task %s came to no result", self.agent_id, assignment.task_id)
-            self._give_back(assignment, _line(f"the agent came to no result: {error}"))
+            _log.exception("%s: task %s came to no result", self.agent_id, lease.assignment.task_id)
+            self._give_back(run, _line(f"the agent came to no result: {error}"))
             return None
         if report is not None and self._on_report is not None:
             self._on_report(report)
         return report
 
-    def leave_seat(self, assignment: Assignment) -> None:
-        """Free the seat of an assignment that was worked on."""
-        with self._news:
-            self._busy.discard(assignment.assignment_id)
-            self._news.notify_all()
+    def leave_seat(self, lease: Lease) -> None:
+        """Free the seat of a lease that was worked on."""
+        self._runs.drop(lease)
+        self._wake()
 
     # -- taking ----------------------------------------------------------------------------------------------------
 
-    def _unsold(self) -> Assignment | None:
-        given = services.next_task(self.agent_id, self._clock(), pool=self._pool, db=self._db)
-        return given if given is not None and self._started(given) else None
+    def _take_turns(self, stop: threading.Event, threads: ThreadPoolExecutor) -> None:
+        pause = self._poll_seconds
+        while not stop.is_set():
+            refused = True
+            with self._patience():
+                for lease in self.take():
+                    threads.submit(self._at_a_seat, lease)
+                refused = False
+            # What refused a moment ago will most likely refuse again.
+            pause = min(pause * 2, _MOST_PAUSE_SECONDS) if refused else self._poll_seconds
+            self._wait(pause, stop)
 
-    def _started(self, assignment: Assignment) -> bool:
+    def _register(self) -> None:
+        if self._runs.is_unknown.is_set():
+            self._is_registered = False
+        if not self._is_registered:
+            self._runs.is_unknown.clear()
+            self._market.register_worker(
+                self.worker_id,
+                self.agent_id,
+                pool=self._pool,
+                seats=self._seats,
+                lease_seconds=self._lease_seconds,
+            )
+            self._is_registered = True
+
+    def _leased(self, ask: Callable[[str], Lease | None]) -> Lease | None:
+        asked_at = time.monotonic()
         try:
-            services.start(assignment, now=self._clock(), db=self._db)
-        except TaskNotOpen as refusal:
-            # Its task runs elsewhere or has ended: the tokens go back, and the seat is free for other work.
-            self._give_back(assignment, _line(str(refusal)))
-            return False
-        except (AlreadyStarted, AssignmentGivenBack, SlotVoided):
-            return False
-        self._busy.add(assignment.assignment_id)
-        return True
+            lease = ask(self.worker_id)
+        except WorkerLost:
+            self._is_registered = False
+            raise
+        except StoreError:
+            self._may_hold_more = True
+            raise
+        if lease is not None:
+            self._runs.add(lease, asked_at)
+        return lease
+
+    def _forgotten(self) -> Iterator[Lease]:
+        """Take up what was leased to this worker in an answer that never came."""
+        if not self._may_hold_more:
+            return
+        asked_at = time.monotonic()
+        held = self._market.held_by(self.worker_id)
+        self._may_hold_more = False
+        for lease in held:
+            if lease.fence not in self._runs:
+                self._runs.add(lease, asked_at - lease.lease_seconds / 2)
+                yield lease
+        self._runs.check_in()
 
     # -- working ---------------------------------------------------------------------------------------------------
 
-    def _at_a_seat(self, assignment: Assignment) -> None:
+    def _at_a_seat(self, lease: Lease) -> None:
         try:
             with self._patience():
-                self.work_on(assignment)
+                self.work_on(lease)
         finally:
-            self.leave_seat(assignment)
+            self.leave_seat(lease)
 
-    def _settled(self, assignment: Assignment) -> Report | None:
+    def _settled(self, run: HeldRun) -> Report | None:
+        assignment = run.lease.assignment
         place = Workplace.prepare(self._work.directory, assignment)
-        result = self._work.executor.run(self._run_of(place), self._end_runs)
-        if result.ended == "stopped":
-            self._give_back(assignment, result.reason)
-            return None
-        usage = self._work.meter.read(place, result)
+        self._note_step(run, "started")
+        with self._work.meter.watching(place, self._limit_of(assignment)) as told:
+            result = self._work.executor.run(self._run_of(place, told), run.end)
+            self._keep_output(place, result)
+            if run.is_lost or not result.came_to_an_end:
+                self._leave_unsettled(run, place, result)
+                return None
+            self._note_step(run, "exited", result.reason)
+            usage = self._work.meter.read(place, result)
+        self._note_step(run, "metered", _cost(usage))
         impact = self._work.evaluator.judge(place, result) if result.succeeded else Impact(0.0)
+        if impact.pull_request is not None:
+            impact = self._counted_once(assignment, impact, impact.pull_request)
         if not self._work.keep_directories:
             place.discard()
-        finished = self._tell(assignment, result, usage, impact)
+        finished = self._tell(run, result, usage, impact)
         return Report(assignment, result, usage, impact, finished)
 
-    def _run_of(self, place: Workplace) -> Run:
-        assignment = place.assignment
-        limit = self._work.max_seconds if assignment.max_seconds is None else assignment.max_seconds
-        return Run(self._work.command_for(assignment), place.directory, limit, place.environment())
+    def _leave_unsettled(self, run: HeldRun, place: Workplace, result: RunResult) -> None:
+        """Give a run back that did not come to an end, and keep what it used all the same."""
+        if not run.is_lost:
+            self._give_back(run, result.reason)
+        usage = self._work.meter.read(place, result)
+        with self._patience():
+            self._market.record_usage(place.assignment.assignment_id, usage)
+        if not self._work.keep_directories:
+            place.discard()
 
-    def _tell(self, assignment: Assignment, result: RunResult, usage: Usage, impact: Impact) -> Finished:
+    def _counted_once(self, assignment: Assignment, impact: Impact, seen: SeenPullRequest) -> Impact:
+        """Keep a run's pull request; its impact is that of the run that named it first, and of no other."""
+        with self._patience():
+            kept = self._market.record_pull_request(assignment.assignment_id, seen)
+            if kept.counts_for == assignment.assignment_id:
+                return impact
+        note = "; ".join((impact.note, "its pull request counts for another run, or could not be kept"))
+        return Impact(None, note=note, pull_request=seen)
+
+    def _keep_output(self, place: Workplace, result: RunResult) -> None:
+        output = {name: getattr(result, name) for name in _OUTPUT}
+        last = {name: getattr(result, name)[-KEPT_CHARACTERS:] for name in ("stdout", "stderr")}
+        with self._patience():
+            told = {**output, **last, "reason": _line(result.reason)}
+            self._market.record_output(place.assignment.assignment_id, told)
+        try:
+            place.keep_output(result)
+        except OSError as error:
+            _log.warning("%s: the output of task %s is not kept: %s", self.agent_id, place.assignment.task_id, error)
+
+    def _limit_of(self, assignment: Assignment) -> float:
+        return self._work.max_seconds if assignment.max_seconds is None else assignment.max_seconds
+
+    def _run_of(self, place: Workplace, told: Mapping[str, str]) -> Run:
+        environment = {**place.environment(), **told}
+        assignment = place.assignment
+        command, needs = self._work.command_for(assignment), needs_of(assignment)
+        return Run(command, place.directory, self._limit_of(assignment), environment, needs)
+
+    def _note_step(self, run: HeldRun, step: str, note: str = "") -> None:
+        """Note how far a run has come; nothing hangs on it, but that the lease stands. Raises LeaseLost."""
+        try:
+            self._market.note_step(run.lease.fence, step, _line(note))
+        except LeaseLost:
+            raise
+        except ScidexError as refusal:
+            _log.warning("%s: %s", self.agent_id, refusal)
+
+    def _tell(self, run: HeldRun, result: RunResult, usage: Usage, impact: Impact) -> Finished:
         for seconds in (*_TELL_AGAIN_SECONDS, None):
             try:
-                return services.finish(
-                    assignment,
+                return self._market.finish(
+                    run.lease,
                     succeeded=result.succeeded,
-                    actual_cost_tokens=usage.tokens,
+                    usage=usage,
                     actual_impact=impact.usd,
                     attested_by=impact.attested_by,
                     note=_note(result, usage, impact),
-                    now=self._clock(),
-                    db=self._db,
                 )
             except StoreError:
-                if seconds is None or self._end_runs.wait(seconds):
+                if seconds is None or run.end.wait(seconds):
                     raise
         raise AssertionError("the last attempt returns or raises")
 
     # -- leaving ---------------------------------------------------------------------------------------------------
 
     def _leave(self) -> None:
-        with self._patience():
-            self._offers.withdraw_all()
-            for assignment in services.won_slots(self.agent_id, db=self._db):
-                if assignment.assignment_id not in self._busy:
-                    self._give_back(assignment, "the agent stops")
+        if self._is_registered:
+            with self._patience():
+                self._market.stop_worker(self.worker_id)
         with self._news:
-            self._news.wait_for(lambda: not self._busy, timeout=self._stop_seconds)
-        self._end_runs.set()
+            self._news.wait_for(lambda: not len(self._runs), timeout=self._stop_seconds)
 
-    def _give_back(self, assignment: Assignment, reason: str) -> None:
+    def _give_back(self, run: HeldRun, reason: str) -> None:
         with self._patience():
-            services.give_back(assignment, reason=reason, now=self._clock(), db=self._db)
+            self._market.give_back(run.lease, reason)
 
-    def _wait(self, seconds: float) -> None:
-        """Wait until a seat is free again or the next look is due."""
+    # -- news ------------------------------------------------------------------------------------------------------
+
+    def _hear(self) -> None:
+        """Wake the loop when a round has cleared, until it stops."""
+        known = 0
+        while not self._stopping.is_set():
+            try:
+                heard = self._market.wait_for_round(self._pool, known, _WAIT_FOR_ROUND_SECONDS)
+            except Exception:  # the loop looks by itself anyway
+                self._stopping.wait(_MOST_PAUSE_SECONDS)
+                continue
+            if heard != known:
+                known = heard
+                self._wake()
+
+    def _wait(self, seconds: float, stop: threading.Event) -> None:
+        """Wait for news, a free seat or the next look; a stop is noticed within a moment."""
+        ends = time.monotonic() + seconds
         with self._news:
-            self._news.wait(seconds)
+            woken = False
+            while not woken and not stop.is_set() and (left := ends - time.monotonic()) > 0:
+                woken = self._news.wait(min(left, _STOP_LOOK_SECONDS))
+
+    def _wake(self) -> None:
+        with self._news:
+            self._news.notify_all()
 
     @contextmanager
     def _patience(self) -> Iterator[None]:
@@ -250,9 +364,24 @@ class Agent:
             _log.warning("%s: %s", self.agent_id, refusal)
 
 
+def new_worker_id(agent_id: str) -> str:
+    """Return an id that no other process has: the account, the machine and the process, for people, and chance."""
+    place = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())[:60]
+    return f"{agent_id[:80]}@{place}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _embedded(db: Database | None, clock: Callable[[], datetime] | None) -> EmbeddedMarket:
+    if db is None:
+        raise ValueError("an agent needs a database or a market")
+    return EmbeddedMarket(db, clock)
+
+
 def _note(result: RunResult, usage: Usage, impact: Impact) -> str:
-    cost = f"cost {usage.provenance}" if usage.provenance != "none" else "cost not known"
-    return _line("; ".join(filter(None, (result.reason, cost, usage.note, impact.note))))
+    return _line("; ".join(filter(None, (result.reason, _cost(usage), usage.note, impact.note))))
+
+
+def _cost(usage: Usage) -> str:
+    return f"cost {usage.provenance}" if usage.provenance != "none" else "cost not known"
 
 
 def _line(text: str) -> str:

@@ -80,3 +80,30 @@ def wallet(
         return
     print(f"{balance.balance:,} tokens: {balance.held:,} set aside, {balance.available:,} available")
     print_rows(transfers, ("made_at", "debit_account_id", "credit_account_id", "amount_tokens", "reason"))
+
+
+def timeline(
+    slot_id: Annotated[str, typer.Argument(help="The slot, or an assignment.")],
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show the steps of a run: offered, won, leased, started, ended, settled."""
+    from scidex.cli.markets import opened, print_rows
+    from scidex.exchange import services
+
+    with opened(db) as market:
+        told = [event._asdict() for event in services.timeline(slot_id, db=market)]
+    print_rows(told, ("at", "event", "note"), as_json=as_json)
+
+
+def sweep(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """End leases that ran out and workers not heard of, and free what they held; servers and workers do so anyway."""
+    from scidex.cli.markets import opened, print_json
+    from scidex.exchange import sweeper
+
+    with opened(db) as market:
+        swept = sweeper.sweep(db=market)
+    if as_json:
+        print_json(swept._asdict())
+    else:
+        print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in swept._asdict().items()))

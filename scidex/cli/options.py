@@ -21,3 +21,13 @@ DatabaseOption = Annotated[
 ]
 PoolOption = Annotated[str, typer.Option("--pool", help="The book of slots.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+UrlOption = Annotated[
+    str | None,
+    typer.Option(
+        "--url", metavar="URL", help="A market's server instead, as http://127.0.0.1:8787.", show_default=False
+    ),
+]
+KeyOption = Annotated[
+    str | None,
+    typer.Option("--key", envvar="SCIDEX_KEY", help="The key for that server.", show_default=False),
+]

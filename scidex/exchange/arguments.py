@@ -16,6 +16,7 @@ from scidex.store import Database, default_database
 MOST_ID_CHARACTERS = 200
 MOST_TEXT_CHARACTERS = 2_000
 MOST_USD = 1e15
+MOST_NUMBER = 2**63 - 1
 
 # Control, format (zero width, direction), surrogate, private and unassigned characters; line and paragraph ends.
 _UNSEEN = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
@@ -39,6 +40,20 @@ def count(value: Any, field: str, *, least: int = 1, most: int) -> int:
     """Return a whole number within bounds. Raises InvalidArgument."""
     if type(value) is not int or not least <= value <= most:
         raise InvalidArgument(field=field, value=value, fact=f"must be a whole number between {least} and {most}")
+    return value
+
+
+def numbers(value: Any, field: str, *, most: int) -> list[int]:
+    """Return a list of positive whole numbers. Raises InvalidArgument."""
+    if type(value) not in (list, tuple) or len(value) > most:
+        raise InvalidArgument(field=field, value=value, fact=f"must be a list of at most {most} whole numbers")
+    return [count(one, field, most=MOST_NUMBER) for one in value]
+
+
+def flag(value: Any, field: str) -> bool:
+    """Return True or False. Raises InvalidArgument."""
+    if type(value) is not bool:
+        raise InvalidArgument(field=field, value=value, fact="must be True or False")
     return value
 
 

@@ -13,7 +13,7 @@ from scidex.errors import (
     UnknownAccount,
     UnknownAssignment,
 )
-from scidex.exchange import book, budgeting, market_settings, planning, settling, task_states
+from scidex.exchange import book, budgeting, fencing, market_settings, planning, recording, settling, task_states
 from scidex.exchange.records import Assignment, Finished
 from scidex.money.overrun import stop_at
 from scidex.money.split import turns
@@ -92,7 +92,7 @@ def next_task(work: Work, *, agent_id: str, pool: str, mode: str, bucket_tokens:
     }
     tx.run("insert_assignment", **given)
     budgeting.save(work, given["day"], {choice.quest_id: (choice.allocated_tokens, choice.charged_tokens)})
-    return _assignment(tx, given)
+    return assignment_of(tx, given)
 
 
 def check_agent(tx: Transaction, agent_id: str) -> None:
@@ -122,7 +122,7 @@ def _take(work: Work, choice: Choice) -> bool:
 @effect("start_assignment")
 def start_assignment(work: Work, *, assignment_id: str) -> None:
     """Mark work that was given out as begun."""
-    row = _locked(work, assignment_id)
+    row = locked(work, assignment_id)
     _refuse_given_back(row)
     if not work.tx.run("start_assignment", assignment_id=assignment_id, now=work.now):
         raise AlreadyStarted(field="assignment_id", assignment_id=assignment_id, status=row["status"])
@@ -134,15 +134,19 @@ def finish_assignment(
     *,
     assignment_id: str,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     note: str,
     most_attempts: int,
+    fence: int | None = None,
+    usage: dict[str, Any] | None = None,
 ) -> Finished:
     """End work that was given out; its quest's share is charged by what it cost, and no wallet is touched."""
     tx = work.tx
-    row = _locked(work, assignment_id)
+    row = locked(work, assignment_id)
+    if row["status"] == "given_back":
+        fencing.refuse_late(tx, assignment_id, fence)
     _refuse_given_back(row)
     result = {
         "succeeded": int(succeeded),
@@ -155,11 +159,17 @@ def finish_assignment(
             raise AlreadyFinished(field="assignment_id", assignment_id=assignment_id, **{n: row[n] for n in result})
         work.changed = False
         return _finished(tx, row)
+    lease = fencing.check(work, assignment_id, fence, field="assignment_id")
     if attested_by is not None:
         quest = planning.known_quest(tx, row["quest_id"])
         settling.assert_independent(tx, attested_by, quest.account_id)
+    fencing.end(work, lease, "finished")
     tx.run("end_assignment", assignment_id=assignment_id, status="finished", note=note, now=work.now, **result)
-    _correct(work, row, actual_cost_tokens)
+    # What is not known stays charged by its estimate: as 0 it would leave the share as if nothing had been run.
+    if actual_cost_tokens is not None:
+        _correct(work, row, actual_cost_tokens)
+    if usage is not None:
+        recording.append_usage(work, assignment_id, usage)
     if succeeded:
         task_states.complete(work, row["task_id"])
     else:
@@ -168,14 +178,21 @@ def finish_assignment(
 
 
 @effect("give_back_assignment")
-def give_back_assignment(work: Work, *, assignment_id: str, reason: str) -> None:
+def give_back_assignment(work: Work, *, assignment_id: str, reason: str, fence: int | None = None) -> None:
     """Undo that work was given out: its task is open again, and its quest's share is as it was."""
-    row = _locked(work, assignment_id)
+    row = locked(work, assignment_id)
     if row["status"] == "finished":
         raise AlreadyFinished(field="assignment_id", assignment_id=assignment_id)
     if row["status"] == "given_back":
         work.changed = False
         return
+    fencing.end(work, fencing.check(work, assignment_id, fence, field="assignment_id"), "given_back")
+    undo(work, row, reason)
+
+
+def undo(work: Work, row: Row, reason: str) -> None:
+    """Undo that locked work was given out; what becomes of its lease is for the caller to say."""
+    assignment_id = row["assignment_id"]
     result = {"succeeded": None, "actual_cost_tokens": None, "actual_impact": None, "attested_by": None}
     ended = {"assignment_id": assignment_id, "status": "given_back", "note": reason, "now": work.now}
     work.tx.run("end_assignment", **ended, **result)
@@ -183,7 +200,8 @@ def give_back_assignment(work: Work, *, assignment_id: str, reason: str) -> None
     task_states.reopen(work, row["task_id"])
 
 
-def _locked(work: Work, assignment_id: str) -> dict[str, Any]:
+def locked(work: Work, assignment_id: str) -> dict[str, Any]:
+    """Lock work that was given out, with its task, and return it. Raises UnknownAssignment."""
     tx = work.tx
     known = tx.row("assignment", assignment_id=assignment_id)
     if known is None:
@@ -209,7 +227,8 @@ def _correct(work: Work, row: Row, actual_cost_tokens: int) -> None:
     )
 
 
-def _assignment(tx: Transaction, given: Row) -> Assignment:
+def assignment_of(tx: Transaction, given: Row) -> Assignment:
+    """Return what an agent has to know to run work that was given out."""
     task = planning.known_task(tx, given["task_id"])
     slot = tx.rows("ask", slot_id=given["slot_id"])[0] if given["slot_id"] else {}
     profile = market_settings.profiles_of(tx, [given["pool"]])[given["pool"]]

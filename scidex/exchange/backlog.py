@@ -204,9 +204,9 @@ def list_tasks(
 ) -> list[Task]:
     """Return tasks in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
     wanted = {
-        "quest_id": _filter(quest_id or "", "quest_id"),
-        "status": checked.choice(status, "status", TASK_STATUSES) if status else "",
-        "pool": _filter(pool or "", "pool"),
+        "quest_id": "" if quest_id is None else checked.identifier(quest_id, "quest_id"),
+        "status": "" if status is None else checked.choice(status, "status", TASK_STATUSES),
+        "pool": "" if pool is None else checked.identifier(pool, "pool"),
         "after": _filter(after, "after"),
     }
     page = checked.count(limit, "limit", most=_MOST_PAGE)
@@ -216,8 +216,9 @@ def list_tasks(
 
 def get_titles(task_ids: Iterable[str], *, db: Database | None = None) -> dict[str, str]:
     """Return the titles of those of these tasks that the backlog knows, by task id."""
+    names = sorted({checked.identifier(task_id, "task_ids") for task_id in _listed(task_ids, "task_ids")})
     with checked.database(db).reading() as tx:
-        return {row["task_id"]: row["title"] for row in tx.rows("tasks_named", task_ids=sorted(set(task_ids)))}
+        return {row["task_id"]: row["title"] for row in tx.rows("tasks_named", task_ids=names)}
 
 
 def count_tasks(*, db: Database | None = None) -> dict[str, dict[str, int]]:

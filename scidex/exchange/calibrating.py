@@ -15,12 +15,17 @@ from scidex.store.database import Transaction
 _LOOKED_BACK = 4
 
 
+Score = tuple[float, float]
+"""What a bidder claimed of a slot, and what came of it, in USD."""
+
+
 class Scores(NamedTuple):
-    """Bidders' claims and what came of them, and the line of those that bid for backlogs."""
+    """Bidders' claims and what came of them, the oldest first, and the line of those that bid for backlogs."""
 
     profile: Profile
     pool: Line
     records: Mapping[str, Record]
+    pairs: Mapping[str, list[Score]]
 
     def calibration(self, bidder_id: str) -> Calibration:
         """Return what a bidder's claims are worth."""
@@ -37,8 +42,9 @@ def read(tx: Transaction, profile: Profile, now: datetime, *, others: Iterable[s
     names = sorted({*quests, *others})
     most = ceil(_LOOKED_BACK * profile.slow_tasks)
     found = tx.gather([("newest_scores", {"bidder_id": name, "now": now, "most": most}) for name in names])
-    records = {
-        name: record_of([(row["claimed_usd"], row["realised_usd"]) for row in reversed(rows)], profile)
+    pairs: dict[str, list[Score]] = {
+        name: [(row["claimed_usd"], row["realised_usd"]) for row in reversed(rows)]
         for name, rows in zip(names, found, strict=True)
     }
-    return Scores(profile, pooled((records[name] for name in quests), profile), records)
+    records = {name: record_of(scores, profile) for name, scores in pairs.items()}
+    return Scores(profile, pooled((records[name] for name in quests), profile), records, pairs)

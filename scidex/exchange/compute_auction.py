@@ -19,6 +19,7 @@ from scidex.exchange import (
     market_settings,
     offering,
     placing,
+    quoting,
     reading,
     refilling,
     settling,
@@ -287,7 +288,11 @@ def clear_round(
     """
     if type(dry_run) is not bool:
         raise InvalidArgument(field="dry_run", value=dry_run, fact="must be True or False")
-    return _journaled(db, clearing.clear_round, {"pool": checked.identifier(pool, "pool")}, now, dry_run=dry_run)
+    name, database = checked.identifier(pool, "pool"), checked.database(db)
+    cleared = _journaled(database, clearing.clear_round, {"pool": name}, now, dry_run=dry_run)
+    if cleared.clears and not dry_run:
+        database.announce(f"round {name}")  # workers wait for what they won
+    return cleared
 
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
@@ -314,7 +319,12 @@ def list_rounds(
 
 
 def list_round_bids(round_id: int, *, limit: int = 1_000, db: Database | None = None) -> list[Bid]:
-    """Return the bids that competed in a cleared round, best first, at most `limit` of them. Raises UnknownRound."""
+    """
+    Return the bids that were for a cleared round and could compete, and those resting that won in it, best first.
+
+    Resting bids that lost stand in the book, for any round, and are not among them. At most `limit` are answered.
+    Raises UnknownRound.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     return reading.round_bids(checked.database(db), _number(round_id, "round_id"), page)
 
@@ -508,7 +518,12 @@ def get_bidder_stats(
 
 
 def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
-    """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
+    """
+    Return in one sentence and in numbers why a bid stands where it stands. Raises UnknownBid.
+
+    Its rank, the price that wins or would have won, by how much it misses that, what its wallet has available, what its
+    bidder's claims count for, and when it competes next.
+    """
     return explaining.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
@@ -528,7 +543,7 @@ def quote(
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
     moment = _instant(now, "now") or utc_now()
-    return explaining.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
+    return quoting.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(

@@ -13,7 +13,7 @@ from scidex.bidding import strategy_named
 from scidex.clock import utc_now
 from scidex.errors import shown
 from scidex.exchange import arguments as checked
-from scidex.exchange import budgeting, compute_auction, cycling, ev_scorer
+from scidex.exchange import budgeting, compute_auction, cycling, ev_scorer, sweeper
 from scidex.exchange.records import CycleReport, CycleStatus, ModeSwitch
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
@@ -132,10 +132,15 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
 
 
 def list_mode_switches(pool: str = DEFAULT_POOL, *, limit: int = 100, db: Database | None = None) -> list[ModeSwitch]:
-    """Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000)."""
+    """
+    Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000).
+
+    Raises UnknownPool.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        rows = tx.rows("mode_switches_page", pool=checked.identifier(pool, "pool"), page=page)
+        cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+        rows = tx.rows("mode_switches_page", pool=pool, page=page)
     return [ModeSwitch(**row) for row in rows]
 
 
@@ -154,13 +159,14 @@ class CycleRunner:
         pool: str = DEFAULT_POOL,
         interval_seconds: float = 60.0,
         *,
-        clock: Callable[[], datetime] = utc_now,
+        clock: Callable[[], datetime] | None = None,
         strategy: str | None = None,
     ) -> None:
         self.db = db
         self.pool = checked.identifier(pool, "pool")
         self.interval_seconds = checked.number(interval_seconds, "interval_seconds", least=0.01, most=_MOST_SECONDS)
-        self.clock = clock
+        # The database's own time: loops on machines whose clocks differ agree on when a cycle is due.
+        self.clock = clock or db.now
         self.strategy = strategy
         if strategy is not None:
             strategy_named(checked.identifier(strategy, "strategy"))
@@ -211,6 +217,7 @@ def _pay_income(db: Database, pool: str, now: datetime) -> int:
 
 
 def _sweep(db: Database, pool: str, now: datetime) -> dict[str, int]:
+    sweeper.sweep(now, db=db)
     expired = compute_auction.refund_unfilled(now, db=db)
     written = 0
     for _ in range(_MOST_CHUNKS):

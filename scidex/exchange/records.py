@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 
@@ -203,6 +205,9 @@ class Explanation(NamedTuple):
     clearing_price_tokens: int | None
     price_to_win_tokens: int | None
     margin_missed_tokens: int | None
+    available_tokens: int
+    calibration_factor: float | None
+    competes_next_at: datetime | None
 
 
 class Quote(NamedTuple):
@@ -316,6 +321,107 @@ class Assignment(NamedTuple):
     """What the run may cost before whoever runs it ends it; None where it may go on."""
 
 
+class Usage(NamedTuple):
+    """
+    What a run used, and where that was learnt from; None is not known, which is never the same as 0.
+
+    `provenance` is that of what the run is settled by: its tokens, or where those are not known its USD. It is `billed`
+    (by whoever charges for it), `reported` (by the command), `estimated` (by the command or a rate) or `none`.
+    """
+
+    meter: str
+    provenance: str
+    tokens: int | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    cost_provenance: str = "none"
+    note: str = ""
+
+    def cost_tokens(self, tokens_per_usd: int) -> int | None:
+        """Return the tokens to settle by: those used, else the USD at the operator's rate, else None."""
+        if self.tokens is not None or self.cost_usd is None:
+            return self.tokens
+        return ceil(Fraction(self.cost_usd) * tokens_per_usd)
+
+
+class RunOutput(NamedTuple):
+    """How a run ended, and the last of what it wrote; a run has the id of its slot or assignment."""
+
+    run_id: str
+    ended: str
+    exit_code: int | None
+    reason: str
+    stdout: str
+    stderr: str
+    output_bytes: int
+    seconds: float
+    recorded_at: datetime
+
+
+class SeenPullRequest(NamedTuple):
+    """A pull request as it was seen: `open`, `merged` or `closed`; its checks `pass`, `fail`, `pending` or `none`."""
+
+    url: str
+    state: str
+    checks: str = "none"
+    merged_at: datetime | None = None
+
+
+class PullRequest(NamedTuple):
+    """A run's pull request, as it was last seen; it `counts_for` the run that named it first, and for no other."""
+
+    run_id: str
+    url: str
+    state: str
+    checks: str
+    merged_at: datetime | None
+    seen_at: datetime
+    counts_for: str
+
+
+class TaskCost(NamedTuple):
+    """What the runs of one task used: sums of what is known, without `runs_unknown` runs whose USD are not."""
+
+    task_id: str
+    quest_id: str | None
+    runs: int
+    runs_unknown: int
+    tokens: int
+    cost_usd: float
+    impact_usd: float | None
+
+
+class CostReport(NamedTuple):
+    """
+    What runs cost in a span, for each task and for each merged pull request.
+
+    USD are sums of what is known; while runs are unknown they, and the costs for each, are lower bounds.
+    `unattributed_usd` is what was billed beyond what runs account for; None where it was not said what was billed.
+    """
+
+    since_at: datetime
+    until_at: datetime
+    runs: int
+    runs_unknown: int
+    tasks_dispatched: int
+    tasks_done: int
+    tokens: int
+    cost_usd: float
+    billed_usd: float
+    reported_usd: float
+    estimated_usd: float
+    cost_given_back_usd: float
+    pull_requests: int
+    pull_requests_merged: int
+    usd_per_task_dispatched: float | None
+    usd_per_merged_pull_request: float | None
+    charged_usd: float | None
+    unattributed_usd: float | None
+    tasks: tuple[TaskCost, ...]
+
+
 class Finished(NamedTuple):
     """What became of a task that was run; `clear` is the settled sale, None where nothing was sold."""
 
@@ -353,6 +459,73 @@ class IncomeShare(NamedTuple):
     garnished_tokens: int
     burnt_tokens: int
     fair_share_tokens: int
+
+
+class Lease(NamedTuple):
+    """The right to run an assignment until `ends_at`, unless a heartbeat with its fence number renews it before."""
+
+    fence: int
+    worker_id: str
+    lease_seconds: float
+    leased_at: datetime
+    ends_at: datetime
+    assignment: Assignment
+
+
+class LeaseState(NamedTuple):
+    """A lease as it stands, and what its heartbeats said; `run_id` is the sold slot's or the assignment's id."""
+
+    fence: int
+    run_id: str
+    source: str
+    task_id: str
+    worker_id: str
+    account_id: str
+    lease_seconds: float
+    status: str
+    leased_at: datetime
+    ends_at: datetime
+    ended_at: datetime | None
+    heartbeats: int
+    last_heartbeat_at: datetime | None
+    started_at: datetime | None
+    exited_at: datetime | None
+    metered_at: datetime | None
+    exit_note: str
+    usage_note: str
+
+
+class Worker(NamedTuple):
+    """A process that runs slots for an account: when it was last heard of, what it runs and has on offer."""
+
+    worker_id: str
+    account_id: str
+    pool: str
+    seats: int
+    lease_seconds: float
+    status: str
+    registered_at: datetime
+    seen_at: datetime
+    ended_at: datetime | None
+    running: int
+    on_offer: int
+
+
+class TimelineEvent(NamedTuple):
+    """One step of a run: what happened, when, and what is to be said about it."""
+
+    at: datetime
+    event: str
+    note: str
+
+
+class Swept(NamedTuple):
+    """What a sweep ended: leases that ran out, workers not heard of, and slots whose worker is gone."""
+
+    leases_expired: int
+    workers_lost: int
+    asks_expired: int
+    slots_voided: int
 
 
 class CycleReport(NamedTuple):

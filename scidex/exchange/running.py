@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
-from scidex.errors import AlreadyStarted, SlotVoided, TaskNotOpen
-from scidex.exchange import market_settings, settling, task_states
-from scidex.exchange.records import Assignment, Finished
+from scidex.errors import AlreadySettled, AlreadyStarted, SlotVoided, TaskNotOpen
+from scidex.exchange import fencing, market_settings, recording, settling, task_states
+from scidex.exchange.records import Assignment, Clear, Finished
 from scidex.exchange.refilling import Terms
 from scidex.money.overrun import stop_at
-from scidex.store.database import Transaction
+from scidex.profiles import Profile
+from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
 
 
@@ -17,37 +19,48 @@ def won_by(tx: Transaction, agent_id: str) -> list[Assignment]:
     """Return the slots that an agent bought or provides, won and not started, the oldest first."""
     rows = tx.rows("won_slots_of", agent_id=agent_id)
     profiles = market_settings.profiles_of(tx, {row["pool"] for row in rows})
-    return [
-        Assignment(
-            source="auction",
-            assignment_id=row["slot_id"],
-            agent_id=agent_id,
-            task_id=row["winning_task_id"],
-            quest_id=row["quest_id"],
-            title=row["title"] or "",
-            payload=json.loads(row["payload"]) if row["payload"] else {},
-            pool=row["pool"],
-            token_allowance=row["token_allowance"],
-            max_seconds=row["max_seconds"],
-            expected_value_usd=row["expected_value_usd"],
-            stop_at_tokens=stop_at(row["token_allowance"], profile=profiles[row["pool"]]),
-        )
-        for row in rows
-    ]
+    return [_assignment(row, agent_id, profiles[row["pool"]]) for row in rows]
+
+
+def assignment_of(tx: Transaction, slot_id: str, agent_id: str) -> Assignment:
+    """Return what an agent has to know to run a sold slot."""
+    row = tx.rows("run_of_slot", slot_id=slot_id)[0]
+    return _assignment(row, agent_id, market_settings.profiles_of(tx, [row["pool"]])[row["pool"]])
+
+
+def _assignment(row: Row, agent_id: str, profile: Profile) -> Assignment:
+    return Assignment(
+        source="auction",
+        assignment_id=row["slot_id"],
+        agent_id=agent_id,
+        task_id=row["winning_task_id"],
+        quest_id=row["quest_id"],
+        title=row["title"] or "",
+        payload=json.loads(row["payload"]) if row["payload"] else {},
+        pool=row["pool"],
+        token_allowance=row["token_allowance"],
+        max_seconds=row["max_seconds"],
+        expected_value_usd=row["expected_value_usd"],
+        stop_at_tokens=stop_at(row["token_allowance"], profile=profile),
+    )
 
 
 @effect("start_slot")
 def start_slot(work: Work, *, slot_id: str) -> None:
     """Mark a won slot and its task as running, once."""
-    tx = work.tx
-    clear = settling.lock_sold(tx, slot_id)
+    start_sold(work, settling.lock_sold(work.tx, slot_id))
+
+
+def start_sold(work: Work, clear: Clear) -> None:
+    """Mark a locked sale and its task as running. Raises SlotVoided, AlreadyStarted, TaskNotOpen."""
+    tx, slot_id = work.tx, clear.slot_id
     if clear.status == "voided":
         raise SlotVoided(field="slot_id", slot_id=slot_id)
     if clear.status != "won":
         raise AlreadyStarted(field="slot_id", slot_id=slot_id, status=clear.status)
     status, _ = task_states.status_of(tx, clear.winning_task_id)
     if not task_states.start(work, clear.winning_task_id) and status is not None:
-        raise TaskNotOpen(field="task_id", task_id=clear.winning_task_id, status=status)
+        raise TaskNotOpen(field="task_id", task_id=clear.winning_task_id, status=status, slot_id=slot_id)
     tx.run("start_clear", slot_id=slot_id, now=work.now)
 
 
@@ -57,28 +70,45 @@ def finish_slot(
     *,
     slot_id: str,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     note: str,
     most_attempts: int,
     terms: Terms,
+    fence: int | None = None,
+    usage: dict[str, Any] | None = None,
 ) -> Finished:
-    """Settle a slot that was run, and say what becomes of its task."""
+    """Settle a slot that was run, keep what it used, and say what becomes of its task."""
     clear = settling.settle_sold(
         work,
         slot_id=slot_id,
         actual_cost_tokens=actual_cost_tokens,
         actual_impact=actual_impact,
         attested_by=attested_by,
-        fence=None,
+        fence=fence,
         note=note,
         terms=terms,
     )
     task_id = clear.winning_task_id
+    if work.changed and usage is not None:
+        recording.append_usage(work, slot_id, usage)
     if work.changed and succeeded:
         task_states.complete(work, task_id)
     elif work.changed:
         task_states.fail(work, task_id, most_attempts=most_attempts)
     status, attempts = task_states.status_of(work.tx, task_id)
     return Finished(slot_id, "auction", task_id, status, attempts, clear)
+
+
+@effect("give_back_slot")
+def give_back_slot(work: Work, *, slot_id: str, reason: str, fence: int | None) -> Clear:
+    """Undo a sale as its worker: with the fence number of its lease, where it has one."""
+    clear = settling.lock_sold(work.tx, slot_id)
+    if clear.status == "settled":
+        raise AlreadySettled(field="slot_id", slot_id=slot_id, status=clear.status)
+    if clear.status == "voided":
+        work.changed = False
+        return clear
+    fencing.end(work, fencing.check(work, slot_id, fence, field="slot_id"), "given_back")
+    return settling.void_sold(work, clear, reason)

@@ -6,16 +6,15 @@ from datetime import datetime
 from typing import Any
 
 from scidex import settings as _settings
-from scidex.clock import utc_now
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, compute_auction, cycle, refilling, running
-from scidex.exchange.records import Assignment, Finished
+from scidex.exchange import assigning, cycle, refilling, running, timelines, usage_fields
+from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
-__all__ = ["finish", "give_back", "next_task", "start", "won_slots"]
+__all__ = ["finish", "give_back", "next_task", "start", "timeline", "won_slots"]
 
 
 def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
@@ -43,7 +42,7 @@ def next_task(
     UnknownPool.
     """
     database = checked.database(db)
-    moment = _moment(now)
+    moment = _moment(now, database)
     arguments: dict[str, Any] = {
         "agent_id": checked.identifier(agent_id, "agent_id"),
         "pool": checked.identifier(pool, "pool"),
@@ -62,10 +61,13 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     """
     Mark an assignment as running, once, and a won slot's task with it; return it.
 
+    For those who work without leases: a worker's lease does the same.
+
     Raises AlreadyStarted, TaskNotOpen (its task runs elsewhere, or has ended), SlotVoided, AssignmentGivenBack,
     UnknownSlot, UnknownAssignment.
     """
-    database, moment = checked.database(db), _moment(now)
+    database = checked.database(db)
+    moment = _moment(now, database)
     if _is_sale(assignment):
         execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
@@ -77,35 +79,46 @@ def finish(
     assignment: Assignment,
     *,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None = None,
     actual_impact: float | None = None,
     attested_by: str | None = None,
     note: str = "",
+    usage: Usage | None = None,
+    fence: int | None = None,
     now: datetime | None = None,
     db: Database | None = None,
 ) -> Finished:
     """
     Say what came of an assignment: its cost in tokens, its impact in USD, and who attests that.
 
+    Once it is leased, only with the fence number of its lease, and only before that ends. Without a cost it is that of
+    `usage`: its tokens, or else its USD at the operator's rate. A cost that is not known is None, never 0: then there
+    is no ROI, and a quest's share stays charged by the estimate.
+
     A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
     of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
     given, and is open again until it has been tried `most_attempts` times (a setting). The same call again answers the
-    same. Raises AlreadySettled, AlreadyFinished (for other numbers), SlotVoided, AssignmentGivenBack, UnknownSlot,
-    UnknownAssignment, UnknownAccount, AttesterNotIndependent, InvalidAmount, InvalidArgument.
+    same. Raises LeaseLost, FenceMismatch, AlreadySettled, AlreadyFinished (for other numbers), SlotVoided,
+    AssignmentGivenBack, UnknownSlot, UnknownAssignment, UnknownAccount, AttesterNotIndependent, InvalidAmount,
+    InvalidArgument.
     """
     if type(succeeded) is not bool:
         raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
     given = _settings.from_environment()
+    known = None if usage is None else usage_fields.checked(usage)
     impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
     result = {
         "succeeded": succeeded,
-        "actual_cost_tokens": checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_cost_tokens": _cost(actual_cost_tokens, known, given.tokens_per_usd),
         "actual_impact": impact if succeeded else 0.0,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
+        **({} if known is None else {"usage": known}),
+        **_fenced(fence),
     }
-    database, moment = checked.database(db), _moment(now)
+    database = checked.database(db)
+    moment = _moment(now, database)
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
         return execute_journaled(database, running.finish_slot, sale, now=moment)
@@ -114,19 +127,50 @@ def finish(
 
 
 def give_back(
-    assignment: Assignment, reason: str = "given back", *, now: datetime | None = None, db: Database | None = None
+    assignment: Assignment,
+    reason: str = "given back",
+    *,
+    fence: int | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
 ) -> None:
     """
     Undo an assignment that comes to no end: its task is open again, and nobody has paid.
 
-    Raises AlreadySettled, AlreadyFinished, UnknownSlot, UnknownAssignment.
+    Once it is leased, only with the fence number of its lease. Raises LeaseLost, FenceMismatch, AlreadySettled,
+    AlreadyFinished, UnknownSlot, UnknownAssignment.
     """
-    database, moment = checked.database(db), _moment(now)
+    database = checked.database(db)
+    moment = _moment(now, database)
+    why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
     if _is_sale(assignment):
-        compute_auction.void(assignment.assignment_id, reason, now=moment, db=database)
+        sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
+        execute_journaled(database, running.give_back_slot, sale, now=moment)
         return
-    arguments = {"assignment_id": assignment.assignment_id, "reason": checked.text(reason, "reason")}
-    execute_journaled(database, assigning.give_back_assignment, arguments, now=moment)
+    given = {"assignment_id": assignment.assignment_id, **why}
+    execute_journaled(database, assigning.give_back_assignment, given, now=moment)
+
+
+def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]:
+    """
+    Return the steps of a run in order of time: offered, won, leased, started, exited, metered, attested, settled.
+
+    `slot_id` is a slot's id, or an assignment's. Heartbeats are told as the last one and how many there were. Raises
+    UnknownSlot.
+    """
+    name = checked.identifier(slot_id, "slot_id")
+    with checked.database(db).reading() as tx:
+        return timelines.timeline(tx, name)
+
+
+def _cost(told: int | None, usage: dict[str, Any] | None, tokens_per_usd: int) -> int | None:
+    if told is None and usage is not None:
+        told = Usage(**usage).cost_tokens(tokens_per_usd)
+    return None if told is None else checked.tokens(told, "actual_cost_tokens", least=0)
+
+
+def _fenced(fence: int | None) -> dict[str, int]:
+    return {} if fence is None else {"fence": checked.count(fence, "fence", most=checked.MOST_NUMBER)}
 
 
 def _is_sale(assignment: Assignment) -> bool:
@@ -135,5 +179,6 @@ def _is_sale(assignment: Assignment) -> bool:
     return assignment.source == "auction"
 
 
-def _moment(now: datetime | None) -> datetime:
-    return utc_now() if now is None else checked.instant(now, "now")
+def _moment(now: datetime | None, db: Database) -> datetime:
+    # The database's own time: a worker's clock may be wrong, and must change nothing.
+    return db.now() if now is None else checked.instant(now, "now")

@@ -7,14 +7,23 @@ from typing import Any
 from scidex.errors import (
     AlreadySettled,
     AttesterNotIndependent,
-    FenceMismatch,
     SlotNotSettled,
     SlotNotSold,
     SlotVoided,
     UnknownAccount,
     UnknownSlot,
 )
-from scidex.exchange import arrears, book, impacts, market_settings, refilling, resting, task_states, wallets
+from scidex.exchange import (
+    arrears,
+    book,
+    fencing,
+    impacts,
+    market_settings,
+    refilling,
+    resting,
+    task_states,
+    wallets,
+)
 from scidex.exchange.records import Clear
 from scidex.exchange.refilling import Terms
 from scidex.exchange.wallets import Move, Wallet
@@ -55,25 +64,26 @@ def settle_sold(
     work: Work,
     *,
     slot_id: str,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     fence: int | None,
     terms: Terms,
     note: str = "",
 ) -> Clear:
-    """Settle a slot; what becomes of its task, which is locked, is for the caller to say."""
+    """Settle a slot, at a cost of None where it is not known; what becomes of its task is for the caller to say."""
     clear = lock_sold(work.tx, slot_id)
     if clear.status == "voided":
+        fencing.refuse_late(work.tx, slot_id, fence)
         raise SlotVoided(field="slot_id", slot_id=slot_id)
     if clear.status == "settled":
         _assert_same_settlement(work.tx, clear, actual_cost_tokens, actual_impact, attested_by)
         work.changed = False
         return clear
-    if fence is not None:
-        raise FenceMismatch(field="fence", slot_id=slot_id, fence=fence, present=None)
+    lease = fencing.check(work, slot_id, fence, field="slot_id")
     if attested_by is not None:
         assert_independent(work.tx, attested_by, clear.bidder_id)
+    fencing.end(work, lease, "finished")
     settled = clear._replace(
         status="settled",
         actual_cost_tokens=actual_cost_tokens,
@@ -102,7 +112,6 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
     if (clear.actual_impact, clear.attested_by) == (actual_impact, attested_by):
         work.changed = False
         return clear
-    assert clear.actual_cost_tokens is not None, "a settled slot has its cost"
     attested = clear._replace(
         actual_impact=actual_impact,
         attested_by=attested_by,
@@ -130,7 +139,13 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
     if clear.status == "voided":
         work.changed = False
         return clear
-    tx = work.tx
+    fencing.end(work, fencing.live(work, slot_id), "voided")
+    return void_sold(work, clear, reason)
+
+
+def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
+    """Undo a locked sale that is not settled; what becomes of its lease is for the caller to say."""
+    tx, slot_id = work.tx, clear.slot_id
     tx.post("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
     winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
     winner.hold_more(-clear.clearing_price_tokens)
@@ -158,7 +173,7 @@ def _sold(tx: Transaction, slot_id: str) -> Clear:
 
 
 def _assert_same_settlement(
-    tx: Transaction, clear: Clear, cost: int, impact: float | None, attested_by: str | None
+    tx: Transaction, clear: Clear, cost: int | None, impact: float | None, attested_by: str | None
 ) -> None:
     first = tx.rows("attestations_of", slot_id=clear.slot_id)[0]
     settled = (clear.actual_cost_tokens, first["actual_impact"], first["attested_by"])
@@ -184,16 +199,17 @@ def assert_independent(tx: Transaction, attester_id: str, bidder_id: str) -> Non
         )
 
 
-def _roi(impact: float | None, cost_tokens: int, tokens_per_usd: int) -> float | None:
-    """Return impact in USD over cost in USD; None where nothing was spent or the impact is not known."""
-    return None if impact is None or cost_tokens == 0 else impact * tokens_per_usd / cost_tokens
+def _roi(impact: float | None, cost_tokens: int | None, tokens_per_usd: int) -> float | None:
+    """Return impact in USD over cost in USD; None where nothing was spent, or either is not known."""
+    return None if impact is None or not cost_tokens else impact * tokens_per_usd / cost_tokens
 
 
 def _write_settlement(work: Work, settled: Clear) -> None:
     changed = work.tx.run(
         "settle_clear",
         slot_id=settled.slot_id,
-        actual_cost_tokens=settled.actual_cost_tokens,
+        actual_cost_tokens=settled.actual_cost_tokens or 0,
+        cost_is_known=int(settled.actual_cost_tokens is not None),
         actual_impact=settled.actual_impact,
         roi=settled.roi,
         attested_by=settled.attested_by,

@@ -110,6 +110,22 @@ class Database(ABC):
         """Give a transaction that sees one consistent state and writes nothing."""
 
     @abstractmethod
+    def now(self) -> datetime:
+        """Return what the database's own clock says, in UTC; nobody else's decides how long a lease lasts."""
+
+    @abstractmethod
+    def announce(self, topic: str) -> None:
+        """Tell everybody who listens, in any process where that can be done. A hint: it may be lost. Never raises."""
+
+    @abstractmethod
+    def heard(self, topic: str) -> int:
+        """Return how often a topic was heard of so far; to be asked before looking, and handed to `listen`."""
+
+    @abstractmethod
+    def listen(self, topic: str, heard: int, seconds: float) -> None:
+        """Wait until a topic is heard of again or it is time to look anyway, at most so many seconds."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close every connection."""
 

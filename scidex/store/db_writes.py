@@ -194,6 +194,19 @@ def execute_journaled(
             gc.enable()
 
 
+UNJOURNALED_TABLES = frozenset({"lease_heartbeats", "worker_heartbeats"})
+"""What is true for a moment and said again in the next: a replay leaves it empty, and nothing hangs on that."""
+
+
+def note_for_a_moment(db: Database, work: Callable[[Transaction], Result]) -> Result:
+    """
+    Write to the unjournaled tables alone, in one transaction; return what `work` returns.
+
+    Whatever is decided by what stands there is made up by the effect that decides it, and so is journaled.
+    """
+    return db.write(work)
+
+
 def read_journal(db: Database) -> Iterator[JournalEntry]:
     """Yield every journal entry in order."""
     last = 0

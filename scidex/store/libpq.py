@@ -15,17 +15,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
+from scidex.store.database import text_of
 from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 _ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
 
+
+# The names of a statement's columns, which never change.
+_COLUMNS: dict[Statement, list[str]] = {}
 
 Write = tuple[Statement, Mapping[str, Any]]
 
@@ -85,8 +89,7 @@ class Channel:
     def say(self, command: bytes) -> None:
         """Queue a command without arguments."""
         self._send_held()
-        self._pg.send_query_params(command, None)
-        self._unanswered += 1
+        self._send(command.decode(), command, [])
 
     def receive(self) -> list[pq.abc.PGresult]:
         """Wait for the answers to everything queued, and return them in order. Raises the first error among them."""
@@ -121,9 +124,11 @@ class Channel:
         self.send(statement, arguments)
         return self.receive()[-1]
 
-    def dicts(self, result: pq.abc.PGresult) -> list[dict[str, Any]]:
-        """Read an answer's rows by the names of their columns."""
-        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    def dicts(self, statement: Statement, result: pq.abc.PGresult) -> list[dict[str, Any]]:
+        """Read the rows of a statement's answer by the names of their columns."""
+        names = _COLUMNS.get(statement)
+        if names is None:
+            names = _COLUMNS[statement] = [(result.fname(n) or b"").decode() for n in range(result.nfields)]
         return [dict(zip(names, row, strict=True)) for row in self.tuples(result)]
 
     def tuples(self, result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
@@ -200,15 +205,18 @@ def _positional_as_one(statements: tuple[Statement, ...]) -> tuple[str, bytes, l
 
 
 def _dumped(value: Any) -> bytes | None:
+    kind = type(value)
+    if kind is str:
+        return cast(str, value).encode()
+    if kind is int:
+        return b"%d" % value
     if value is None:
         return None
-    if type(value) is list:
-        return _array(value)
-    return _text(value).encode()
+    return _array(value) if kind is list else _text(value).encode()
 
 
 def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return text_of(value) if isinstance(value, datetime) else str(value)
 
 
 def _array(values: Sequence[Any]) -> bytes:

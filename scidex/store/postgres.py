@@ -5,7 +5,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -16,6 +17,8 @@ from psycopg_pool import ConnectionPool
 from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
 from scidex.store.database import Database, Result, Row, Transaction, columns_of
 from scidex.store.libpq import Channel, DeadlinePassed
+from scidex.store.listening import Listener
+from scidex.store.news import News
 from scidex.store.statements import Statement, load
 
 # Losing a race (a deadlock, a serialization failure, a row that another got first) is tried again this often.
@@ -30,6 +33,10 @@ _RACES = (
 
 # Statements sent before their answers are read; a bound, since both ends buffer what the other has not read.
 _SENT_AT_ONCE = 200
+# An announcement may be lost, so whoever waits for one looks this often anyway.
+_LOOK_SECONDS = 2.0
+# The server's clock is read again after so long.
+_CLOCK_SECONDS = 10.0
 TUPLES = pq.ExecStatus.TUPLES_OK
 
 
@@ -43,7 +50,8 @@ class PostgresTransaction(Transaction):
         self._statements = load("postgres")
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
-        return self._channel.dicts(self._channel.last(self._statements[statement], arguments))
+        known = self._statements[statement]
+        return self._channel.dicts(known, self._channel.last(known, arguments))
 
     def tuples(self, statement: str, /, **arguments: Any) -> list[tuple[Any, ...]]:
         return self._channel.tuples(self._channel.last(self._statements[statement], arguments))
@@ -99,7 +107,8 @@ class PostgresTransaction(Transaction):
             self._channel.send(self._statements[statement], arguments)
         # Before them come the answers to what was posted, and between them those to preparing a statement.
         answers = [answer for answer in self._channel.receive() if answer.status == TUPLES]
-        return [self._channel.dicts(answer) for answer in answers[-len(calls) :]]
+        asked = [self._statements[statement] for statement, _ in calls]
+        return [self._channel.dicts(*pair) for pair in zip(asked, answers[-len(calls) :], strict=True)]
 
     def script(self, sql: str) -> None:
         self._channel.script(sql)
@@ -115,6 +124,10 @@ class PostgresDatabase(Database):
         self._deadline_seconds = deadline_seconds
         # The statements that each connection has prepared already.
         self._prepared: WeakKeyDictionary[psycopg.Connection[Any], set[str]] = WeakKeyDictionary()
+        # What the server's clock said, and when that was by a clock that nobody sets.
+        self._clock: tuple[datetime | None, float] = (None, 0.0)
+        self._news = News()
+        self._listener = Listener(url, self._news, max(2, int(deadline_seconds)))
         milliseconds = int(deadline_seconds * 1000)
         options = (
             # Every statement is short and found by an index: planning it once is enough, compiling it never pays.
@@ -187,7 +200,29 @@ class PostgresDatabase(Database):
         finally:
             self._pool.putconn(connection)
 
+    def now(self) -> datetime:
+        read_at, elapsed = self._clock
+        if read_at is None or _steady() - elapsed > _CLOCK_SECONDS:
+            elapsed = _steady()
+            with self.reading() as tx:
+                read_at = tx.rows("database_time")[0]["read_at"].astimezone(UTC)
+            self._clock = read_at, elapsed
+        return read_at + timedelta(seconds=_steady() - elapsed)
+
+    def announce(self, topic: str) -> None:
+        # On its own, since what is announced inside a write makes all writers queue for its commit.
+        with suppress(ScidexError):
+            self.write(lambda tx: tx.post("announce", topic=topic))
+
+    def heard(self, topic: str) -> int:
+        self._listener.start()
+        return self._news.count(topic)
+
+    def listen(self, topic: str, heard: int, seconds: float) -> None:
+        self._news.wait(topic, heard, min(seconds, _LOOK_SECONDS))
+
     def close(self) -> None:
+        self._listener.close()
         self._pool.close(timeout=1.0)
 
 
@@ -199,6 +234,11 @@ def _for_rows(statement: Statement, rows: Sequence[Row]) -> tuple[Statement, Row
     if statement.takes_columns and statement.for_one_row is None:
         return statement, columns_of(rows)
     return statement.for_one_row or statement, rows[0]
+
+
+def _steady() -> float:
+    """Return seconds by a clock that nobody sets, and that runs on while the machine sleeps where there is one."""
+    return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def _refusal(error: psycopg.Error | DeadlinePassed) -> ScidexError:

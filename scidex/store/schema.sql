@@ -133,6 +133,8 @@ CREATE TABLE compute_auction_clears (
     attested_by TEXT,
     status TEXT NOT NULL CHECK (status IN ('won', 'running', 'settled', 'voided')),
     reason TEXT NOT NULL DEFAULT '',
+    -- 0 where a settled slot's cost is not known: actual_cost_tokens is then 0 here, and no cost to whoever reads it.
+    cost_is_known BIGINT NOT NULL DEFAULT 1 CHECK (cost_is_known IN (0, 1)),
     CONSTRAINT price_within_bid CHECK (clearing_price_tokens <= max_price_tokens),
     CONSTRAINT proceeds_within_price CHECK (provider_proceeds_tokens BETWEEN 0 AND clearing_price_tokens),
     CONSTRAINT premium_is_the_rest CHECK (winning_premium_tokens = max_price_tokens - clearing_price_tokens),
@@ -151,6 +153,9 @@ CREATE INDEX compute_auction_clears_live_bidder
 -- A bidder's newest settled slots, to hold its claims against.
 CREATE INDEX compute_auction_clears_settled
     ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
+
+CREATE INDEX compute_auction_clears_live_provider
+    ON compute_auction_clears (provider_id) WHERE status IN ('won', 'running');
 
 CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
 
@@ -539,3 +544,155 @@ CREATE TABLE bidder_calibrations (
     updated_at TIMESTAMPTZ NOT NULL,
     PRIMARY KEY (pool, bidder_id)
 );
+
+-- Processes that run slots, the slots that each of them offered, and who may run what until when.
+
+-- A process that runs slots for an account. Unless it is heard of, it counts as lost from ends_at on.
+CREATE TABLE workers (
+    worker_id TEXT COLLATE "C" PRIMARY KEY,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    seats BIGINT NOT NULL CHECK (seats > 0),
+    lease_seconds DOUBLE PRECISION NOT NULL CHECK (lease_seconds > 0),
+    status TEXT NOT NULL CHECK (status IN ('alive', 'stopped', 'lost')),
+    registered_at TIMESTAMPTZ NOT NULL,
+    ends_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ
+);
+
+CREATE INDEX workers_alive ON workers (pool, account_id) WHERE status = 'alive';
+
+-- Which worker offered a slot, until that slot is leased or off the market.
+CREATE TABLE worker_slots (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_asks (slot_id),
+    worker_id TEXT COLLATE "C" NOT NULL REFERENCES workers (worker_id)
+);
+
+CREATE INDEX worker_slots_of_worker ON worker_slots (worker_id);
+
+-- The right to run a sold slot or an assignment, and once it has ended what its heartbeats said.
+CREATE TABLE leases (
+    fence BIGINT PRIMARY KEY,
+    -- A slot that was sold, or an assignment.
+    run_id TEXT COLLATE "C" NOT NULL,
+    source TEXT NOT NULL CHECK (source IN ('auction', 'unsold', 'fallback')),
+    task_id TEXT COLLATE "C" NOT NULL,
+    worker_id TEXT COLLATE "C" NOT NULL REFERENCES workers (worker_id),
+    lease_seconds DOUBLE PRECISION NOT NULL CHECK (lease_seconds > 0),
+    status TEXT NOT NULL CHECK (status IN ('live', 'finished', 'given_back', 'voided', 'expired')),
+    leased_at TIMESTAMPTZ NOT NULL,
+    -- When it ends unless a heartbeat says otherwise.
+    ends_at TIMESTAMPTZ NOT NULL,
+    ended_at TIMESTAMPTZ,
+    heartbeats BIGINT NOT NULL DEFAULT 0 CHECK (heartbeats >= 0),
+    last_heartbeat_at TIMESTAMPTZ,
+    started_at TIMESTAMPTZ,
+    exited_at TIMESTAMPTZ,
+    metered_at TIMESTAMPTZ,
+    exit_note TEXT NOT NULL DEFAULT '',
+    usage_note TEXT NOT NULL DEFAULT ''
+);
+
+CREATE INDEX leases_of_run ON leases (run_id, fence);
+
+-- A slot has one live lease at most.
+CREATE UNIQUE INDEX leases_live_run ON leases (run_id) WHERE status = 'live';
+
+CREATE INDEX leases_live_worker ON leases (worker_id) WHERE status = 'live';
+
+CREATE INDEX leases_of_worker ON leases (worker_id, fence);
+
+-- What live leases and workers were last heard to say. Not journaled: they say it again in a moment.
+CREATE TABLE lease_heartbeats (
+    fence BIGINT PRIMARY KEY REFERENCES leases (fence),
+    ends_at TIMESTAMPTZ NOT NULL,
+    heartbeats BIGINT NOT NULL,
+    last_heartbeat_at TIMESTAMPTZ NOT NULL,
+    started_at TIMESTAMPTZ,
+    exited_at TIMESTAMPTZ,
+    metered_at TIMESTAMPTZ,
+    exit_note TEXT NOT NULL DEFAULT '',
+    usage_note TEXT NOT NULL DEFAULT ''
+);
+
+CREATE TABLE worker_heartbeats (
+    worker_id TEXT COLLATE "C" PRIMARY KEY REFERENCES workers (worker_id),
+    seen_at TIMESTAMPTZ NOT NULL,
+    ends_at TIMESTAMPTZ NOT NULL,
+    running BIGINT NOT NULL CHECK (running >= 0)
+);
+
+-- Numbers drawn by many writers at once.
+
+CREATE SEQUENCE fence_numbers;
+
+-- What runs used and wrote, and the pull requests that came of them. A run is a slot that was sold, or an assignment.
+
+-- What a run used by each word on it, the latest counting; what is not known is NULL.
+CREATE TABLE run_usages (
+    run_id TEXT COLLATE "C" NOT NULL,
+    revision BIGINT NOT NULL CHECK (revision >= 0),
+    meter TEXT NOT NULL,
+    -- Where what the run is settled by comes from: its tokens, or where those are not known its USD.
+    provenance TEXT NOT NULL CHECK (provenance IN ('billed', 'reported', 'estimated', 'none')),
+    tokens BIGINT CHECK (tokens >= 0),
+    input_tokens BIGINT CHECK (input_tokens >= 0),
+    cached_input_tokens BIGINT CHECK (cached_input_tokens >= 0),
+    output_tokens BIGINT CHECK (output_tokens >= 0),
+    cost_usd DOUBLE PRECISION CHECK (cost_usd >= 0),
+    cost_provenance TEXT NOT NULL CHECK (cost_provenance IN ('billed', 'reported', 'estimated', 'none')),
+    note TEXT NOT NULL DEFAULT '',
+    recorded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (run_id, revision),
+    CONSTRAINT known_or_none CHECK ((provenance = 'none') = (tokens IS NULL AND cost_usd IS NULL)),
+    CONSTRAINT cost_known_or_none CHECK ((cost_provenance = 'none') = (cost_usd IS NULL))
+);
+
+-- How a run ended, and the last of what it wrote.
+CREATE TABLE run_outputs (
+    run_id TEXT COLLATE "C" PRIMARY KEY,
+    ended TEXT NOT NULL,
+    exit_code BIGINT,
+    reason TEXT NOT NULL,
+    stdout TEXT NOT NULL,
+    stderr TEXT NOT NULL,
+    output_bytes BIGINT NOT NULL CHECK (output_bytes >= 0),
+    seconds DOUBLE PRECISION NOT NULL CHECK (seconds >= 0),
+    recorded_at TIMESTAMPTZ NOT NULL
+);
+
+-- Pull requests that runs opened or worked on, as they were last seen.
+CREATE TABLE run_pull_requests (
+    run_id TEXT COLLATE "C" NOT NULL,
+    url TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'merged', 'closed')),
+    checks TEXT NOT NULL CHECK (checks IN ('pass', 'fail', 'pending', 'none')),
+    merged_at TIMESTAMPTZ,
+    -- When this run named it first, and when anybody looked last.
+    named_at TIMESTAMPTZ NOT NULL,
+    seen_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (run_id, url),
+    CONSTRAINT merged_has_its_time CHECK ((state = 'merged') = (merged_at IS NOT NULL))
+);
+
+CREATE INDEX run_pull_requests_by_url ON run_pull_requests (url);
+
+-- Finished runs are looked for by the time of their end.
+CREATE INDEX compute_auction_clears_finished
+    ON compute_auction_clears (slot_finished_at) WHERE slot_started_at IS NOT NULL;
+
+CREATE INDEX task_assignments_finished
+    ON task_assignments (finished_at) WHERE started_at IS NOT NULL;
+
+-- Every run that was begun, in a slot that was sold or without a sale.
+CREATE VIEW task_runs AS
+    SELECT c.slot_id AS run_id, 'auction' AS source, c.winning_task_id AS task_id, t.quest_id AS quest_id,
+        c.provider_id AS agent_id, c.pool AS pool, c.status AS status,
+        CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
+        c.actual_impact AS actual_impact, c.slot_started_at AS started_at, c.slot_finished_at AS finished_at
+    FROM compute_auction_clears c LEFT JOIN tasks t ON t.task_id = c.winning_task_id
+    WHERE c.slot_started_at IS NOT NULL
+    UNION ALL
+    SELECT a.assignment_id, a.source, a.task_id, a.quest_id, a.agent_id, a.pool, a.status, a.actual_cost_tokens,
+        a.actual_impact, a.started_at, a.finished_at
+    FROM task_assignments a WHERE a.started_at IS NOT NULL;

@@ -14,13 +14,17 @@ from functools import cache
 from itertools import repeat
 from typing import Any
 
+from scidex.clock import utc_now
 from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
 from scidex.store.database import Database, Result, Row, Transaction, text_of
+from scidex.store.news import News
 from scidex.store.statements import Statement, load
 
 _NAMED = re.compile(r"(?<![:\w]):(\w+)")
 # Commits that one flush to disk may carry; a bound, so that the first of them is not kept waiting.
 _MOST_GROUPED = 256
+# Other processes cannot tell of a change, so whoever waits for one looks this often.
+_LOOK_SECONDS = 0.2
 
 
 class SqliteTransaction(Transaction):
@@ -134,6 +138,7 @@ class SqliteDatabase(Database):
         self._writing = SqliteTransaction(self._writer)
         self._writes_in_progress = False
         self._committing = False
+        self._news = News()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
@@ -234,6 +239,20 @@ class SqliteDatabase(Database):
             raise _refusal(error) from error
         finally:
             connection.execute("ROLLBACK")
+
+    # -- time and news ----------------------------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return utc_now()  # everybody who opens the file is on this machine
+
+    def announce(self, topic: str) -> None:
+        self._news.tell(topic)
+
+    def heard(self, topic: str) -> int:
+        return self._news.count(topic)
+
+    def listen(self, topic: str, heard: int, seconds: float) -> None:
+        self._news.wait(topic, heard, min(seconds, _LOOK_SECONDS))
 
     def close(self) -> None:
         with self._writer_turn:

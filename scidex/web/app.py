@@ -9,7 +9,8 @@ from scidex.store import Database
 from scidex.web import problems
 from scidex.web.dashboard import pages
 from scidex.web.gate import LOOPBACK_NAMES, Gate
-from scidex.web.routes import backlog, cycles, health, market, wallets
+from scidex.web.rounds import RoundNews
+from scidex.web.routes import backlog, cycles, health, market, runs, slots, wallets
 
 
 def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> FastAPI:
@@ -28,7 +29,8 @@ def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> 
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.db = db
-    for room in (market, wallets, backlog, cycles, health):
+    app.state.rounds = RoundNews(db)
+    for room in (market, slots, runs, wallets, backlog, cycles, health):
         app.include_router(room.routes)
     pages.install(app, db)
     problems.install(app)

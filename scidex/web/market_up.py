@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from scidex.exchange import compute_auction
 from scidex.exchange.cycle import CycleRunner
 from scidex.exchange.records import CycleReport
+from scidex.exchange.sweeper import SweepRunner
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, connect
 from scidex.web.refusals import PortInUse
@@ -61,17 +62,24 @@ def clearing(
     strategy: str | None = None,
     on_cycle: Callable[[CycleReport], None] | None = None,
 ) -> Iterator[None]:
-    """Do a pool's cycles as they fall due while the block runs; `on_cycle` is told of each that was done here."""
+    """
+    Do a pool's cycles as they fall due while the block runs, and sweep up after workers that die.
+
+    `on_cycle` is told of each cycle that was done here.
+    """
     runner = _TellingRunner(db, pool, cycle_seconds, strategy=strategy)
     runner.on_cycle = on_cycle
     stop = threading.Event()
-    thread = threading.Thread(target=runner.run, args=(stop,), name="clearing loop", daemon=True)
-    thread.start()
+    loops = {"clearing loop": runner.run, "sweeper": SweepRunner(db).run}
+    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in loops.items()]
+    for thread in threads:
+        thread.start()
     try:
         yield
     finally:
         stop.set()
-        thread.join()
+        for thread in threads:
+            thread.join()
 
 
 class _TellingRunner(CycleRunner):

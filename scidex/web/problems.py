@@ -33,6 +33,7 @@ STATUS: dict[type[ScidexError], int] = {
     errors.IdempotencyConflict: 422,
     errors.UnknownId: 404,
     errors.AttesterNotIndependent: 403,
+    errors.NotTheWorkersSlot: 403,
     errors.StoreError: 500,
     errors.DatabaseBusy: 503,
     errors.DatabaseUnavailable: 503,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import GenericAlias
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
@@ -32,6 +32,8 @@ Price = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Provenance = Literal["billed", "reported", "estimated", "none"]
+CostUsd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Line = Annotated[str, Field(max_length=2_000)]
 StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
@@ -102,6 +104,104 @@ class Reason(Request):
     """Why."""
 
     reason: Line = "voided"
+
+
+class LeaseRequest(Request):
+    """Which worker is to run it."""
+
+    worker_id: Id
+
+
+class Fence(Request):
+    """The number of the lease that is renewed."""
+
+    fence: Annotated[int, Field(ge=1, le=2**63 - 1)]
+
+
+class NewWorker(Request):
+    """A process that runs slots for an account."""
+
+    worker_id: Id
+    account_id: Id
+    pool: Id = DEFAULT_POOL
+    seats: Annotated[int, Field(ge=1, le=10_000)] = 1
+    lease_seconds: Annotated[float, Field(ge=0.05, le=86_400, allow_inf_nan=False)] | None = None
+
+
+class Fences(Request):
+    """The leases that a worker runs; in the answer, those that it still holds."""
+
+    fences: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=10_000)] = Field(
+        default_factory=list
+    )
+
+
+class OffersWanted(Request):
+    """How many slots a worker wants on offer, and their terms."""
+
+    wanted: Annotated[int, Field(ge=0, le=10_000)]
+    reserve_price_tokens: Tokens = 0
+    token_allowance: Price | None = None
+    max_seconds: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
+
+
+class LeaseWanted(Request):
+    """What a worker asks for: a slot that was `won`, or an `unsold` one's task."""
+
+    source: Annotated[str, Field(pattern="^(won|unsold)$")] = "won"
+
+
+class Step(Request):
+    """How far a run has come."""
+
+    step: Annotated[str, Field(pattern="^(started|exited|metered)$")]
+    note: Line = ""
+
+
+class NewUsage(Request):
+    """What a run used, and where that was learnt from; null is not known, never 0."""
+
+    meter: Id
+    provenance: Provenance
+    tokens: Tokens | None = None
+    input_tokens: Tokens | None = None
+    cached_input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    cost_usd: CostUsd | None = None
+    cost_provenance: Provenance = "none"
+    note: Line = ""
+
+
+class NewOutput(Request):
+    """How a run ended, and the last of what it wrote."""
+
+    ended: Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost"]
+    exit_code: Annotated[int, Field(ge=-255, le=2**32)] | None = None
+    reason: Line = ""
+    stdout: Annotated[str, Field(max_length=1_000_000)] = ""
+    stderr: Annotated[str, Field(max_length=1_000_000)] = ""
+    output_bytes: Annotated[int, Field(ge=0, le=2**53)] = 0
+    seconds: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
+
+
+class NewPullRequest(Request):
+    """A pull request as it was seen."""
+
+    url: Annotated[str, Field(min_length=1, max_length=500)]
+    state: Literal["open", "merged", "closed"]
+    checks: Literal["pass", "fail", "pending", "none"] = "none"
+    merged_at: Instant | None = None
+
+
+class Outcome(Request):
+    """What came of a run."""
+
+    succeeded: bool
+    actual_cost_tokens: Tokens | None = None
+    usage: NewUsage | None = None
+    actual_impact: Impact | None = None
+    attested_by: Id | None = None
+    note: Line = ""
 
 
 class NewAccount(Request):
@@ -232,6 +332,22 @@ Imported = mirror(records.Imported)
 Allocations = _many(mirror(records.Allocation, remaining_tokens=int))
 CycleStatus = mirror(records.CycleStatus)
 CycleReport = mirror(records.CycleReport, round=Round | None)
+Assignment = mirror(records.Assignment)
+Lease = mirror(records.Lease, assignment=Assignment)
+OneLeaseOrNone: Any = Lease | None
+Leases = _many(Lease)
+LeaseState = mirror(records.LeaseState)
+LeaseStates = _many(LeaseState)
+Worker = mirror(records.Worker)
+Workers = _many(Worker)
+TimelineEvents = _many(mirror(records.TimelineEvent))
+Finished = mirror(records.Finished, clear=Clear | None)
+Usages = _many(mirror(records.Usage))
+RunOutput = mirror(records.RunOutput)
+OneOutputOrNone: Any = RunOutput | None
+PullRequest = mirror(records.PullRequest)
+PullRequests = _many(PullRequest)
+CostReport = mirror(records.CostReport, tasks=_many(mirror(records.TaskCost)))
 ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)

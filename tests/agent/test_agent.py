@@ -108,7 +108,7 @@ def test_an_idle_seat_is_offered_sold_run_settled_and_offered_again(market, agen
 
 
 def test_proceeds_go_to_the_agents_account(market, agent_with):
-    agent = agent_with(offers=Offers("worker:ada", market, reserve_price_tokens=50))
+    agent = agent_with(offers=Offers(reserve_price_tokens=50))
     add_task(market, "write", SUCCEED)
 
     work_off(agent)
@@ -206,7 +206,7 @@ def test_agents_go_on_when_rounds_do_not(market, agent_with):
     ],
 )
 def test_a_command_that_fails_is_settled_with_no_impact_and_the_price_is_paid(market, agent_with, command, reason):
-    agent = agent_with(offers=Offers("worker:ada", market, reserve_price_tokens=50), max_seconds=1.0)
+    agent = agent_with(offers=Offers(reserve_price_tokens=50), max_seconds=1.0)
     add_task(market, "write", command)
     work_off(agent)
     run_cycle(market)
@@ -351,7 +351,7 @@ def test_a_loop_outlives_what_the_market_refuses(market, tmp_path, caplog):
     run_until(agent, lambda: len(caplog.records) == 3)
 
     assert {record.getMessage() for record in caplog.records} == {
-        "worker:nobody: No account has this id. (field='agent_id', account_id='worker:nobody')"
+        "worker:nobody: No account has this id. (field='account_id', account_id='worker:nobody')"
     }
 
 

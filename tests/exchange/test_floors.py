@@ -161,6 +161,17 @@ def test_the_only_slot_may_go_to_the_floor_and_then_nothing_is_sold(db, poor):
     assert wallet(db, "agent:rich")[1] == 2 * 20  # the two slots it won before; nothing is held for bids that lost
 
 
+def test_whoever_lost_is_told_that_the_floor_gave_a_slot_away(db, poor):
+    for minute in (1, 2):
+        play(db, minute, slots=1)
+    lost = bid(db, "agent:rich", "dear", 77, now=after(3))
+    play(db, 3, slots=1)
+
+    told = compute_auction.explain(lost.id, now=after(3), db=db)
+    assert "number 1 of the bids for 0 slots, beside one that the floor gave away" in told.sentence
+    assert told.price_to_win_tokens is None
+
+
 def test_a_dry_run_gives_nothing_away(db, poor):
     for minute in (1, 2):
         play(db, minute)

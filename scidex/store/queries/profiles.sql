@@ -56,6 +56,10 @@ ORDER BY c.slot_finished_at DESC, c.bid_id DESC LIMIT :most;
 -- What bidders' claims were last taken to be worth in these pools.
 SELECT pool, bidder_id, slope, intercept FROM bidder_calibrations WHERE pool IN each_text(:pools);
 
+-- name: calibration_of
+-- What a bidder's claims were last taken to be worth in a pool.
+SELECT slope, intercept FROM bidder_calibrations WHERE pool = :pool AND bidder_id = :bidder_id;
+
 -- name: save_calibrations!
 -- Store what bidders' claims were taken to be worth.
 INSERT INTO bidder_calibrations (pool, bidder_id, slope, intercept, updated_at)

@@ -1,0 +1,63 @@
+"""Clears away after the dead: leases that ran out, workers not heard of, and the slots that they leave."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from datetime import datetime
+
+from scidex.exchange import arguments as checked
+from scidex.exchange import leasing, staffing
+from scidex.exchange.records import Swept
+from scidex.exchange.workers import clear_away, moment_of
+from scidex.store import Database
+from scidex.store.db_writes import execute_journaled
+
+__all__ = ["SweepRunner", "sweep"]
+
+_LOG = logging.getLogger(__name__)
+_MOST = 100_000
+
+
+def sweep(now: datetime | None = None, *, most: int = 500, db: Database | None = None) -> Swept:
+    """
+    End the leases that have run out, the workers not heard of in time, and what these had on offer or won.
+
+    Their tokens go back and their tasks are open again. At most `most` of each; each is a transaction of its own, and
+    however many sweep at once, one of them ends it. Finding nothing writes nothing.
+    """
+    database = checked.database(db)
+    page = checked.count(most, "most", most=_MOST)
+    moment = moment_of(now, database)
+    expired = sum(_expire(database, moment, page))
+    lost = sum(_lose(database, moment, page))
+    ended = clear_away(database, moment, most=page)
+    return Swept(expired, lost, ended["expired"], ended["voided"])
+
+
+class SweepRunner:
+    """A loop that sweeps every `interval_seconds`; any number may run, beside any others."""
+
+    def __init__(self, db: Database, interval_seconds: float = 1.0) -> None:
+        self.db = db
+        self.interval_seconds = checked.number(interval_seconds, "interval_seconds", least=0.01, most=3_600.0)
+
+    def run(self, stop: threading.Event) -> None:
+        """Sweep until `stop` is set; what breaks one sweep is logged, and the next one is tried."""
+        while not stop.wait(self.interval_seconds):
+            try:
+                sweep(db=self.db)
+            except Exception:  # the database may be away; the loop must outlive that
+                _LOG.exception("a sweep could not be done")
+
+
+def _expire(db: Database, now: datetime, most: int) -> list[bool]:
+    with db.reading() as tx:
+        found = tx.rows("leases_run_out", now=now, most=most)
+    return [execute_journaled(db, leasing.expire_lease, dict(one), now=now) for one in found]
+
+
+def _lose(db: Database, now: datetime, most: int) -> list[bool]:
+    with db.reading() as tx:
+        found = tx.values("workers_unheard", now=now, most=most)
+    return [execute_journaled(db, staffing.lose_worker, {"worker_id": one}, now=now) for one in found]

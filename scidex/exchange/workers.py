@@ -1,0 +1,152 @@
+"""Workers: processes that run slots for an account. They register, are heard of, offer their seats, and stop."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from scidex import settings as _settings
+from scidex.exchange import arguments as checked
+from scidex.exchange import staffing
+from scidex.exchange.records import Ask, Worker
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database
+from scidex.store.database import Transaction
+from scidex.store.db_writes import execute_journaled, note_for_a_moment
+
+__all__ = ["check_in", "keep_offers", "list_workers", "register_worker", "stop_worker"]
+
+MOST_SEATS = 10_000
+MOST_LEASE_SECONDS = 86_400.0
+_MOST_PAGE = 1_000
+_MOST_SECONDS_OF_A_RUN = 10 * 365 * 86_400
+
+
+def register_worker(
+    worker_id: str,
+    account_id: str,
+    *,
+    pool: str = DEFAULT_POOL,
+    seats: int = 1,
+    lease_seconds: float | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> Worker:
+    """
+    Let a worker of an account be known, with so many seats in a pool; one that stopped or was lost is alive again.
+
+    What it leases lasts `lease_seconds` unless renewed (the setting, where it is left out); not heard of for so long it
+    is lost, and its slots with it. Raises UnknownAccount, UnknownPool, WorkerExists.
+    """
+    database = checked.database(db)
+    seconds = _settings.from_environment().lease_seconds if lease_seconds is None else lease_seconds
+    arguments = {
+        "worker_id": checked.identifier(worker_id, "worker_id"),
+        "account_id": checked.identifier(account_id, "account_id"),
+        "pool": checked.identifier(pool, "pool"),
+        "seats": checked.count(seats, "seats", most=MOST_SEATS),
+        "lease_seconds": checked.number(seconds, "lease_seconds", least=0.05, most=MOST_LEASE_SECONDS),
+    }
+    moment = moment_of(now, database)
+    execute_journaled(database, staffing.register_worker, arguments, now=moment)
+    with database.reading() as tx:
+        return Worker(**tx.rows("worker", worker_id=worker_id)[0])
+
+
+def check_in(
+    worker_id: str, fences: list[int] | tuple[int, ...] = (), *, now: datetime | None = None, db: Database | None = None
+) -> list[int]:
+    """
+    Say that a worker is alive and runs these leases; return those that it still holds, renewed.
+
+    A lease that is not in the answer is lost: its run is to be ended. Not journaled. Raises UnknownWorker, WorkerLost.
+    """
+    database = checked.database(db)
+    name = checked.identifier(worker_id, "worker_id")
+    held = checked.numbers(fences, "fences", most=MOST_SEATS)
+    moment = moment_of(now, database)
+
+    def work(tx: Transaction) -> list[int]:
+        worker = staffing.lock_not_lost(tx, name)
+        ends_at = moment + timedelta(seconds=worker["lease_seconds"])
+        renewed = tx.rows("lock_leases_to_renew", fences=held, now=moment) if held else []
+        tx.run("beat_worker", worker_id=name, now=moment, ends_at=ends_at, running=len(renewed))
+        for lease in renewed:
+            tx.run("beat_lease", fence=lease["fence"], now=moment, ends_at=ends_at)
+        return [lease["fence"] for lease in renewed]
+
+    return note_for_a_moment(database, work)
+
+
+def keep_offers(
+    worker_id: str,
+    wanted: int,
+    *,
+    reserve_price_tokens: int = 0,
+    token_allowance: int | None = None,
+    max_seconds: int | None = None,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> list[Ask]:
+    """
+    Offer more slots of a worker, or withdraw some, until it has `wanted` on offer; return those that are new.
+
+    Slots that were sold and that nobody has leased yet count as well: their seats are taken. All are provided by the
+    worker's account, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
+    """
+    database = checked.database(db)
+    allowance = None if token_allowance is None else checked.tokens(token_allowance, "token_allowance")
+    limit = None if max_seconds is None else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS_OF_A_RUN)
+    arguments = {
+        "worker_id": checked.identifier(worker_id, "worker_id"),
+        "wanted": checked.count(wanted, "wanted", least=0, most=MOST_SEATS),
+        "reserve_price_tokens": checked.tokens(reserve_price_tokens, "reserve_price_tokens", least=0),
+        "token_allowance": allowance,
+        "max_seconds": limit,
+    }
+    # Mostly as many are on offer as should be: that must not cost a write.
+    with database.reading() as tx:
+        staffing.alive(tx, worker_id)
+        if sum(map(len, staffing.slots_of(tx, worker_id))) == wanted:
+            return []
+    return execute_journaled(database, staffing.keep_offers, arguments, now=moment_of(now, database))
+
+
+def stop_worker(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> None:
+    """
+    Say that a worker stops: its slots are taken off the market, and those that were sold and not leased are voided.
+
+    What it leased it may still finish. Stopping again does nothing. Raises UnknownWorker.
+    """
+    database = checked.database(db)
+    name = checked.identifier(worker_id, "worker_id")
+    moment = moment_of(now, database)
+    execute_journaled(database, staffing.stop_worker, {"worker_id": name}, now=moment)
+    clear_away(database, moment, most=MOST_SEATS)
+
+
+def list_workers(*, ended_too: bool = False, limit: int = 1_000, db: Database | None = None) -> list[Worker]:
+    """Return the workers that are alive, the latest first, and on request those that ended; at most `limit`."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with checked.database(db).reading() as tx:
+        return _page(tx, ended_too=checked.flag(ended_too, "ended_too"), page=page)
+
+
+def clear_away(db: Database, now: datetime, *, most: int) -> dict[str, int]:
+    """End the slots of workers that are gone, and return how many expired and how many were voided."""
+    ended = {"expired": 0, "voided": 0}
+    with db.reading() as tx:
+        found = [*tx.rows("slots_of_ended_workers", most=most), *tx.rows("slots_without_a_worker", most=most)]
+    for slot in found:
+        end = execute_journaled(db, staffing.clear_away_slot, slot, now=now)
+        if end is not None:
+            ended[end] += 1
+    return ended
+
+
+def moment_of(now: datetime | None, db: Database) -> datetime:
+    """Return the time given, or the database's own: a worker's clock may be wrong, and must change nothing."""
+    return db.now() if now is None else checked.instant(now, "now")
+
+
+def _page(tx: Transaction, *, ended_too: bool, page: int = _MOST_PAGE) -> list[Worker]:
+    return [Worker(**row) for row in tx.rows("workers_page", ended_too=int(ended_too), page=page)]

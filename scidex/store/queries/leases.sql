@@ -1,0 +1,216 @@
+-- name: add_worker!
+-- Let a worker be known, or be alive again.
+INSERT INTO workers (worker_id, account_id, pool, seats, lease_seconds, status, registered_at, ends_at)
+VALUES (:worker_id, :account_id, :pool, :seats, :lease_seconds, 'alive', :now, :ends_at)
+ON CONFLICT (worker_id) DO UPDATE SET
+    pool = excluded.pool, seats = excluded.seats, lease_seconds = excluded.lease_seconds, status = 'alive',
+    registered_at = excluded.registered_at, ends_at = excluded.ends_at, ended_at = NULL;
+
+-- name: lock_worker
+-- Keep a worker as it is until this transaction ends.
+SELECT worker_id, account_id, pool, seats, lease_seconds, status FROM workers WHERE worker_id = :worker_id FOR SHARE;
+
+-- name: lock_worker_to_end
+-- Keep everybody else from a worker until this transaction ends.
+SELECT worker_id, account_id, pool, status FROM workers WHERE worker_id = :worker_id FOR UPDATE;
+
+-- name: end_worker!
+-- Say that a worker stopped or was lost; no row is changed where it had ended.
+UPDATE workers SET status = :status, ended_at = :now WHERE worker_id = :worker_id AND status = 'alive';
+
+-- name: beat_worker!
+-- Note that a worker was heard of.
+INSERT INTO worker_heartbeats (worker_id, seen_at, ends_at, running)
+VALUES (:worker_id, :now, :ends_at, :running)
+ON CONFLICT (worker_id) DO UPDATE SET
+    seen_at = excluded.seen_at, running = excluded.running,
+    ends_at = CASE WHEN excluded.ends_at > worker_heartbeats.ends_at
+        THEN excluded.ends_at ELSE worker_heartbeats.ends_at END;
+
+-- name: forget_worker_heartbeats!
+-- Forget when a worker was heard of.
+DELETE FROM worker_heartbeats WHERE worker_id = :worker_id;
+
+-- name: worker_end
+-- When a worker counts as lost.
+SELECT COALESCE(h.ends_at, w.ends_at) AS ends_at
+FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
+WHERE w.worker_id = :worker_id;
+
+-- name: workers_unheard
+-- Workers that count as lost by now, and have not been said to be.
+SELECT w.worker_id FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
+WHERE w.status = 'alive' AND COALESCE(h.ends_at, w.ends_at) <= :now
+ORDER BY w.worker_id LIMIT :most;
+
+-- name: workers_page
+-- Workers, those alive first and the latest first, with what they do.
+SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+    COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
+    (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
+    (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+        WHERE s.worker_id = w.worker_id AND k.status = 'open') AS on_offer
+FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
+WHERE (w.status = 'alive' OR :ended_too = 1)
+ORDER BY CASE w.status WHEN 'alive' THEN 0 ELSE 1 END, w.registered_at DESC, w.worker_id LIMIT :page;
+
+-- name: worker
+-- A worker, with what it does.
+SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+    COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
+    (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
+    (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+        WHERE s.worker_id = w.worker_id AND k.status = 'open') AS on_offer
+FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
+WHERE w.worker_id = :worker_id;
+
+-- name: add_worker_slot!
+-- Remember which worker offered a slot.
+INSERT INTO worker_slots (slot_id, worker_id) VALUES (:slot_id, :worker_id);
+
+-- name: forget_worker_slots!
+-- Forget which worker offered these slots.
+DELETE FROM worker_slots WHERE slot_id IN each_text(:slot_ids);
+
+-- name: slots_on_offer_of_worker
+-- A worker's slots that are on offer, the latest first.
+SELECT k.slot_id FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+WHERE s.worker_id = :worker_id AND k.status = 'open' ORDER BY k.sequence DESC;
+
+-- name: slots_waiting_for_worker
+-- Slots of a worker that were sold and that nobody leased.
+SELECT c.slot_id FROM worker_slots s JOIN compute_auction_clears c ON c.slot_id = s.slot_id
+WHERE s.worker_id = :worker_id AND c.status = 'won' ORDER BY c.round_id, c.slot_id;
+
+-- name: slots_of_ended_workers
+-- Slots on offer or sold whose worker cannot run them any more.
+SELECT s.slot_id, s.worker_id FROM worker_slots s JOIN workers w ON w.worker_id = s.worker_id
+WHERE w.status <> 'alive' ORDER BY s.slot_id LIMIT :most;
+
+-- name: slots_without_a_worker
+-- Other won slots that nobody leased, of accounts whose last worker of that pool ended after they were won.
+SELECT c.slot_id, MAX(w.worker_id) AS worker_id FROM compute_auction_clears c
+JOIN compute_auction_rounds r ON r.round_id = c.round_id
+JOIN workers w ON w.pool = c.pool AND w.account_id IN (c.bidder_id, c.provider_id) AND w.ended_at >= r.cleared_at
+WHERE c.status = 'won' AND NOT EXISTS (
+    SELECT 1 FROM workers a
+    WHERE a.pool = c.pool AND a.account_id IN (c.bidder_id, c.provider_id) AND a.status = 'alive'
+)
+GROUP BY c.slot_id ORDER BY c.slot_id LIMIT :most;
+
+-- name: expire_ask!
+-- Take a slot off the market whose worker is gone.
+UPDATE compute_auction_asks SET status = 'expired' WHERE slot_id = :slot_id AND status = 'open';
+
+-- name: won_slot_waiting
+-- The oldest slot that an account bought or provides in a pool, and that nobody leased.
+SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+WHERE c.status = 'won' AND c.pool = :pool AND (c.bidder_id = :account_id OR c.provider_id = :account_id)
+ORDER BY c.round_id, k.sequence LIMIT 1;
+
+-- name: claim_won_slot
+-- The same, and one that no other worker is about to lease.
+SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+WHERE c.status = 'won' AND c.pool = :pool AND (c.bidder_id = :account_id OR c.provider_id = :account_id)
+ORDER BY c.round_id, k.sequence LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+
+-- name: insert_lease!
+-- Lease a run to a worker.
+INSERT INTO leases (fence, run_id, source, task_id, worker_id, lease_seconds, status, leased_at, ends_at)
+VALUES (:fence, :run_id, :source, :task_id, :worker_id, :lease_seconds, 'live', :leased_at, :ends_at);
+
+-- name: lock_live_lease
+-- Lock the live lease of a run.
+SELECT fence, run_id, source, task_id, worker_id, lease_seconds, leased_at, ends_at FROM leases
+WHERE run_id = :run_id AND status = 'live' FOR UPDATE;
+
+-- name: lock_leases_to_renew
+-- Keep live leases of a worker from ending until this transaction ends, those that have not run out.
+SELECT l.fence, l.lease_seconds FROM leases l LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+WHERE l.fence IN each_number(:fences) AND l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) > :now
+ORDER BY l.fence FOR SHARE OF l;
+
+-- name: beat_lease!
+-- Let a lease live on, unless it ran out.
+INSERT INTO lease_heartbeats (fence, ends_at, heartbeats, last_heartbeat_at)
+VALUES (:fence, :ends_at, 1, :now)
+ON CONFLICT (fence) DO UPDATE SET
+    heartbeats = lease_heartbeats.heartbeats + 1, last_heartbeat_at = excluded.last_heartbeat_at,
+    ends_at = CASE WHEN excluded.ends_at > lease_heartbeats.ends_at
+        THEN excluded.ends_at ELSE lease_heartbeats.ends_at END
+WHERE lease_heartbeats.ends_at > :now;
+
+-- name: note_step!
+-- Note how far a run has come; what was noted before stays.
+UPDATE lease_heartbeats SET
+    started_at = COALESCE(started_at, :started_at), exited_at = COALESCE(exited_at, :exited_at),
+    metered_at = COALESCE(metered_at, :metered_at),
+    exit_note = CASE WHEN exit_note = '' THEN :exit_note ELSE exit_note END,
+    usage_note = CASE WHEN usage_note = '' THEN :usage_note ELSE usage_note END
+WHERE fence = :fence;
+
+-- name: heartbeats_of
+-- What a lease was heard to say.
+SELECT ends_at, heartbeats, last_heartbeat_at, started_at, exited_at, metered_at, exit_note, usage_note
+FROM lease_heartbeats WHERE fence = :fence;
+
+-- name: forget_heartbeats!
+-- Forget what a lease was heard to say.
+DELETE FROM lease_heartbeats WHERE fence = :fence;
+
+-- name: end_lease!
+-- End a live lease, and write down what it was heard to say; no row is changed where it had ended.
+UPDATE leases SET status = :status, ended_at = :now, heartbeats = :heartbeats,
+    last_heartbeat_at = :last_heartbeat_at, started_at = :started_at, exited_at = :exited_at,
+    metered_at = :metered_at, exit_note = :exit_note, usage_note = :usage_note
+WHERE fence = :fence AND status = 'live';
+
+-- name: leases_run_out
+-- Live leases that have run out.
+SELECT l.fence, l.run_id, l.source FROM leases l LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+WHERE l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) <= :now ORDER BY l.fence LIMIT :most;
+
+-- name: lease
+-- One lease as it stands.
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
+    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
+    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
+    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
+    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
+    COALESCE(h.usage_note, l.usage_note) AS usage_note
+FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+WHERE l.fence = :fence;
+
+-- name: leases_of_run
+-- The leases of a run as they stand, in order.
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
+    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
+    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
+    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
+    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
+    COALESCE(h.usage_note, l.usage_note) AS usage_note
+FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+WHERE l.run_id = :run_id ORDER BY l.fence;
+
+-- name: leases_page
+-- Leases, the latest first: those that live, or all of them; of one worker, or of any.
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
+    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
+    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
+    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
+    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
+    COALESCE(h.usage_note, l.usage_note) AS usage_note
+FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+WHERE (l.status = 'live' OR :ended_too = 1) AND (:any_worker = 1 OR l.worker_id = :worker_id)
+ORDER BY l.fence DESC LIMIT :page;
+
+-- name: run_of_slot
+-- What a worker has to know of a sold slot; what the floor gave away has no bid.
+SELECT c.slot_id, c.winning_task_id, c.pool, k.token_allowance, k.max_seconds,
+    COALESCE(b.expected_value_usd, t.expected_value_usd) AS expected_value_usd,
+    t.quest_id, t.title, t.payload
+FROM compute_auction_clears c
+JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+LEFT JOIN compute_auction_bids b ON b.id = c.bid_id
+LEFT JOIN tasks t ON t.task_id = c.winning_task_id
+WHERE c.slot_id = :slot_id;
