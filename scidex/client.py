@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
@@ -14,7 +14,7 @@ import httpx
 
 from scidex import errors
 from scidex.errors import MarketRefused, MarketUnreachable, ScidexError
-from scidex.exchange.records import Assignment, Clear, Finished, Lease, Worker
+from scidex.exchange.records import Assignment, Clear, Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
 
 _MOST_WAIT_SECONDS = 20.0
 
@@ -104,7 +104,7 @@ class Client:
         lease: Lease,
         *,
         succeeded: bool,
-        actual_cost_tokens: int,
+        usage: Usage,
         actual_impact: float | None = None,
         attested_by: str | None = None,
         note: str = "",
@@ -112,13 +112,27 @@ class Client:
         """Tell what came of a run; the same again answers the same."""
         outcome = {
             "succeeded": succeeded,
-            "actual_cost_tokens": actual_cost_tokens,
+            "usage": usage._asdict(),
             "actual_impact": actual_impact,
             "attested_by": attested_by,
             "note": note,
         }
         told = self._post(f"/api/leases/{lease.fence}/finish", outcome)
         return Finished(**{**told, "clear": Clear(**_with_instants(told["clear"])) if told["clear"] else None})
+
+    def record_usage(self, run_id: str, usage: Usage) -> None:
+        """Keep what a run used that is not settled, or what was learnt of it later."""
+        self._post(f"/api/runs/{_part(run_id)}/usage", usage._asdict())
+
+    def record_output(self, run_id: str, output: Mapping[str, Any]) -> None:
+        """Keep how a run ended and the last of what it wrote."""
+        self._post(f"/api/runs/{_part(run_id)}/output", dict(output))
+
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
+        merged_at = None if seen.merged_at is None else seen.merged_at.isoformat()
+        told = {**seen._asdict(), "merged_at": merged_at}
+        return PullRequest(**_with_instants(self._post(f"/api/runs/{_part(run_id)}/pull-requests", told)))
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""

@@ -71,6 +71,10 @@ class InvalidSetting(InvalidArgument):
     """A setting does not hold what it takes."""
 
 
+class ExecutorUnavailable(ScidexError):
+    """The place where commands should run cannot be used."""
+
+
 class UnknownMechanism(ScidexError):
     """No auction rule has this name."""
 
@@ -121,6 +125,14 @@ class UnknownWorker(UnknownId):
 
 class UnknownLease(UnknownId):
     """No lease has this fence number."""
+
+
+class UnknownRun(UnknownId):
+    """No slot that was sold and no assignment has this id."""
+
+
+class MeterUnavailable(ScidexError):
+    """Whoever should meter a run cannot, so it is not begun."""
 
 
 class UnknownStrategy(ScidexError):

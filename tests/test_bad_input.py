@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -18,12 +18,13 @@ from scidex.exchange import (
     cycle,
     ev_scorer,
     leases,
+    runs,
     services,
     sweeper,
     token_ledger,
     workers,
 )
-from scidex.exchange.records import Assignment
+from scidex.exchange.records import Assignment, Usage
 from scidex.senate import epistemic_health
 from scidex.store import Database, default_database
 from tests.databases import contents
@@ -70,6 +71,7 @@ A_KNOWN_THING: set[str] = set()
 A_POSITIVE_NUMBER: set[str] = set()
 A_DATABASE: set[str] = set()  # None is legal too; what it means has a test of its own
 A_WORD: set[str] = set()
+A_TEXT = A_LINE | {"10 MB", "nul", "newline", "lone surrogate"}
 A_CURSOR = {"none", "zero", "minus one", "2**53"}
 
 # The nasty values that each argument takes all the same; "verb.argument" wins over "argument".
@@ -109,6 +111,8 @@ LEGAL: dict[str, set[str]] = {
     "bid_id": A_KNOWN_THING,
     "bidder_id": A_KNOWN_THING,
     "bids": {"list"},
+    "charged_usd": {"none", "zero", "minus zero", "float"},
+    "checks": A_WORD,
     "count": A_POSITIVE_NUMBER,
     "create_account.account_id": A_NAME,
     "create_pool.pool": A_NAME,
@@ -118,7 +122,10 @@ LEGAL: dict[str, set[str]] = {
     "debit": A_KNOWN_THING,
     "depends_on": {"list"},
     "dry_run": {"true"},
+    "ended": A_WORD,
+    "entitled": {"true"},
     "estimated_cost_tokens": {"none", "zero"},
+    "exit_code": {"none", "zero", "minus one"},
     "expected_value_usd": {"zero", "minus zero", "float"},
     "expires_at": {"none"},
     "fence": {"none"},
@@ -128,18 +135,21 @@ LEGAL: dict[str, set[str]] = {
     "idempotency_key": A_NAME | {"none"},
     "kind": A_WORD,
     "limit": A_POSITIVE_NUMBER,
+    "list_income.before": A_NAME | {"none"},
+    "list_pull_requests.run_id": {"none"},
     "list_rounds.before": A_CURSOR,
     "list_tasks.pool": A_NAME | {"none"},
     "list_tasks.quest_id": A_NAME | {"none"},
     "list_tasks.status": {"none"},
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
-    "list_income.before": A_NAME | {"none"},
     "mechanism": A_WORD,
+    "merged_at": A_KNOWN_THING,
     "most": A_POSITIVE_NUMBER,
     "note": A_LINE,
     "now": {"none"},
     "only_new": {"true"},
+    "output_bytes": {"zero"},
     "owner_id": A_NAME | {"none"},
     "payload": {"none", "dict"},
     "place_bid.task_id": A_NAME,
@@ -153,14 +163,20 @@ LEGAL: dict[str, set[str]] = {
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
     "round_id": A_KNOWN_THING,
+    "run_id": A_KNOWN_THING,
+    "seconds": {"zero", "minus zero", "float"},
     "seed_commitment": A_LINE | {"none"},
     "set_quest.priority": {"none", "zero"},
     "set_quest.status": {"none"},
     "set_quest.title": A_LINE | {"none"},
     "settle.actual_impact": {"none", "zero", "minus zero", "minus one", "float"},
     "settle.attested_by": {"none"},
+    "since": {"none"},
     "slot_id": A_KNOWN_THING,
+    "state": A_WORD,
     "status": A_WORD,
+    "stderr": A_TEXT,
+    "stdout": A_TEXT,
     "strategy": {"none"},
     "submit_bids_for_tasks.pool": {"none"},
     "succeeded": {"true"},
@@ -173,6 +189,9 @@ LEGAL: dict[str, set[str]] = {
     "title": A_LINE,
     "token_allowance": {"none"},
     "ttl_at": {"none"},
+    "until": {"none"},
+    "url": A_WORD,
+    "usage": A_KNOWN_THING,
 }
 
 
@@ -279,6 +298,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "count_tasks": lambda _: {},
     "current_mode": lambda _: {"pool": "scidex-agent"},
     "cycle_status": lambda _: {"pool": "scidex-agent"},
+    "entitle_quest": lambda _: {"quest_id": "q", "entitled": True},
     "finish": lambda m: {
         "assignment": m.started(),
         "fence": None,
@@ -358,15 +378,19 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_bid": lambda m: {"bid_id": m.open_bid()},
     "get_market_settings": lambda _: {"pool": "scidex-agent"},
     "get_order_book": lambda _: {"pool": "scidex-agent", "limit": 1},
+    "get_output": lambda m: {"run_id": m.sold_slot()},
     "get_pool": lambda _: {"pool": "scidex-agent"},
     "get_recent_stats": lambda _: {"pool": "scidex-agent", "hours": 1},
     "get_round": lambda m: {"round_id": m.round_id()},
     "get_transfers": lambda _: {"account_id": "a", "before": 1, "limit": 1},
+    "get_usage": lambda m: {"run_id": m.sold_slot()},
+    "is_sale": lambda m: {"run_id": m.sold_slot()},
     "list_accounts": lambda _: {"after": "a", "limit": 1},
     "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
     "list_income": lambda _: {"account_id": "a", "before": "2026-05-01", "limit": 1},
     "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
     "list_pools": lambda _: {},
+    "list_pull_requests": lambda m: {"run_id": m.sold_slot(), "limit": 1},
     "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
     "list_rounds": lambda _: {"pool": "scidex-agent", "before": 1, "limit": 1},
     "list_wallets": lambda _: {"after": "a", "limit": 1},
@@ -377,7 +401,26 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "place_bids": lambda m: {"bids": [m.bid()]},
     "quote": lambda _: {"probability": 0.5, "pool": "scidex-agent"},
     "recompute": lambda m: {"round_id": m.round_id()},
+    "record_output": lambda m: {
+        "run_id": m.sold_slot(),
+        "ended": "exited",
+        "exit_code": 0,
+        "reason": "because",
+        "stdout": "a",
+        "stderr": "b",
+        "output_bytes": 2,
+        "seconds": 1.0,
+    },
+    "record_pull_request": lambda m: {
+        "run_id": m.sold_slot(),
+        "url": "https://git.example/a/b/pull/1",
+        "state": "merged",
+        "checks": "pass",
+        "merged_at": NOON,
+    },
+    "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
+    "report": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,

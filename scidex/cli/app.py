@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import agents, lab, looking, opening, quests, tasks, up
+from scidex.cli import accounting, agents, lab, looking, opening, quests, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -22,6 +22,8 @@ app.add_typer(tasks.app, name="task")
 app.add_typer(lab.app, name="lab")
 for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
+app.command("report")(accounting.report)
+app.command("attest")(accounting.attest)
 
 
 def _say_version(wanted: bool) -> None:

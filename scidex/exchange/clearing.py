@@ -60,11 +60,12 @@ def clear_round(work: Work, *, pool: str) -> Round:
     tx = work.tx
     book.lock_names(tx, [pool], to_clear=True)
     of_pool = {"pool": pool}
-    pools, due, sleepers = tx.gather(
+    pools, due, sleepers, entitled = tx.gather(
         [
             ("pools_named", {"pools": [pool]}),
             ("expired_bids", {**of_pool, "round_id": RESTING, "now": work.now}),
             ("accounts_with_suspended_bids", of_pool),
+            ("entitled_quests", of_pool),
         ]
     )
     market = book.markets_by_name(pools).get(pool)
@@ -76,16 +77,15 @@ def clear_round(work: Work, *, pool: str) -> Round:
         return _no_round(market, work.now)
     tx.post("expire_asks", pool=pool, now=work.now)
     _bring_resting_bids_up_to_date(work, market, due, [row["account_id"] for row in sleepers])
-    floor = floors.give(
-        work,
-        pool=pool,
-        round_id=market.open_round_id,
-        slots=len(offers),
-        treasury_slot=next((offer.slot_id for offer in reversed(offers) if offer.provider_id == TREASURY), None),
-    )
+    floor = floors.give(work, market, entitled, slots=len(offers), slot_id=_for_floor(offers)) if entitled else None
     if floor and floor.gift:
         offers = [offer for offer in offers if offer.slot_id != floor.gift.slot_id]
     return _record(work, market, offers, *_decide_for_certain(work, market, offers), floor)
+
+
+def _for_floor(offers: list[Offer]) -> str | None:
+    """Return the slot that a floor may give away: the dearest and latest of the treasury's, or None."""
+    return next((offer.slot_id for offer in reversed(offers) if offer.provider_id == TREASURY), None)
 
 
 def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tuple[Sifted, Outcome, Row]:
@@ -211,6 +211,11 @@ def _record(
     return cleared
 
 
+def _with_gift(clears: list[Clear], gift: Gift | None, market: Market, now: datetime) -> list[Clear]:
+    """Return the sales of a round with the slot that the floor gave away, which has no bid, after them."""
+    return [*clears, floors.clear_of(gift, pool=market.pool, round_id=market.open_round_id, at=now)] if gift else clears
+
+
 def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
     pool, round_id = market.pool, market.open_round_id
     task, best_lost = _runner_up(outcome)
@@ -241,11 +246,6 @@ def _clears(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
         )
         for slot, bid, price, proceeds in outcome.sales
     ]
-
-
-def _with_gift(clears: list[Clear], gift: Gift | None, market: Market, now: datetime) -> list[Clear]:
-    """Return the sales of a round with the slot that the floor gave away, which has no bid, after them."""
-    return [*clears, floors.clear_of(gift, pool=market.pool, round_id=market.open_round_id, at=now)] if gift else clears
 
 
 def _runner_up(outcome: Outcome) -> tuple[str | None, int | None]:
@@ -360,7 +360,7 @@ def recompute(db: Database, round_id: int) -> Round:
         row = tx.row("round", round_id=round_id)
         if row is None:
             raise UnknownRound(field="round_id", round_id=round_id)
-        sales = [Clear(**clear) for clear in tx.rows("clears_of_round", round_id=round_id)]
+        recorded = [Clear(**clear) for clear in tx.rows("clears_of_round", round_id=round_id)]
         remembered = json.loads(row["book"])
         gift = Gift(**remembered["floor"]) if "floor" in remembered else None
         sold = [Offer(**offer) for offer in tx.rows("asks_of_round", round_id=round_id)]
@@ -368,10 +368,7 @@ def recompute(db: Database, round_id: int) -> Round:
             row["pool"], row["mechanism"], row["theta"], row["tie_rule"], round_id, row["seed"], "", row["cleared_at"]
         )
         offers = sorted(
-            [
-                *(offer for offer in sold if gift is None or offer.slot_id != gift.slot_id),
-                *(Offer(*offer) for offer in remembered["unsold"]),
-            ],
+            [*sold, *(Offer(*offer) for offer in remembered["unsold"])],
             key=lambda offer: (offer.reserve_price_tokens, offer.sequence),
         )
         competing = _book_of_cleared(tx, market, len(offers), remembered)
@@ -379,7 +376,7 @@ def recompute(db: Database, round_id: int) -> Round:
     clears = _clears(market, outcome, row["cleared_at"])
     facts = {name: row[name] for name in _FACTS}
     again = Round(**facts, digest=row["digest"], clears=tuple(_with_gift(clears, gift, market, row["cleared_at"])))
-    _assert_same(row, sales, outcome, clears, again.clears)
+    _assert_same(row, recorded, outcome, again.clears)
     return again
 
 
@@ -419,9 +416,7 @@ def _book_of_cleared(tx: Transaction, market: Market, slots: int, remembered: Ro
         most *= 4
 
 
-def _assert_same(
-    row: Row, recorded: list[Clear], outcome: Outcome, clears: list[Clear], again: Iterable[Clear]
-) -> None:
+def _assert_same(row: Row, recorded: Iterable[Clear], outcome: Outcome, clears: Iterable[Clear]) -> None:
     def decided(sold: Iterable[Clear]) -> list[tuple[Any, ...]]:
         return [
             (
@@ -438,10 +433,10 @@ def _assert_same(
     facts = {name: row[name] for name in _FACTS}
     runner_up = outcome.runner_up.id if outcome.runner_up else None
     checks = {
-        "clears": decided(recorded) == decided(again),
+        "clears": decided(recorded) == decided(clears),
         "clearing_price_tokens": row["clearing_price_tokens"] == outcome.price,
         "runner_up_bid_id": row["runner_up_bid_id"] == runner_up,
-        "digest": row["digest"] == _digest(facts, row["theta"], row["book"], clears),
+        "digest": row["digest"] == _digest(facts, row["theta"], row["book"], (c for c in clears if c.bid_id > 0)),
     }
     if wrong := [name for name, same in checks.items() if not same]:
         raise JournalMismatch(round_id=row["round_id"], fact=f"recomputed to other {', '.join(wrong)}")

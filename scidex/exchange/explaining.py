@@ -171,7 +171,7 @@ class _Told:
 
     def _passed_over(self, facts: Row) -> str:
         bid, book = self._bid, json.loads(facts["book"])
-        if bid.id in book["running"]:
+        if bid.id in book["running"] or bid.task_id == book.get("floor", {}).get("task_id"):
             return TASK_RUNNING
         owner: Any = self._tx.rows("account", account_id=bid.bidder_id)[0]["owner_id"]
         if owner in book["provider_owners"]:
@@ -262,7 +262,9 @@ def _prospect(slots: int, needed: int | None, missed: int | None) -> str:
 
 
 def _slots(facts: Row) -> str:
-    return _count(facts["slots"])
+    if "floor" not in json.loads(facts["book"]):
+        return _count(facts["slots"])
+    return f"{_count(facts['slots'] - 1)}, beside one that the floor gave away"
 
 
 def _count(slots: int) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from scidex.exchange import market_settings, resting
+from scidex.exchange.book import Market
 from scidex.exchange.records import Clear
 from scidex.money.floor import WHOLE_SLOT, next_credit, next_served
 from scidex.profiles import Profile
@@ -35,27 +36,26 @@ class Floor(NamedTuple):
     gift: Gift | None = None
 
 
-def give(work: Work, *, pool: str, round_id: int, slots: int, treasury_slot: str | None) -> Floor | None:
+def give(work: Work, market: Market, entitled: Sequence[Row], *, slots: int, slot_id: str | None) -> Floor | None:
     """
-    Give a slot of the treasury's to the quest that has waited longest, if that is due, and return the floor's round.
+    Give a slot to the quest that has waited longest, if that is due, and return the floor's round.
 
-    The pool is locked to be cleared, and nobody entitles a quest meanwhile. Where no quest is entitled this costs one
-    read, and None is returned.
+    None where the pool has no floor. The pool is locked to be cleared, and nobody entitles a quest meanwhile.
     """
-    tx = work.tx
-    entitled = tx.rows("entitled_quests", pool=pool)
-    profile = market_settings.configured(tx, pool) if entitled else None
+    tx, pool = work.tx, market.pool
+    profile = market_settings.configured(tx, pool)
     if profile is None or not profile.floor:
         return None
     floor = _advanced(tx, pool, entitled, slots, profile)
     # Tasks change while this is decided, so that a replay could not decide it again.
-    found = work.make_up("floor", lambda: _choose(work, pool, floor, profile)) if treasury_slot else None
-    if treasury_slot is None or found is None:
+    found = work.make_up("floor", lambda: _choose(work, pool, floor, profile)) if slot_id else None
+    if slot_id is None or found is None:
         return floor
-    quest_id, task_id = found
+    quest_id, task_id, claimed_usd = found
     waited = floor.number - floor.since[quest_id]
-    gift = Gift(treasury_slot, task_id, quest_id, floor.accounts[quest_id], waited)
-    tx.run("insert_floor_clear", **_row(clear_of(gift, pool=pool, round_id=round_id, at=work.now)))
+    gift = Gift(slot_id, task_id, quest_id, floor.accounts[quest_id], waited)
+    tx.run("insert_floor_clear", **_row(clear_of(gift, pool=pool, round_id=market.open_round_id, at=work.now)))
+    tx.post("keep_gift", slot_id=gift.slot_id, claimed_usd=claimed_usd)
     tx.post("sell_asks", slot_ids=[gift.slot_id])
     return floor._replace(gift=gift, credit=floor.credit - WHOLE_SLOT)
 
@@ -117,8 +117,8 @@ def _advanced(tx: Transaction, pool: str, entitled: Sequence[Row], slots: int, p
     )
 
 
-def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str, str] | None:
-    """Return the quest that the floor serves and its most valuable task that may run, both locked; or None."""
+def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str, str, float] | None:
+    """Return the quest that the floor serves, its most valuable task that may run, locked, and its claim; or None."""
     tx = work.tx
     due = {quest: floor.number - since for quest, since in floor.since.items()}
     due = {quest: wait for quest, wait in due.items() if wait >= profile.floor_rounds}
@@ -128,7 +128,7 @@ def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str,
         resting.lock_tasks(tx, tasks)
         # Another pool or an agent may have taken it before it was locked; then the next one is looked for.
         if tasks and tasks == tx.values("task_for_floor", **asked):
-            return quest, tasks[0]
+            return quest, tasks[0], tx.values("claim_of_task", task_id=tasks[0])[0]
         if not tasks:
             del due[quest]
     return None

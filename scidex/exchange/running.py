@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 from scidex.errors import AlreadySettled, AlreadyStarted, SlotVoided, TaskNotOpen
-from scidex.exchange import fencing, market_settings, settling, task_states
+from scidex.exchange import fencing, market_settings, recording, settling, task_states
 from scidex.exchange.records import Assignment, Clear, Finished
 from scidex.exchange.refilling import Terms
 from scidex.money.overrun import stop_at
@@ -69,15 +70,16 @@ def finish_slot(
     *,
     slot_id: str,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     note: str,
     most_attempts: int,
     terms: Terms,
     fence: int | None = None,
+    usage: dict[str, Any] | None = None,
 ) -> Finished:
-    """Settle a slot that was run, and say what becomes of its task."""
+    """Settle a slot that was run, keep what it used, and say what becomes of its task."""
     clear = settling.settle_sold(
         work,
         slot_id=slot_id,
@@ -89,6 +91,8 @@ def finish_slot(
         terms=terms,
     )
     task_id = clear.winning_task_id
+    if work.changed and usage is not None:
+        recording.append_usage(work, slot_id, usage)
     if work.changed and succeeded:
         task_states.complete(work, task_id)
     elif work.changed:

@@ -8,8 +8,8 @@ from typing import Any
 from scidex import settings as _settings
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, cycle, refilling, running, timelines
-from scidex.exchange.records import Assignment, Finished, TimelineEvent
+from scidex.exchange import assigning, cycle, refilling, running, timelines, usage_fields
+from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -79,10 +79,11 @@ def finish(
     assignment: Assignment,
     *,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None = None,
     actual_impact: float | None = None,
     attested_by: str | None = None,
     note: str = "",
+    usage: Usage | None = None,
     fence: int | None = None,
     now: datetime | None = None,
     db: Database | None = None,
@@ -90,7 +91,9 @@ def finish(
     """
     Say what came of an assignment: its cost in tokens, its impact in USD, and who attests that.
 
-    Once it is leased, only with the fence number of its lease, and only before that ends.
+    Once it is leased, only with the fence number of its lease, and only before that ends. Without a cost it is that of
+    `usage`: its tokens, or else its USD at the operator's rate. A cost that is not known is None, never 0: then there
+    is no ROI, and a quest's share stays charged by the estimate.
 
     A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
     of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
@@ -102,14 +105,16 @@ def finish(
     if type(succeeded) is not bool:
         raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
     given = _settings.from_environment()
+    known = None if usage is None else usage_fields.checked(usage)
     impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
     result = {
         "succeeded": succeeded,
-        "actual_cost_tokens": checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_cost_tokens": _cost(actual_cost_tokens, known, given.tokens_per_usd),
         "actual_impact": impact if succeeded else 0.0,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
+        **({} if known is None else {"usage": known}),
         **_fenced(fence),
     }
     database = checked.database(db)
@@ -156,6 +161,12 @@ def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]
     name = checked.identifier(slot_id, "slot_id")
     with checked.database(db).reading() as tx:
         return timelines.timeline(tx, name)
+
+
+def _cost(told: int | None, usage: dict[str, Any] | None, tokens_per_usd: int) -> int | None:
+    if told is None and usage is not None:
+        told = Usage(**usage).cost_tokens(tokens_per_usd)
+    return None if told is None else checked.tokens(told, "actual_cost_tokens", least=0)
 
 
 def _fenced(fence: int | None) -> dict[str, int]:

@@ -64,14 +64,14 @@ def settle_sold(
     work: Work,
     *,
     slot_id: str,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     fence: int | None,
     terms: Terms,
     note: str = "",
 ) -> Clear:
-    """Settle a slot; what becomes of its task, which is locked, is for the caller to say."""
+    """Settle a slot, at a cost of None where it is not known; what becomes of its task is for the caller to say."""
     clear = lock_sold(work.tx, slot_id)
     if clear.status == "voided":
         fencing.refuse_late(work.tx, slot_id, fence)
@@ -112,7 +112,6 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
     if (clear.actual_impact, clear.attested_by) == (actual_impact, attested_by):
         work.changed = False
         return clear
-    assert clear.actual_cost_tokens is not None, "a settled slot has its cost"
     attested = clear._replace(
         actual_impact=actual_impact,
         attested_by=attested_by,
@@ -174,7 +173,7 @@ def _sold(tx: Transaction, slot_id: str) -> Clear:
 
 
 def _assert_same_settlement(
-    tx: Transaction, clear: Clear, cost: int, impact: float | None, attested_by: str | None
+    tx: Transaction, clear: Clear, cost: int | None, impact: float | None, attested_by: str | None
 ) -> None:
     first = tx.rows("attestations_of", slot_id=clear.slot_id)[0]
     settled = (clear.actual_cost_tokens, first["actual_impact"], first["attested_by"])
@@ -200,16 +199,17 @@ def assert_independent(tx: Transaction, attester_id: str, bidder_id: str) -> Non
         )
 
 
-def _roi(impact: float | None, cost_tokens: int, tokens_per_usd: int) -> float | None:
-    """Return impact in USD over cost in USD; None where nothing was spent or the impact is not known."""
-    return None if impact is None or cost_tokens == 0 else impact * tokens_per_usd / cost_tokens
+def _roi(impact: float | None, cost_tokens: int | None, tokens_per_usd: int) -> float | None:
+    """Return impact in USD over cost in USD; None where nothing was spent, or either is not known."""
+    return None if impact is None or not cost_tokens else impact * tokens_per_usd / cost_tokens
 
 
 def _write_settlement(work: Work, settled: Clear) -> None:
     changed = work.tx.run(
         "settle_clear",
         slot_id=settled.slot_id,
-        actual_cost_tokens=settled.actual_cost_tokens,
+        actual_cost_tokens=settled.actual_cost_tokens or 0,
+        cost_is_known=int(settled.actual_cost_tokens is not None),
         actual_impact=settled.actual_impact,
         roi=settled.roi,
         attested_by=settled.attested_by,

@@ -55,13 +55,12 @@ class Market:
         self._interval = timedelta(days=1) / spec.cycles_per_day
         self._unserved = np.zeros(spec.quests, dtype=np.int64)
         self._credit = 0
-        self._gifts = 0
         self._target: list[float | None] = [None] * spec.quests
         self._paced_at = [0] * spec.quests
         self._owing = np.zeros(spec.quests, dtype=np.int64)
 
     def choose(self, backlog: Backlog) -> Integers:
-        """Hold a round: return the places of the task that the floor serves, if any, and of the winners."""
+        """Hold a round: return the places of the winners, and of the task that the floor serves, if any."""
         if backlog.cycle % self.spec.cycles_per_day == 0:
             self.open_day()
         values = self._calibrator.values(backlog) if self.profile.calibrate else backlog.claim
@@ -75,8 +74,8 @@ class Market:
         self._owing += spent
         self.economy.wallets.pay(spent)
         self.economy.wallets.assert_sound()
-        chosen = np.concatenate([given, winners])
-        self._note_round(backlog, chosen, price, gifts=len(given))
+        chosen = np.concatenate([winners, given])
+        self._note_round(backlog, chosen, price)
         return chosen
 
     def open_day(self) -> None:
@@ -84,11 +83,10 @@ class Market:
         self.economy.pay_day()
 
     def learn(self, results: Results) -> None:
-        """Attest what ran, and keep the quests' records of what they bid for."""
+        """Attest what ran, and keep the quests' records."""
         self.economy.attest(results.quest, results.realised)
         if self.profile.calibrate:
-            bought = slice(self._gifts, None)
-            self._calibrator.learn(Results(results.quest[bought], results.claim[bought], results.realised[bought]))
+            self._calibrator.learn(results)
 
     def bids(self, backlog: Backlog, values: Floats) -> Integers:
         """Return a bid for each task of the backlog, 0 where none is placed."""
@@ -180,10 +178,9 @@ class Market:
             self._target[quest] = pacing.target(int(self.economy.wallets.balance[quest]), rounds_left=left)
             self._paced_at[quest], self._owing[quest] = backlog.cycle, 0
 
-    def _note_round(self, backlog: Backlog, chosen: Integers, price: int, *, gifts: int) -> None:
+    def _note_round(self, backlog: Backlog, chosen: Integers, price: int) -> None:
         self.prices.append(price)
         self.economy.note_sales(len(chosen), self._at(backlog.cycle))
-        self._gifts = gifts
         self._unserved += 1
         self._unserved[backlog.quest[chosen]] = 0
 

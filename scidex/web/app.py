@@ -10,7 +10,7 @@ from scidex.web import problems
 from scidex.web.dashboard import pages
 from scidex.web.gate import LOOPBACK_NAMES, Gate
 from scidex.web.rounds import RoundNews
-from scidex.web.routes import backlog, cycles, health, market, slots, wallets
+from scidex.web.routes import backlog, cycles, health, market, runs, slots, wallets
 
 
 def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> FastAPI:
@@ -30,7 +30,7 @@ def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> 
     )
     app.state.db = db
     app.state.rounds = RoundNews(db)
-    for room in (market, slots, wallets, backlog, cycles, health):
+    for room in (market, slots, runs, wallets, backlog, cycles, health):
         app.include_router(room.routes)
     pages.install(app, db)
     problems.install(app)

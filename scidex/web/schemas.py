@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import GenericAlias
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
@@ -32,6 +32,8 @@ Price = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Provenance = Literal["billed", "reported", "estimated", "none"]
+CostUsd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Line = Annotated[str, Field(max_length=2_000)]
 StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
@@ -156,11 +158,47 @@ class Step(Request):
     note: Line = ""
 
 
+class NewUsage(Request):
+    """What a run used, and where that was learnt from; null is not known, never 0."""
+
+    meter: Id
+    provenance: Provenance
+    tokens: Tokens | None = None
+    input_tokens: Tokens | None = None
+    cached_input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    cost_usd: CostUsd | None = None
+    cost_provenance: Provenance = "none"
+    note: Line = ""
+
+
+class NewOutput(Request):
+    """How a run ended, and the last of what it wrote."""
+
+    ended: Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost"]
+    exit_code: Annotated[int, Field(ge=-255, le=2**32)] | None = None
+    reason: Line = ""
+    stdout: Annotated[str, Field(max_length=1_000_000)] = ""
+    stderr: Annotated[str, Field(max_length=1_000_000)] = ""
+    output_bytes: Annotated[int, Field(ge=0, le=2**53)] = 0
+    seconds: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
+
+
+class NewPullRequest(Request):
+    """A pull request as it was seen."""
+
+    url: Annotated[str, Field(min_length=1, max_length=500)]
+    state: Literal["open", "merged", "closed"]
+    checks: Literal["pass", "fail", "pending", "none"] = "none"
+    merged_at: Instant | None = None
+
+
 class Outcome(Request):
     """What came of a run."""
 
     succeeded: bool
-    actual_cost_tokens: Tokens
+    actual_cost_tokens: Tokens | None = None
+    usage: NewUsage | None = None
     actual_impact: Impact | None = None
     attested_by: Id | None = None
     note: Line = ""
@@ -304,6 +342,12 @@ Worker = mirror(records.Worker)
 Workers = _many(Worker)
 TimelineEvents = _many(mirror(records.TimelineEvent))
 Finished = mirror(records.Finished, clear=Clear | None)
+Usages = _many(mirror(records.Usage))
+RunOutput = mirror(records.RunOutput)
+OneOutputOrNone: Any = RunOutput | None
+PullRequest = mirror(records.PullRequest)
+PullRequests = _many(PullRequest)
+CostReport = mirror(records.CostReport, tasks=_many(mirror(records.TaskCost)))
 ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)

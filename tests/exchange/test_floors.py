@@ -6,11 +6,14 @@ import json
 
 import pytest
 
+from scidex.bidding.calibration import record_of
 from scidex.errors import InvalidArgument, JournalMismatch, UnknownQuest
-from scidex.exchange import backlog, compute_auction, services, token_ledger
+from scidex.exchange import backlog, calibrating, compute_auction, services, token_ledger
 from scidex.exchange.compute_auction import configure_pool
-from tests.backlogs import agents, quest, run, task
-from tests.market import NOON, TREASURY, after, bid, clear, fund, offer, settle, void, wallet
+from scidex.profiles import profile_named
+from scidex.senate import epistemic_health
+from tests.backlogs import JUDGE, agents, quest, run, task
+from tests.market import NOON, TREASURY, after, bid, clear, fund, offer, prove, settle, void, wallet
 from tests.raw_sql import change, query
 
 
@@ -158,6 +161,17 @@ def test_the_only_slot_may_go_to_the_floor_and_then_nothing_is_sold(db, poor):
     assert wallet(db, "agent:rich")[1] == 2 * 20  # the two slots it won before; nothing is held for bids that lost
 
 
+def test_whoever_lost_is_told_that_the_floor_gave_a_slot_away(db, poor):
+    for minute in (1, 2):
+        play(db, minute, slots=1)
+    lost = bid(db, "agent:rich", "dear", 77, now=after(3))
+    play(db, 3, slots=1)
+
+    told = compute_auction.explain(lost.id, now=after(3), db=db)
+    assert "number 1 of the bids for 0 slots, beside one that the floor gave away" in told.sentence
+    assert told.price_to_win_tokens is None
+
+
 def test_a_dry_run_gives_nothing_away(db, poor):
     for minute in (1, 2):
         play(db, minute)
@@ -200,3 +214,21 @@ def test_an_agent_runs_what_the_floor_gave_its_quest(db, poor):
 
     finished = run(db, work, at=after(4))
     assert finished.task_status == "done"
+
+
+def test_what_the_floor_gave_counts_in_the_quests_record_by_what_it_claimed_then(db, poor):
+    """Else a bidder whose claims are distrusted wins nothing, shows nothing, and is distrusted for ever."""
+    agents(db)
+    for minute in (1, 2):
+        play(db, minute)
+    [given] = [clear for clear in play(db, 3).clears if clear.bidder_id == poor]
+    backlog.put_tasks([{"task_id": "large", "quest_id": "poor", "expected_value_usd": 0.01}], now=after(3), db=db)
+    compute_auction.settle(given.slot_id, 1, 4.0, attested_by=JUDGE, now=after(3), db=db)
+
+    [health] = [one for one in epistemic_health.report(now=after(4), db=db) if one.bidder_id == poor]
+    with db.reading() as tx:
+        scores = calibrating.read(tx, profile_named("recommended"), after(4))
+
+    assert (health.sample_size, health.claimed_usd, health.realised_usd) == (1, 5.0, 4.0)
+    assert scores.records[poor] == record_of([(5.0, 4.0)], profile_named("recommended"))
+    prove(db)

@@ -91,6 +91,14 @@ SELECT q.quest_id, q.account_id, w.since_round FROM quests q
 LEFT JOIN quest_waits w ON w.quest_id = q.quest_id AND w.pool = :pool
 WHERE q.floor_entitled = 1 ORDER BY q.quest_id;
 
+-- name: keep_gift!
+-- Keep what was claimed of a task for which the floor gave a slot away.
+INSERT INTO floor_gifts (slot_id, claimed_usd) VALUES (:slot_id, :claimed_usd);
+
+-- name: claim_of_task
+-- What a task is worth by its quest's claim.
+SELECT expected_value_usd FROM tasks WHERE task_id = :task_id;
+
 -- name: task_for_floor
 -- The most valuable task of an active quest in a pool that may run now, holds no slot and is not given out.
 SELECT t.task_id FROM tasks t JOIN quests q ON q.quest_id = t.quest_id

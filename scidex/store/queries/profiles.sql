@@ -45,8 +45,9 @@ SELECT DISTINCT account_id FROM quests ORDER BY account_id;
 
 -- name: newest_scores
 -- What a bidder claimed of the slots it settled last, and what impact was attested, or was none; newest first.
-SELECT b.expected_value_usd AS claimed_usd, c.actual_impact AS realised_usd
-FROM compute_auction_clears c JOIN compute_auction_bids b ON b.id = c.bid_id
+SELECT COALESCE(b.expected_value_usd, g.claimed_usd) AS claimed_usd, c.actual_impact AS realised_usd
+FROM compute_auction_clears c LEFT JOIN compute_auction_bids b ON b.id = c.bid_id
+LEFT JOIN floor_gifts g ON g.slot_id = c.slot_id
 WHERE c.status = 'settled' AND c.bidder_id = :bidder_id AND c.slot_finished_at <= :now
     AND c.actual_impact IS NOT NULL AND (c.attested_by IS NOT NULL OR c.actual_impact <= 0)
 ORDER BY c.slot_finished_at DESC, c.bid_id DESC LIMIT :most;

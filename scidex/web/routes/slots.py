@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request
 
 from scidex.errors import FenceMismatch
 from scidex.exchange import leases, services, workers
-from scidex.exchange.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Worker
+from scidex.exchange.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Usage, Worker
 from scidex.web import schemas
 from scidex.web.dependencies import Db, Limit, Name, router
 from scidex.web.rounds import RoundNews
@@ -86,7 +86,9 @@ def note_step(fence: FenceNumber, step: schemas.Step, db: Db) -> LeaseState:
 def finish(fence: FenceNumber, outcome: schemas.Outcome, db: Db) -> Finished:
     """Tell what came of a run: its slot is settled, and its task done or open again."""
     leased = leases.find_lease(fence, db=db)
-    return services.finish(leased.assignment, **outcome.model_dump(), fence=fence, db=db)
+    told = outcome.model_dump()
+    usage = None if outcome.usage is None else Usage(**told["usage"])
+    return services.finish(leased.assignment, **{**told, "usage": usage}, fence=fence, db=db)
 
 
 @routes.post("/leases/{fence}/give-back", status_code=204)
