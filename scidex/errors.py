@@ -68,7 +68,11 @@ class InvalidId(InvalidArgument):
 
 
 class InvalidSetting(InvalidArgument):
-    """A variable of the environment does not hold what the setting takes."""
+    """A setting does not hold what it takes."""
+
+
+class ExecutorUnavailable(ScidexError):
+    """The place where commands should run cannot be used."""
 
 
 class UnknownMechanism(ScidexError):
@@ -125,6 +129,14 @@ class UnknownWorker(UnknownId):
 
 class UnknownLease(UnknownId):
     """No lease has this fence number."""
+
+
+class UnknownRun(UnknownId):
+    """No slot that was sold and no assignment has this id."""
+
+
+class MeterUnavailable(ScidexError):
+    """Whoever should meter a run cannot, so it is not begun."""
 
 
 class UnknownStrategy(ScidexError):

@@ -14,16 +14,28 @@ from unittest import mock
 from hypothesis import strategies as st
 
 from scidex.errors import ScidexError
-from scidex.exchange import compute_auction, token_ledger
+from scidex.exchange import (
+    compute_auction,
+    leases,
+    leasing,
+    services,
+    staffing,
+    sweeper,
+    token_ledger,
+    workers,
+)
 from scidex.exchange.records import Bid, Clear, Round
 from scidex.store import Database, db_writes
+from scidex.store.db_writes import execute_journaled
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 AGENTS = ("ada", "bob", "eve")
 PROVIDER = "wim"
 JUDGE = "judge"
 GRANT = 200
-POOLS = ("scidex-agent", "gpu", "draw")
+POOLS = ("scidex-agent", "gpu", "draw", "fleet")
+# Workers of the provider's in the last pool: one that may be silent for five minutes, and one for a day.
+WORKERS = {"silent": 300.0, "heard": 86_400.0}
 
 Step = tuple[Any, ...]
 """A verb's name and what it is told; bids and slots are told by their place among those made so far."""
@@ -45,6 +57,7 @@ class History:
             compute_auction.ensure_schema(db=self.db)
             compute_auction.create_pool("gpu", mechanism="mcafee", now=NOON, db=self.db)
             compute_auction.create_pool("draw", tie_rule="lottery", now=NOON, db=self.db)
+            compute_auction.create_pool("fleet", now=NOON, db=self.db)
         for name in (*AGENTS, PROVIDER):
             kind, owner = ("worker", "ada's lab") if name == PROVIDER else ("agent", None)
             token_ledger.create_account(name, kind, owner, now=NOON, db=self.db)
@@ -129,6 +142,54 @@ class History:
     def give(self, who: int, whom: int, amount: int) -> Any:
         return token_ledger.transfer(AGENTS[who], AGENTS[whom], amount, now=self.now, db=self.db)
 
+    # --- the steps of workers
+
+    def enlist(self, who: str) -> Any:
+        terms = {"pool": "fleet", "seats": 9, "lease_seconds": WORKERS[who]}
+        return workers.register_worker(who, PROVIDER, **terms, now=self.now, db=self.db)
+
+    def seats(self, who: str, wanted: int) -> Any:
+        return workers.keep_offers(who, wanted, now=self.now, db=self.db)
+
+    def check_in(self, who: str) -> Any:
+        return workers.check_in(who, [held.fence for held in leases.held_by(who, db=self.db)], now=self.now, db=self.db)
+
+    def stop(self, who: str) -> Any:
+        return execute_journaled(self.db, staffing.stop_worker, {"worker_id": who}, now=self.now)
+
+    def lose(self, who: str) -> Any:
+        return execute_journaled(self.db, staffing.lose_worker, {"worker_id": who}, now=self.now)
+
+    def clear_away(self, who: str) -> Any:
+        with self.db.reading() as tx:
+            slots = [slot for of in staffing.slots_of(tx, who) for slot in of]
+        told = {"slot_id": slots[0], "worker_id": who}
+        return execute_journaled(self.db, staffing.clear_away_slot, told, now=self.now)
+
+    def lease(self, who: str) -> Any:
+        return leases.lease_next(who, now=self.now, db=self.db)
+
+    def finish(self, who: str, cost: int) -> Any:
+        held = leases.held_by(who, db=self.db)[0]
+        terms = {"succeeded": True, "actual_cost_tokens": cost, "fence": held.fence}
+        return services.finish(held.assignment, **terms, now=self.now, db=self.db)
+
+    def give_back(self, who: str) -> Any:
+        held = leases.held_by(who, db=self.db)[0]
+        return services.give_back(held.assignment, fence=held.fence, now=self.now, db=self.db)
+
+    def expire(self, who: str) -> Any:
+        held = leases.held_by(who, db=self.db)[0]
+        told = {"run_id": held.assignment.assignment_id, "fence": held.fence, "source": held.assignment.source}
+        return execute_journaled(self.db, leasing.expire_lease, told, now=self.now)
+
+    def void_held(self, who: str) -> Any:
+        held = leases.held_by(who, db=self.db)[0]
+        return compute_auction.void(held.assignment.assignment_id, now=self.now, db=self.db)
+
+    def sweep(self) -> Any:
+        return sweeper.sweep(self.now, db=self.db)
+
     # --- what they are told by
 
     def _terms(
@@ -211,6 +272,26 @@ def steps() -> st.SearchStrategy[Step]:
 def _joined(drawn: tuple[str, tuple[Any, ...]]) -> Step:
     verb, told = drawn
     return (verb, *told)
+
+
+# To go before a tick of ten minutes: then one worker's lease has run out, and the other holds one; slots of both wait,
+# and are on offer.
+AT_WORK: tuple[Step, ...] = (
+    ("enlist", "silent"),
+    ("enlist", "heard"),
+    ("seats", "silent", 2),
+    ("seats", "heard", 3),
+    ("bid", 0, 20, 4, 3, False, 90, None),
+    ("bid", 0, 21, 4, 3, False, 90, None),
+    ("bid", 1, 22, 4, 3, False, 90, None),
+    ("bid", 1, 23, 4, 3, False, 90, None),
+    ("bid", 1, 24, 4, 3, False, 90, None),
+    ("clear", 3),
+    ("lease", "silent"),
+    ("lease", "heard"),
+    ("seats", "silent", 3),
+    ("seats", "heard", 4),
+)
 
 
 # A history in which everything happens once: every verb, every refusal that leaves a mark, every end of a bid.

@@ -28,9 +28,13 @@ from scidex.exchange import (
     cycle,
     ev_scorer,
     keys,
+    leases,
     records,
+    runs,
     services,
+    sweeper,
     token_ledger,
+    workers,
 )
 from scidex.mechanism.lifecycle import ASK_STEPS, BID_STEPS
 from scidex.senate import epistemic_health
@@ -238,6 +242,10 @@ VERB_MODULES = {
         backlog_import,
         ev_scorer,
         services,
+        leases,
+        workers,
+        sweeper,
+        runs,
         cycle,
         keys,
         epistemic_health,

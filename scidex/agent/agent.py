@@ -8,14 +8,14 @@ import secrets
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
-from scidex.agent.commands import CommandFor
+from scidex.agent.commands import CommandFor, needs_of
 from scidex.agent.evaluators import Evaluator, Impact, NoEvaluator
 from scidex.agent.executors import Executor, Run, RunResult
 from scidex.agent.executors.local import LocalExecutor
@@ -26,7 +26,8 @@ from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
 from scidex.agent.workplace import Workplace
 from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
-from scidex.exchange.records import Assignment, Finished, Lease
+from scidex.exchange.records import Assignment, Finished, Lease, SeenPullRequest
+from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.settings import DEFAULT_POOL, Settings
 from scidex.store import Database
 
@@ -39,6 +40,7 @@ _MOST_PAUSE_SECONDS = 5.0
 _WAIT_FOR_ROUND_SECONDS = 10.0
 _STOP_LOOK_SECONDS = 0.1
 _MOST_NOTE_CHARACTERS = 300
+_OUTPUT = ("ended", "exit_code", "output_bytes", "seconds")
 
 
 @dataclass(frozen=True)
@@ -232,25 +234,61 @@ class Agent:
         assignment = run.lease.assignment
         place = Workplace.prepare(self._work.directory, assignment)
         self._note_step(run, "started")
-        result = self._work.executor.run(self._run_of(place), run.end)
-        if run.is_lost:
-            return None
-        if result.ended == "stopped":
-            self._give_back(run, result.reason)
-            return None
-        self._note_step(run, "exited", result.reason)
-        usage = self._work.meter.read(place, result)
+        with self._work.meter.watching(place, self._limit_of(assignment)) as told:
+            result = self._work.executor.run(self._run_of(place, told), run.end)
+            self._keep_output(place, result)
+            if run.is_lost or not result.came_to_an_end:
+                self._leave_unsettled(run, place, result)
+                return None
+            self._note_step(run, "exited", result.reason)
+            usage = self._work.meter.read(place, result)
         self._note_step(run, "metered", _cost(usage))
         impact = self._work.evaluator.judge(place, result) if result.succeeded else Impact(0.0)
+        if impact.pull_request is not None:
+            impact = self._counted_once(assignment, impact, impact.pull_request)
         if not self._work.keep_directories:
             place.discard()
         finished = self._tell(run, result, usage, impact)
         return Report(assignment, result, usage, impact, finished)
 
-    def _run_of(self, place: Workplace) -> Run:
+    def _leave_unsettled(self, run: HeldRun, place: Workplace, result: RunResult) -> None:
+        """Give a run back that did not come to an end, and keep what it used all the same."""
+        if not run.is_lost:
+            self._give_back(run, result.reason)
+        usage = self._work.meter.read(place, result)
+        with self._patience():
+            self._market.record_usage(place.assignment.assignment_id, usage)
+        if not self._work.keep_directories:
+            place.discard()
+
+    def _counted_once(self, assignment: Assignment, impact: Impact, seen: SeenPullRequest) -> Impact:
+        """Keep a run's pull request; its impact is that of the run that named it first, and of no other."""
+        with self._patience():
+            kept = self._market.record_pull_request(assignment.assignment_id, seen)
+            if kept.counts_for == assignment.assignment_id:
+                return impact
+        note = "; ".join((impact.note, "its pull request counts for another run, or could not be kept"))
+        return Impact(None, note=note, pull_request=seen)
+
+    def _keep_output(self, place: Workplace, result: RunResult) -> None:
+        output = {name: getattr(result, name) for name in _OUTPUT}
+        last = {name: getattr(result, name)[-KEPT_CHARACTERS:] for name in ("stdout", "stderr")}
+        with self._patience():
+            told = {**output, **last, "reason": _line(result.reason)}
+            self._market.record_output(place.assignment.assignment_id, told)
+        try:
+            place.keep_output(result)
+        except OSError as error:
+            _log.warning("%s: the output of task %s is not kept: %s", self.agent_id, place.assignment.task_id, error)
+
+    def _limit_of(self, assignment: Assignment) -> float:
+        return self._work.max_seconds if assignment.max_seconds is None else assignment.max_seconds
+
+    def _run_of(self, place: Workplace, told: Mapping[str, str]) -> Run:
+        environment = {**place.environment(), **told}
         assignment = place.assignment
-        limit = self._work.max_seconds if assignment.max_seconds is None else assignment.max_seconds
-        return Run(self._work.command_for(assignment), place.directory, limit, place.environment())
+        command, needs = self._work.command_for(assignment), needs_of(assignment)
+        return Run(command, place.directory, self._limit_of(assignment), environment, needs)
 
     def _note_step(self, run: HeldRun, step: str, note: str = "") -> None:
         """Note how far a run has come; nothing hangs on it, but that the lease stands. Raises LeaseLost."""
@@ -267,7 +305,7 @@ class Agent:
                 return self._market.finish(
                     run.lease,
                     succeeded=result.succeeded,
-                    actual_cost_tokens=usage.tokens,
+                    usage=usage,
                     actual_impact=impact.usd,
                     attested_by=impact.attested_by,
                     note=_note(result, usage, impact),

@@ -33,3 +33,28 @@ def command_of_task(assignment: Assignment) -> tuple[str, ...]:
     """
     words = assignment.payload.get("command")
     return tuple(map(str, words)) if isinstance(words, (list, tuple)) else ()
+
+
+def shell_command(text: str) -> CommandFor:
+    """
+    Return a line for the shell, the same for every task; it learns of its task by its environment alone.
+
+    What a task says of itself never becomes part of the line: the shell would read it.
+    """
+    return lambda assignment: ("/bin/sh", "-c", text)
+
+
+def needs_of(assignment: Assignment) -> dict[str, float]:
+    """Return the amounts under `needs` in a task's payload, by name: what its run asks of a cluster's node."""
+    needs = assignment.payload.get("needs")
+    if not isinstance(needs, dict):
+        return {}
+    return {
+        str(name): float(amount)
+        for name, amount in needs.items()
+        if isinstance(amount, (int, float)) and not isinstance(amount, bool) and 0 <= amount <= _MOST_NEEDED
+    }
+
+
+# More than any node has; and no number that is none.
+_MOST_NEEDED = 2.0**50

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from scidex.errors import ScidexError
-from scidex.exchange import leases, services, sweeper, workers
-from scidex.exchange.records import Finished, Lease
+from scidex.exchange import leases, runs, services, sweeper, workers
+from scidex.exchange.records import Finished, Lease, PullRequest, SeenPullRequest, Usage
 from scidex.store import Database
 
 _log = logging.getLogger(__name__)
@@ -54,12 +54,21 @@ class Market(Protocol):
         lease: Lease,
         *,
         succeeded: bool,
-        actual_cost_tokens: int,
+        usage: Usage,
         actual_impact: float | None,
         attested_by: str | None,
         note: str,
     ) -> Finished:
         """Tell what came of a run."""
+
+    def record_usage(self, run_id: str, usage: Usage) -> None:
+        """Keep what a run used that is not settled, or what was learnt of it later."""
+
+    def record_output(self, run_id: str, output: Mapping[str, Any]) -> None:
+        """Keep how a run ended and the last of what it wrote."""
+
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""
@@ -144,7 +153,7 @@ class EmbeddedMarket:
         lease: Lease,
         *,
         succeeded: bool,
-        actual_cost_tokens: int,
+        usage: Usage,
         actual_impact: float | None,
         attested_by: str | None,
         note: str,
@@ -153,7 +162,7 @@ class EmbeddedMarket:
         return services.finish(
             lease.assignment,
             succeeded=succeeded,
-            actual_cost_tokens=actual_cost_tokens,
+            usage=usage,
             actual_impact=actual_impact,
             attested_by=attested_by,
             note=note,
@@ -161,6 +170,18 @@ class EmbeddedMarket:
             now=self._clock(),
             db=self._db,
         )
+
+    def record_usage(self, run_id: str, usage: Usage) -> None:
+        """Keep what a run used that is not settled, or what was learnt of it later."""
+        runs.record_usage(run_id, usage, now=self._clock(), db=self._db)
+
+    def record_output(self, run_id: str, output: Mapping[str, Any]) -> None:
+        """Keep how a run ended and the last of what it wrote."""
+        runs.record_output(run_id, **output, now=self._clock(), db=self._db)
+
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
+        return runs.record_pull_request(run_id, **seen._asdict(), now=self._clock(), db=self._db)
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""

@@ -15,7 +15,9 @@ from scidex.exchange.records import Assignment
 _USAGE_NAME = "usage.json"
 _TASK_NAME = "task.json"
 _RESULT_NAME = "result.json"
+_PULL_REQUEST_NAME = "pull_request"
 _MOST_FILE_BYTES = 1_000_000
+_MOST_TEXT_BYTES = 64_000_000
 
 
 @dataclass(frozen=True)
@@ -23,7 +25,8 @@ class Workplace:
     """
     One run's directory, made new for it under the agent's own.
 
-    The command finds its task there (`$SCIDEX_TASK_FILE`, JSON) and may leave its usage (`$SCIDEX_USAGE_FILE`). How it
+    The command finds its task there (`$SCIDEX_TASK_FILE`, JSON) and may leave its usage (`$SCIDEX_USAGE_FILE`)
+    and the address of its pull request (`$SCIDEX_PULL_REQUEST_FILE`). How it
     ended is added for the evaluator (`$SCIDEX_RESULT_FILE`).
     """
 
@@ -42,6 +45,11 @@ class Workplace:
     def usage_file(self) -> Path:
         """Where the command may say what it used."""
         return self.directory / _USAGE_NAME
+
+    @property
+    def pull_request_file(self) -> Path:
+        """Where the command may leave the address of its pull request."""
+        return self.directory / _PULL_REQUEST_NAME
 
     def task(self) -> dict[str, Any]:
         """Return what a command is told of its task."""
@@ -63,6 +71,7 @@ class Workplace:
             "SCIDEX_AGENT_ID": self.assignment.agent_id,
             "SCIDEX_TASK_FILE": str(self.directory / _TASK_NAME),
             "SCIDEX_USAGE_FILE": str(self.usage_file),
+            "SCIDEX_PULL_REQUEST_FILE": str(self.pull_request_file),
         }
         if self.assignment.token_allowance is not None:
             told["SCIDEX_TOKEN_ALLOWANCE"] = str(self.assignment.token_allowance)
@@ -78,6 +87,11 @@ class Workplace:
             "SCIDEX_RESULT_FILE": str(file),
         }
 
+    def keep_output(self, result: RunResult) -> None:
+        """Keep what a run wrote beside what it left. Raises OSError."""
+        for name in ("stdout", "stderr"):
+            (self.directory / f"{name}.txt").write_text(getattr(result, name), errors="replace")
+
     def discard(self) -> None:
         """Remove the directory with all that is in it."""
         shutil.rmtree(self.directory, ignore_errors=True)
@@ -89,15 +103,24 @@ def read_object(file: Path) -> dict[str, Any]:
 
     Raises OSError where there is no such plain file, ValueError where it is too large or holds something else.
     """
+    return parse_object(_read(file, _MOST_FILE_BYTES))
+
+
+def read_text(file: Path) -> str:
+    """Return the text of a file that a command left. Raises OSError, ValueError as `read_object` does."""
+    return _read(file, _MOST_TEXT_BYTES).decode(errors="replace")
+
+
+def _read(file: Path, most: int) -> bytes:
     if not file.exists():
         raise FileNotFoundError("was not written")
     if not file.is_file():  # reading a pipe or a device might never end
         raise ValueError("is no plain file")
     with file.open("rb") as stream:
-        text = stream.read(_MOST_FILE_BYTES + 1)
-    if len(text) > _MOST_FILE_BYTES:
-        raise ValueError(f"is larger than {_MOST_FILE_BYTES} bytes")
-    return parse_object(text)
+        text = stream.read(most + 1)
+    if len(text) > most:
+        raise ValueError(f"is larger than {most} bytes")
+    return text
 
 
 def parse_object(text: bytes | str) -> dict[str, Any]:

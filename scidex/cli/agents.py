@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -13,10 +12,12 @@ import typer
 
 from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
 from scidex.cli.stopping import stop_signal
+from scidex.cli.working import EVALUATORS, METERS, Options
 
 if TYPE_CHECKING:
-    from scidex.agent.agent import Report, Work
+    from scidex.agent.agent import Report
     from scidex.agent.market import Market
+    from scidex.exchange.records import Usage
     from scidex.store import Database
 
 app = typer.Typer(help="Agents: offer slots, and run what they sold.", no_args_is_help=True)
@@ -43,11 +44,31 @@ def run(
     reserve: Annotated[int, typer.Option(min=0, help="Least price of a slot, in tokens.")] = 0,
     allowance: Annotated[int | None, typer.Option(min=1, help="Tokens that a run may use.", show_default=False)] = None,
     max_seconds: Annotated[int, typer.Option(min=1, help="Time that a run may take.")] = 3_600,
+    executor: Annotated[str, typer.Option(help="Where commands run: local or ray.")] = "local",
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The head of the Ray cluster.", show_default=False)
+    ] = None,
+    needs: Annotated[
+        list[str] | None, typer.Option("--need", metavar="NAME=AMOUNT", help="What a run needs of a Ray node.")
+    ] = None,
+    pass_on: Annotated[
+        list[str] | None, typer.Option("--pass", metavar="NAME", help="A variable that commands get, beside the usual.")
+    ] = None,
+    cpu_seconds: Annotated[int | None, typer.Option(min=1, help="CPU time that a process of a run may use.")] = None,
+    memory_mb: Annotated[int | None, typer.Option(min=16, help="Memory that a run may hold, in MiB.")] = None,
+    meter: Annotated[str, typer.Option(help=f"What tells the usage of a run: {METERS}.")] = "file",
+    max_usd: Annotated[float | None, typer.Option(min=0.0, help="USD that a run's key may spend (litellm).")] = None,
+    outcome: Annotated[
+        str | None, typer.Option(help="Also heed what the command says of its success: claude or codex.")
+    ] = None,
     evaluator: Annotated[
-        str | None, typer.Option(help="A command that prints what a run was worth.", show_default=False)
+        str | None, typer.Option(help=f"What tells the worth of a run: {EVALUATORS}.", show_default=False)
     ] = None,
     attester: Annotated[
         str | None, typer.Option(help="The evaluator's account, which exists already.", show_default=False)
+    ] = None,
+    shell: Annotated[
+        str | None, typer.Option(help="A line for /bin/sh in place of COMMAND.", show_default=False)
     ] = None,
     task_commands: Annotated[
         bool, typer.Option("--task-commands", help="Run the command that each task brings: trust who adds tasks.")
@@ -70,11 +91,6 @@ def run(
     Stopped, it takes its slots off the market and lets runs end within the grace time; a second signal ends them now.
     """
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
-    if bool(command) == task_commands:
-        raise typer.BadParameter("give either a command after -- or --task-commands", param_hint="COMMAND")
-    if (evaluator is None) != (attester is None):
-        raise typer.BadParameter("--evaluator and --attester go together", param_hint="--evaluator")
-
     if db is not None and url is not None:
         raise typer.BadParameter("give either --db or --url", param_hint="--url")
 
@@ -82,7 +98,25 @@ def run(
     from scidex.agent.offers import Offers
     from scidex.settings import from_environment
 
-    work = _work(_found(command or []), directory.resolve(), evaluator, attester, float(max_seconds))
+    options = Options(
+        command=command or [],
+        shell=shell,
+        task_commands=task_commands,
+        directory=directory.resolve(),
+        max_seconds=float(max_seconds),
+        executor=executor,
+        ray_address=ray_address,
+        needs=needs or [],
+        pass_on=pass_on or [],
+        cpu_seconds=cpu_seconds,
+        memory_mb=memory_mb,
+        meter=meter,
+        max_usd=max_usd,
+        outcome=outcome,
+        evaluator=evaluator,
+        attester=attester,
+    )
+    work = options.work()
     with _market(db, url, key, account, attester) as market, stop_signal() as stop:
         Agent(
             account,
@@ -116,35 +150,6 @@ def _market(db: str | None, url: str | None, key: str | None, account: str, atte
         yield EmbeddedMarket(database)
 
 
-def _found(command: list[str]) -> list[str]:
-    """Return a command whose program is found from any directory: runs have one of their own."""
-    return [str(Path(command[0]).absolute()), *command[1:]] if command and "/" in command[0] else command
-
-
-def _work(command: list[str], directory: Path, evaluator: str | None, attester: str | None, max_seconds: float) -> Work:
-    from scidex.agent.agent import Work
-    from scidex.agent.commands import command_of_task, same_command
-    from scidex.agent.evaluators import NoEvaluator
-    from scidex.agent.evaluators.command import CommandEvaluator
-    from scidex.agent.executors.local import LocalExecutor
-
-    executor = LocalExecutor()
-    return Work(
-        command_for=same_command(*command) if command else command_of_task,
-        directory=directory,
-        executor=executor,
-        evaluator=CommandEvaluator(_words(evaluator), attester, executor) if evaluator and attester else NoEvaluator(),
-        max_seconds=max_seconds,
-    )
-
-
-def _words(command: str) -> tuple[str, ...]:
-    try:
-        return tuple(_found(shlex.split(command)))
-    except ValueError as error:
-        raise typer.BadParameter(str(error), param_hint="--evaluator") from None
-
-
 def _check_in(market: Database, account: str, attester: str | None) -> None:
     """Open the agent's account where it is missing, and make sure of the evaluator's. Raises UnknownAccount."""
     from scidex.errors import AccountExists
@@ -158,8 +163,60 @@ def _check_in(market: Database, account: str, attester: str | None) -> None:
 
 def _say(report: Report) -> None:
     impact = "not known yet" if report.impact.usd is None else f"{report.impact.usd:,.2f} USD"
-    cost = "not known" if report.usage.provenance == "none" else f"{report.usage.tokens:,} tokens"
-    print(f"{report.assignment.task_id}: {report.result.reason}; cost {cost}; impact {impact}", flush=True)
+    print(
+        f"{report.assignment.task_id}: {report.result.reason}; cost {_cost(report.usage)}; impact {impact}", flush=True
+    )
+
+
+def _cost(usage: Usage) -> str:
+    known = [] if usage.tokens is None else [f"{usage.tokens:,} tokens"]
+    known += [] if usage.cost_usd is None else [f"{usage.cost_usd:,.4f} USD"]
+    return f"{', '.join(known)} ({usage.provenance})" if known else "not known"
+
+
+@app.command()
+def logs(
+    run_id: Annotated[str, typer.Argument(help="The slot's id, or the assignment's.")],
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show how a run ended, the last of what it wrote, and what it used."""
+    from scidex.cli.markets import opened, print_json, printable
+    from scidex.exchange import runs
+
+    with opened(db) as market:
+        output = runs.get_output(run_id, db=market)
+        usages = runs.get_usage(run_id, db=market)
+    if as_json:
+        told = None if output is None else output._asdict()
+        print_json({"output": told, "usage": [usage._asdict() for usage in usages]})
+        return
+    if output is None:
+        print("Nobody has said yet how this run ended.")
+        return
+    cost = _cost(usages[-1]) if usages else "not known"
+    print(f"{output.reason or output.ended} after {output.seconds:,.1f} s; {output.output_bytes:,} bytes; cost {cost}")
+    for name in ("stdout", "stderr"):
+        print(f"--- {name}")
+        print(printable(getattr(output, name)))
+
+
+@app.command()
+def revisit(
+    attester: Annotated[str, typer.Option(help="The evaluator's account.")],
+    merged_usd: Annotated[float, typer.Option(min=0.0, max=1e15, help="What a merged pull request is worth.")],
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="Look at so many at most.")] = 100,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Look again at the pull requests that were open, and attest what became of them."""
+    from scidex.agent.evaluators import revisiting
+    from scidex.agent.evaluators.pull_requests import PullRequestEvaluator
+    from scidex.cli.markets import opened, print_rows
+
+    with opened(db) as market:
+        seen = revisiting.revisit(PullRequestEvaluator(attester, merged_usd), limit=limit, db=market)
+    print_rows([one._asdict() for one in seen], ("run_id", "url", "state", "checks", "note"), as_json=as_json)
 
 
 @app.command("list")

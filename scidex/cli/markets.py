@@ -25,6 +25,11 @@ def print_json(value: Any) -> None:
     print(json.dumps(value, indent=2, default=_plain))
 
 
+def printable(text: str) -> str:
+    """Return a text of others without what would steer a terminal; line ends and tabs stay."""
+    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
+
+
 def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False) -> None:
     """Print rows as JSON with all their fields, or the named columns as a table."""
     if as_json:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
 from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
 from scidex.errors import AccountExists, UnknownAccount
-from scidex.exchange.records import Finished, Lease, Worker
+from scidex.exchange.records import Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
 
 
 class WorkerCalls:
@@ -77,7 +77,7 @@ class WorkerCalls:
         lease: Lease,
         *,
         succeeded: bool,
-        actual_cost_tokens: int,
+        usage: Usage,
         actual_impact: float | None = None,
         attested_by: str | None = None,
         note: str = "",
@@ -85,13 +85,27 @@ class WorkerCalls:
         """Tell what came of a run; the same again answers the same."""
         outcome = {
             "succeeded": succeeded,
-            "actual_cost_tokens": actual_cost_tokens,
+            "usage": usage._asdict(),
             "actual_impact": actual_impact,
             "attested_by": attested_by,
             "note": note,
         }
         told = self._market.act("POST", f"/api/leases/{lease.fence}/finish", outcome)
         return record_of(Finished, told)
+
+    def record_usage(self, run_id: str, usage: Usage) -> None:
+        """Keep what a run used that is not settled, or what was learnt of it later."""
+        self._market.act("POST", f"/api/runs/{part(run_id)}/usage", usage._asdict())
+
+    def record_output(self, run_id: str, output: Mapping[str, Any]) -> None:
+        """Keep how a run ended and the last of what it wrote."""
+        self._market.act("POST", f"/api/runs/{part(run_id)}/output", dict(output))
+
+    def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
+        """Keep how a run's pull request was seen, and say which run it counts for."""
+        merged_at = None if seen.merged_at is None else seen.merged_at.isoformat()
+        told = {**seen._asdict(), "merged_at": merged_at}
+        return record_of(PullRequest, self._market.act("POST", f"/api/runs/{part(run_id)}/pull-requests", told))
 
     def give_back(self, lease: Lease, reason: str) -> None:
         """Undo a lease that comes to no end."""

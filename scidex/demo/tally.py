@@ -29,7 +29,7 @@ class Score:
         self.failed += not report.result.succeeded
         self.sold += clear is not None
         self.paid_tokens += clear.clearing_price_tokens if clear is not None else 0
-        self.cost_tokens += report.usage.tokens
+        self.cost_tokens += report.usage.tokens or 0
         self.expected_usd += report.assignment.expected_value_usd
         self.impact_usd += report.impact.usd or 0.0
 

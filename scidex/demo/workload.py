@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from scidex.agent.executors import RunResult
-from scidex.agent.meters import Usage
+from scidex.agent.meters import PlainMeter, Usage, unknown
 from scidex.agent.workplace import Workplace
 from scidex.demo.audits import BY_QUEST, Audit, expected_usd
 from scidex.demo.findings import REPORT_NAME
@@ -23,7 +23,7 @@ _BYTES_PER_TOKEN = 4
 
 
 @dataclass(frozen=True)
-class Workload:
+class Workload(PlainMeter):
     """The parts to audit, by name."""
 
     parts: Mapping[str, Part]
@@ -62,9 +62,9 @@ class Workload:
     def read(self, place: Workplace, result: RunResult) -> Usage:
         """Return the tokens of the source that a run read: its bytes by four, which is an estimate."""
         if result.ended == "not_started":
-            return Usage(0, "none")
+            return unknown("it did not begin")
         part = self.part_of(place.assignment.task_id)
-        return Usage(part.source_bytes // _BYTES_PER_TOKEN, "estimated")
+        return Usage(meter="demo", provenance="estimated", tokens=part.source_bytes // _BYTES_PER_TOKEN)
 
     def _task(self, audit: Audit, part: Part) -> dict[str, Any]:
         before = f"{audit.quest_id}:{part.package}-{part.number - 1}"

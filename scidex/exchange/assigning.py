@@ -13,8 +13,9 @@ from scidex.errors import (
     UnknownAccount,
     UnknownAssignment,
 )
-from scidex.exchange import book, budgeting, fencing, planning, settling, task_states
+from scidex.exchange import book, budgeting, fencing, market_settings, planning, recording, settling, task_states
 from scidex.exchange.records import Assignment, Finished
+from scidex.money.overrun import stop_at
 from scidex.money.split import turns
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
@@ -133,12 +134,13 @@ def finish_assignment(
     *,
     assignment_id: str,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None,
     actual_impact: float | None,
     attested_by: str | None,
     note: str,
     most_attempts: int,
     fence: int | None = None,
+    usage: dict[str, Any] | None = None,
 ) -> Finished:
     """End work that was given out; its quest's share is charged by what it cost, and no wallet is touched."""
     tx = work.tx
@@ -163,7 +165,11 @@ def finish_assignment(
         settling.assert_independent(tx, attested_by, quest.account_id)
     fencing.end(work, lease, "finished")
     tx.run("end_assignment", assignment_id=assignment_id, status="finished", note=note, now=work.now, **result)
-    _correct(work, row, actual_cost_tokens)
+    # What is not known stays charged by its estimate: as 0 it would leave the share as if nothing had been run.
+    if actual_cost_tokens is not None:
+        _correct(work, row, actual_cost_tokens)
+    if usage is not None:
+        recording.append_usage(work, assignment_id, usage)
     if succeeded:
         task_states.complete(work, row["task_id"])
     else:
@@ -225,6 +231,7 @@ def assignment_of(tx: Transaction, given: Row) -> Assignment:
     """Return what an agent has to know to run work that was given out."""
     task = planning.known_task(tx, given["task_id"])
     slot = tx.rows("ask", slot_id=given["slot_id"])[0] if given["slot_id"] else {}
+    profile = market_settings.profiles_of(tx, [given["pool"]])[given["pool"]]
     return Assignment(
         source=given["source"],
         assignment_id=given["assignment_id"],
@@ -237,6 +244,7 @@ def assignment_of(tx: Transaction, given: Row) -> Assignment:
         token_allowance=slot.get("token_allowance"),
         max_seconds=slot.get("max_seconds"),
         expected_value_usd=task.expected_value_usd,
+        stop_at_tokens=stop_at(slot.get("token_allowance"), profile=profile),
     )
 
 

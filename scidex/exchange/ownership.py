@@ -10,6 +10,7 @@ from scidex.errors import (
     UnknownAccount,
     UnknownBid,
     UnknownLease,
+    UnknownRun,
     UnknownSlot,
     UnknownWorker,
 )
@@ -102,6 +103,24 @@ def check_lease(who: Principal, fence: int, *, db: Database) -> None:
     """Make sure that a lease is of a worker of the principal's own. Raises UnknownLease."""
     if not who.is_operator and leases.get_lease(fence, db=db).account_id != who.account_id:
         raise UnknownLease(field="fence", fence=fence)
+
+
+def check_sees_run(who: Principal, run_id: str, *, db: Database) -> None:
+    """Make sure that the principal bought, offered or ran what ran, or is an operator. Raises UnknownRun."""
+    _check_run("run_of_party", who, run_id, db)
+
+
+def check_runs(who: Principal, run_id: str, *, db: Database) -> None:
+    """Make sure that a worker of the principal's own ran something, or an operator asks. Raises UnknownRun."""
+    _check_run("run_of_worker", who, run_id, db)
+
+
+def _check_run(statement: str, who: Principal, run_id: str, db: Database) -> None:
+    name = checked.identifier(run_id, "run_id")
+    with db.reading() as tx:
+        found = who.is_operator or tx.row(statement, run_id=name, account_id=who.account_id) is not None
+    if not found:
+        raise UnknownRun(field="run_id", run_id=run_id)
 
 
 def check_may_attest(who: Principal, account_id: str | None) -> None:

@@ -100,7 +100,7 @@ def open_bids(db: Database, bidder_id: str, now: datetime, after: int, page: int
 
 
 def round_bids(db: Database, round_id: int, after: int, page: int) -> list[Bid]:
-    """Return the bids that competed in a cleared round, best first, as they stand. Raises UnknownRound."""
+    """Return the bids that were for a cleared round and could compete, best first. Raises UnknownRound."""
     with db.reading() as tx:
         known = known_round(tx, round_id)
         rows = tx.rows("bids_of_round", pool=known["pool"], round_id=round_id, after=after, page=page)

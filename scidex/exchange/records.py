@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import datetime
+from fractions import Fraction
+from math import ceil
 from typing import Any, NamedTuple
 
 from scidex.store import answers
@@ -70,6 +72,15 @@ class Pool(NamedTuple):
     open_round_id: int
     seed_commitment: str
     created_at: datetime
+
+
+class MarketSettings(NamedTuple):
+    """What a pool is set to: a profile's name and every value; `changed_at` is None where it was never configured."""
+
+    pool: str
+    profile: str
+    settings: dict[str, Any]
+    changed_at: datetime | None
 
 
 class Ask(NamedTuple):
@@ -196,6 +207,9 @@ class Explanation(NamedTuple):
     clearing_price_tokens: int | None
     price_to_win_tokens: int | None
     margin_missed_tokens: int | None
+    available_tokens: int
+    calibration_factor: float | None
+    competes_next_at: datetime | None
 
 
 class Quote(NamedTuple):
@@ -232,6 +246,10 @@ class Quest(NamedTuple):
     priority: int
     status: str
     created_at: datetime
+    strategy: str = "market"
+    """How it bids: a strategy by name, or `market` for that of its market."""
+    floor_entitled: bool = False
+    """Whether the floor serves it when it has waited long."""
 
 
 class Task(NamedTuple):
@@ -301,6 +319,109 @@ class Assignment(NamedTuple):
     token_allowance: int | None
     max_seconds: int | None
     expected_value_usd: float
+    stop_at_tokens: int | None = None
+    """What the run may cost before whoever runs it ends it; None where it may go on."""
+
+
+class Usage(NamedTuple):
+    """
+    What a run used, and where that was learnt from; None is not known, which is never the same as 0.
+
+    `provenance` is that of what the run is settled by: its tokens, or where those are not known its USD. It is `billed`
+    (by whoever charges for it), `reported` (by the command), `estimated` (by the command or a rate) or `none`.
+    """
+
+    meter: str
+    provenance: str
+    tokens: int | None = None
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: float | None = None
+    cost_provenance: str = "none"
+    note: str = ""
+
+    def cost_tokens(self, tokens_per_usd: int) -> int | None:
+        """Return the tokens to settle by: those used, else the USD at the operator's rate, else None."""
+        if self.tokens is not None or self.cost_usd is None:
+            return self.tokens
+        return ceil(Fraction(self.cost_usd) * tokens_per_usd)
+
+
+class RunOutput(NamedTuple):
+    """How a run ended, and the last of what it wrote; a run has the id of its slot or assignment."""
+
+    run_id: str
+    ended: str
+    exit_code: int | None
+    reason: str
+    stdout: str
+    stderr: str
+    output_bytes: int
+    seconds: float
+    recorded_at: datetime
+
+
+class SeenPullRequest(NamedTuple):
+    """A pull request as it was seen: `open`, `merged` or `closed`; its checks `pass`, `fail`, `pending` or `none`."""
+
+    url: str
+    state: str
+    checks: str = "none"
+    merged_at: datetime | None = None
+
+
+class PullRequest(NamedTuple):
+    """A run's pull request, as it was last seen; it `counts_for` the run that named it first, and for no other."""
+
+    run_id: str
+    url: str
+    state: str
+    checks: str
+    merged_at: datetime | None
+    seen_at: datetime
+    counts_for: str
+
+
+class TaskCost(NamedTuple):
+    """What the runs of one task used: sums of what is known, without `runs_unknown` runs whose USD are not."""
+
+    task_id: str
+    quest_id: str | None
+    runs: int
+    runs_unknown: int
+    tokens: int
+    cost_usd: float
+    impact_usd: float | None
+
+
+class CostReport(NamedTuple):
+    """
+    What runs cost in a span, for each task and for each merged pull request.
+
+    USD are sums of what is known; while runs are unknown they, and the costs for each, are lower bounds.
+    `unattributed_usd` is what was billed beyond what runs account for; None where it was not said what was billed.
+    """
+
+    since_at: datetime
+    until_at: datetime
+    runs: int
+    runs_unknown: int
+    tasks_dispatched: int
+    tasks_done: int
+    tokens: int
+    cost_usd: float
+    billed_usd: float
+    reported_usd: float
+    estimated_usd: float
+    cost_given_back_usd: float
+    pull_requests: int
+    pull_requests_merged: int
+    usd_per_task_dispatched: float | None
+    usd_per_merged_pull_request: float | None
+    charged_usd: float | None
+    unattributed_usd: float | None
+    tasks: tuple[TaskCost, ...]
 
 
 class Finished(NamedTuple):
@@ -312,6 +433,42 @@ class Finished(NamedTuple):
     task_status: str | None
     attempts: int
     clear: Clear | None
+
+
+class Declaration(NamedTuple):
+    """What the winner of a slot declared that its run will use, in tokens."""
+
+    slot_id: str
+    declared_tokens: int
+    declared_at: datetime
+
+
+class Lottery(NamedTuple):
+    """
+    What decided the ties of a cleared round: its seed, the hash that was published of it, and each owner's ticket.
+
+    The lowest ticket stands first; `kept` says whether a hash that somebody noted beforehand is this one.
+    """
+
+    round_id: int
+    tie_rule: str
+    seed: str
+    seed_commitment: str
+    kept: bool | None
+    tickets: tuple[tuple[str, str], ...]
+
+
+class IncomeShare(NamedTuple):
+    """What an account got of a pool's bucket on a day, what of it paid arrears, and what its cap burnt."""
+
+    pool: str
+    day: str
+    account_id: str
+    base_tokens: int
+    impact_tokens: int
+    garnished_tokens: int
+    burnt_tokens: int
+    fair_share_tokens: int
 
 
 class Lease(NamedTuple):

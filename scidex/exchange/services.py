@@ -8,10 +8,10 @@ from typing import Any
 from scidex import settings as _settings
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, cycle, refilling, running, timelines
-from scidex.exchange.records import Assignment, Finished, TimelineEvent
+from scidex.exchange import assigning, cycle, refilling, running, timelines, usage_fields
+from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = ["finish", "give_back", "next_task", "start", "timeline", "won_slots"]
@@ -24,7 +24,7 @@ def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
     An agent reads these before it asks for its next task. Raises UnknownAccount.
     """
     name = checked.identifier(agent_id, "agent_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         assigning.check_agent(tx, name)
         return running.won_by(tx, name)
 
@@ -41,8 +41,8 @@ def next_task(
     the fallback none beyond its share. No wallet is debited and nothing is refilled. Raises UnknownAccount,
     UnknownPool.
     """
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     arguments: dict[str, Any] = {
         "agent_id": checked.identifier(agent_id, "agent_id"),
         "pool": checked.identifier(pool, "pool"),
@@ -66,8 +66,8 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     Raises AlreadyStarted, TaskNotOpen (its task runs elsewhere, or has ended), SlotVoided, AssignmentGivenBack,
     UnknownSlot, UnknownAssignment.
     """
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     if _is_sale(assignment):
         execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
@@ -79,10 +79,11 @@ def finish(
     assignment: Assignment,
     *,
     succeeded: bool,
-    actual_cost_tokens: int,
+    actual_cost_tokens: int | None = None,
     actual_impact: float | None = None,
     attested_by: str | None = None,
     note: str = "",
+    usage: Usage | None = None,
     fence: int | None = None,
     now: datetime | None = None,
     db: Database | None = None,
@@ -90,7 +91,9 @@ def finish(
     """
     Say what came of an assignment: its cost in tokens, its impact in USD, and who attests that.
 
-    Once it is leased, only with the fence number of its lease, and only before that ends.
+    Once it is leased, only with the fence number of its lease, and only before that ends. Without a cost it is that of
+    `usage`: its tokens, or else its USD at the operator's rate. A cost that is not known is None, never 0: then there
+    is no ROI, and a quest's share stays charged by the estimate.
 
     A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
     of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
@@ -102,18 +105,20 @@ def finish(
     if type(succeeded) is not bool:
         raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
     given = _settings.from_environment()
+    known = None if usage is None else usage_fields.checked(usage)
     impact = None if actual_impact is None else checked.number(actual_impact, "actual_impact", least=-checked.MOST_USD)
     result = {
         "succeeded": succeeded,
-        "actual_cost_tokens": checked.tokens(actual_cost_tokens, "actual_cost_tokens", least=0),
+        "actual_cost_tokens": _cost(actual_cost_tokens, known, given.tokens_per_usd),
         "actual_impact": impact if succeeded else 0.0,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
+        **({} if known is None else {"usage": known}),
         **_fenced(fence),
     }
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
         return execute_journaled(database, running.finish_slot, sale, now=moment)
@@ -135,8 +140,8 @@ def give_back(
     Once it is leased, only with the fence number of its lease. Raises LeaseLost, FenceMismatch, AlreadySettled,
     AlreadyFinished, UnknownSlot, UnknownAssignment.
     """
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
@@ -154,8 +159,14 @@ def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]
     UnknownSlot.
     """
     name = checked.identifier(slot_id, "slot_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return timelines.timeline(tx, name)
+
+
+def _cost(told: int | None, usage: dict[str, Any] | None, tokens_per_usd: int) -> int | None:
+    if told is None and usage is not None:
+        told = Usage(**usage).cost_tokens(tokens_per_usd)
+    return None if told is None else checked.tokens(told, "actual_cost_tokens", least=0)
 
 
 def _fenced(fence: int | None) -> dict[str, int]:
@@ -166,8 +177,3 @@ def _is_sale(assignment: Assignment) -> bool:
     if not isinstance(assignment, Assignment):
         raise InvalidArgument(field="assignment", value=assignment, fact="must be an Assignment of this market")
     return assignment.source == "auction"
-
-
-def _moment(now: datetime | None, db: Database) -> datetime:
-    # The database's own time: a worker's clock may be wrong, and must change nothing.
-    return db.now() if now is None else checked.instant(now, "now")

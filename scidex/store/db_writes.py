@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
 from scidex.store import answers, requests
-from scidex.store.database import Database, Transaction
+from scidex.store.database import Database, Transaction, text_of
 from scidex.store.migrate import migrate
 
 Result = TypeVar("Result")
@@ -73,6 +73,16 @@ class Work:
             self.tx.note_numbers(series, numbers[-1])
         self.generated[series] = _packed([*drawn, *numbers])
         return numbers
+
+    def number_read(self, series: str, number: int) -> int:
+        """Take `number`, which a statement has just read as the next of a series; in a replay the one journaled."""
+        if self._recorded is None:
+            self.tx.take_number(series, number)
+        else:
+            number = self._recorded[series][0]
+            self.tx.note_numbers(series, number)
+        self.generated[series] = [number, number]
+        return number
 
     def once(
         self,
@@ -194,15 +204,20 @@ def execute_journaled(
             raise _Undo(result)
         if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
-            tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
+            tx.post_along("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
+    # The cycle collector would walk a large batch's records again and again; they hold no cycles.
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        with _collector_paused():
-            return db.write(work)
+        return db.write(work)
     except _Undo as undone:
         result: Result = undone.result
         return result
+    finally:
+        if collects:
+            gc.enable()
 
 
 UNJOURNALED_TABLES = frozenset({"lease_heartbeats", "worker_heartbeats"})
@@ -216,18 +231,6 @@ def note_for_a_moment(db: Database, work: Callable[[Transaction], Result]) -> Re
     Whatever is decided by what stands there is made up by the effect that decides it, and so is journaled.
     """
     return db.write(work)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the cycle collector from walking a large batch's records again and again; they hold no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def read_journal(db: Database) -> Iterator[JournalEntry]:
@@ -314,7 +317,7 @@ def _written(
 
 def as_json(value: Any) -> str:
     """One text for one value: keys sorted, no spaces, instants in UTC, records as objects of their fields."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def _fields_of(result: Any) -> Any:
@@ -325,8 +328,11 @@ def _fields_of(result: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return text_of(value)
     raise TypeError(f"not a journal value: {value!r}")
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False, check_circular=False)
 
 
 def with_times(value: Any) -> Any:

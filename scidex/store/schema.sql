@@ -133,6 +133,8 @@ CREATE TABLE compute_auction_clears (
     attested_by TEXT,
     status TEXT NOT NULL CHECK (status IN ('won', 'running', 'settled', 'voided')),
     reason TEXT NOT NULL DEFAULT '',
+    -- 0 where a settled slot's cost is not known: actual_cost_tokens is then 0 here, and no cost to whoever reads it.
+    cost_is_known BIGINT NOT NULL DEFAULT 1 CHECK (cost_is_known IN (0, 1)),
     CONSTRAINT price_within_bid CHECK (clearing_price_tokens <= max_price_tokens),
     CONSTRAINT proceeds_within_price CHECK (provider_proceeds_tokens BETWEEN 0 AND clearing_price_tokens),
     CONSTRAINT premium_is_the_rest CHECK (winning_premium_tokens = max_price_tokens - clearing_price_tokens),
@@ -147,6 +149,10 @@ CREATE UNIQUE INDEX compute_auction_clears_live_task
 
 CREATE INDEX compute_auction_clears_live_bidder
     ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running');
+
+-- A bidder's newest settled slots, to hold its claims against.
+CREATE INDEX compute_auction_clears_settled
+    ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
 
 CREATE INDEX compute_auction_clears_live_provider
     ON compute_auction_clears (provider_id) WHERE status IN ('won', 'running');
@@ -249,8 +255,14 @@ CREATE TABLE quests (
     account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
     priority BIGINT NOT NULL CHECK (priority >= 0),
     status TEXT NOT NULL CHECK (status IN ('active', 'paused')),
-    created_at TIMESTAMPTZ NOT NULL
+    created_at TIMESTAMPTZ NOT NULL,
+    -- How the quest bids: a strategy by name, or `market` for the one of its market.
+    strategy TEXT NOT NULL DEFAULT 'market',
+    -- Whether the floor serves it when it has waited long; the operator says so.
+    floor_entitled BIGINT NOT NULL DEFAULT 0 CHECK (floor_entitled IN (0, 1))
 );
+
+CREATE INDEX quests_floor_entitled ON quests (quest_id) WHERE floor_entitled = 1;
 
 CREATE TABLE tasks (
     task_id TEXT COLLATE "C" PRIMARY KEY,
@@ -367,6 +379,9 @@ CREATE TABLE income_runs (
     bucket_tokens BIGINT NOT NULL CHECK (bucket_tokens >= 0),
     paid_tokens BIGINT NOT NULL CHECK (paid_tokens BETWEEN 0 AND bucket_tokens),
     paid_at TIMESTAMPTZ NOT NULL,
+    -- What the bucket was indexed by; NULL where it was not.
+    slots_of_day BIGINT CHECK (slots_of_day >= 0),
+    price_level_tokens DOUBLE PRECISION CHECK (price_level_tokens >= 0),
     PRIMARY KEY (pool, day)
 );
 
@@ -430,9 +445,112 @@ CREATE TABLE token_arrears (
     owed_tokens BIGINT NOT NULL CHECK (owed_tokens >= 0)
 );
 
+-- Money: prices, income by attested impact, and the floor.
+
+-- A pool's moving average of what slots would cost if no wallet limited any bid.
+CREATE TABLE market_price_levels (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    level_tokens DOUBLE PRECISION NOT NULL CHECK (level_tokens >= 0),
+    -- Rounds that have moved it.
+    rounds BIGINT NOT NULL CHECK (rounds > 0),
+    changed_at TIMESTAMPTZ NOT NULL
+);
+
+-- What each account got of a day's bucket, what of it paid arrears, and what its cap burnt.
+CREATE TABLE income_shares (
+    pool TEXT COLLATE "C" NOT NULL,
+    day TEXT NOT NULL,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    base_tokens BIGINT NOT NULL CHECK (base_tokens >= 0),
+    impact_tokens BIGINT NOT NULL CHECK (impact_tokens >= 0),
+    garnished_tokens BIGINT NOT NULL CHECK (garnished_tokens BETWEEN 0 AND base_tokens + impact_tokens),
+    burnt_tokens BIGINT NOT NULL CHECK (burnt_tokens >= 0),
+    -- What it would get if the whole bucket went by priority: the measure of its cap.
+    fair_share_tokens BIGINT NOT NULL CHECK (fair_share_tokens >= 0),
+    PRIMARY KEY (pool, day, account_id)
+);
+
+CREATE INDEX income_shares_of_account ON income_shares (account_id, day);
+
+-- Impact of settled slots that an evaluator attested, and what of it has earned a share of a day's bucket.
+CREATE TABLE attested_impacts (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    pool TEXT COLLATE "C" NOT NULL,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    -- By the latest word; below zero counts as 0.
+    impact_usd DOUBLE PRECISION NOT NULL CHECK (impact_usd >= 0),
+    counted_usd DOUBLE PRECISION NOT NULL CHECK (counted_usd >= 0),
+    earned_tokens BIGINT NOT NULL CHECK (earned_tokens >= 0)
+);
+
+CREATE INDEX attested_impacts_to_count ON attested_impacts (pool, slot_id) WHERE impact_usd > counted_usd;
+
+-- Allowances that winners declared for their slots, where the pool takes declarations.
+CREATE TABLE declared_allowances (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    declared_tokens BIGINT NOT NULL CHECK (declared_tokens BETWEEN 1 AND 9007199254740991),
+    declared_at TIMESTAMPTZ NOT NULL
+);
+
+-- How many rounds with slots a pool has held while quests were entitled, and what its floor may give away.
+CREATE TABLE market_floors (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    rounds BIGINT NOT NULL CHECK (rounds > 0),
+    -- In hundredths of a slot.
+    credit_hundredths BIGINT NOT NULL CHECK (credit_hundredths >= 0)
+);
+
+-- The number of the round, counted as in market_floors, in which an entitled quest last had a slot of a pool.
+CREATE TABLE quest_waits (
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
+    since_round BIGINT NOT NULL CHECK (since_round >= 0),
+    PRIMARY KEY (pool, quest_id)
+);
+
+-- Slots that the floor gave away.
+CREATE TABLE floor_gifts (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    -- What its quest claimed of the task then: whoever raises or lowers it later changes no record.
+    claimed_usd DOUBLE PRECISION NOT NULL CHECK (claimed_usd >= 0)
+);
+
 -- Numbers drawn by many writers at once.
 
 CREATE SEQUENCE assignment_numbers;
+
+-- What each market is set to, how quests bid, and what their claims have turned out to be worth.
+
+-- The values that a pool was configured with. A pool without a row goes by the profile `brief`.
+CREATE TABLE market_settings (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    profile TEXT NOT NULL,
+    -- Every value by its name, as JSON: a later release's profile does not change a market that runs.
+    settings TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL
+);
+
+-- The share of value that a quest bids in a pool, as pacing has adapted it.
+CREATE TABLE quest_pacing (
+    quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    alpha DOUBLE PRECISION NOT NULL CHECK (alpha > 0 AND alpha <= 1),
+    -- What it meant to spend in each round from this one on.
+    target_tokens DOUBLE PRECISION NOT NULL CHECK (target_tokens >= 0),
+    round_id BIGINT NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (quest_id, pool)
+);
+
+-- What a bidder's claims were taken to be worth when it last bid for a backlog in a pool.
+CREATE TABLE bidder_calibrations (
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    bidder_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    slope DOUBLE PRECISION NOT NULL,
+    intercept DOUBLE PRECISION NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (pool, bidder_id)
+);
 
 -- Processes that run slots, the slots that each of them offered, and who may run what until when.
 
@@ -514,6 +632,77 @@ CREATE TABLE worker_heartbeats (
 -- Numbers drawn by many writers at once.
 
 CREATE SEQUENCE fence_numbers;
+
+-- What runs used and wrote, and the pull requests that came of them. A run is a slot that was sold, or an assignment.
+
+-- What a run used by each word on it, the latest counting; what is not known is NULL.
+CREATE TABLE run_usages (
+    run_id TEXT COLLATE "C" NOT NULL,
+    revision BIGINT NOT NULL CHECK (revision >= 0),
+    meter TEXT NOT NULL,
+    -- Where what the run is settled by comes from: its tokens, or where those are not known its USD.
+    provenance TEXT NOT NULL CHECK (provenance IN ('billed', 'reported', 'estimated', 'none')),
+    tokens BIGINT CHECK (tokens >= 0),
+    input_tokens BIGINT CHECK (input_tokens >= 0),
+    cached_input_tokens BIGINT CHECK (cached_input_tokens >= 0),
+    output_tokens BIGINT CHECK (output_tokens >= 0),
+    cost_usd DOUBLE PRECISION CHECK (cost_usd >= 0),
+    cost_provenance TEXT NOT NULL CHECK (cost_provenance IN ('billed', 'reported', 'estimated', 'none')),
+    note TEXT NOT NULL DEFAULT '',
+    recorded_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (run_id, revision),
+    CONSTRAINT known_or_none CHECK ((provenance = 'none') = (tokens IS NULL AND cost_usd IS NULL)),
+    CONSTRAINT cost_known_or_none CHECK ((cost_provenance = 'none') = (cost_usd IS NULL))
+);
+
+-- How a run ended, and the last of what it wrote.
+CREATE TABLE run_outputs (
+    run_id TEXT COLLATE "C" PRIMARY KEY,
+    ended TEXT NOT NULL,
+    exit_code BIGINT,
+    reason TEXT NOT NULL,
+    stdout TEXT NOT NULL,
+    stderr TEXT NOT NULL,
+    output_bytes BIGINT NOT NULL CHECK (output_bytes >= 0),
+    seconds DOUBLE PRECISION NOT NULL CHECK (seconds >= 0),
+    recorded_at TIMESTAMPTZ NOT NULL
+);
+
+-- Pull requests that runs opened or worked on, as they were last seen.
+CREATE TABLE run_pull_requests (
+    run_id TEXT COLLATE "C" NOT NULL,
+    url TEXT COLLATE "C" NOT NULL,
+    state TEXT NOT NULL CHECK (state IN ('open', 'merged', 'closed')),
+    checks TEXT NOT NULL CHECK (checks IN ('pass', 'fail', 'pending', 'none')),
+    merged_at TIMESTAMPTZ,
+    -- When this run named it first, and when anybody looked last.
+    named_at TIMESTAMPTZ NOT NULL,
+    seen_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (run_id, url),
+    CONSTRAINT merged_has_its_time CHECK ((state = 'merged') = (merged_at IS NOT NULL))
+);
+
+CREATE INDEX run_pull_requests_by_url ON run_pull_requests (url);
+
+-- Finished runs are looked for by the time of their end.
+CREATE INDEX compute_auction_clears_finished
+    ON compute_auction_clears (slot_finished_at) WHERE slot_started_at IS NOT NULL;
+
+CREATE INDEX task_assignments_finished
+    ON task_assignments (finished_at) WHERE started_at IS NOT NULL;
+
+-- Every run that was begun, in a slot that was sold or without a sale.
+CREATE VIEW task_runs AS
+    SELECT c.slot_id AS run_id, 'auction' AS source, c.winning_task_id AS task_id, t.quest_id AS quest_id,
+        c.provider_id AS agent_id, c.pool AS pool, c.status AS status,
+        CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
+        c.actual_impact AS actual_impact, c.slot_started_at AS started_at, c.slot_finished_at AS finished_at
+    FROM compute_auction_clears c LEFT JOIN tasks t ON t.task_id = c.winning_task_id
+    WHERE c.slot_started_at IS NOT NULL
+    UNION ALL
+    SELECT a.assignment_id, a.source, a.task_id, a.quest_id, a.agent_id, a.pool, a.status, a.actual_cost_tokens,
+        a.actual_impact, a.started_at, a.finished_at
+    FROM task_assignments a WHERE a.started_at IS NOT NULL;
 
 -- Keys by which clients of the API act, each for one account.
 

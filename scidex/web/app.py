@@ -21,7 +21,7 @@ from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
 from scidex.web.metrics import Metrics
 from scidex.web.rounds import RoundNews
-from scidex.web.routes import backlog, cycles, events, health, keys, market, sessions, slots, wallets
+from scidex.web.routes import backlog, cycles, events, health, keys, market, runs, sessions, slots, wallets
 from scidex.web.sessions import Sessions
 
 # Requests that may be at work side by side. Bids that wait for the disk share a commit, so more threads, more bids.
@@ -51,7 +51,7 @@ def create_app(
     app.state.feed = Feed(db)
     app.state.metrics = Metrics(db)
     app.state.rounds = RoundNews(db)
-    for room in (market, slots, wallets, backlog, cycles, keys, sessions, events, health):
+    for room in (market, slots, runs, wallets, backlog, cycles, keys, sessions, events, health):
         app.include_router(room.routes)
     app.include_router(sessions.pages)
     pages.install(app, db)

@@ -38,19 +38,23 @@ def served_market(
     *,
     host: str = "127.0.0.1",
     port: int | None = None,
+    pool: str = DEFAULT_POOL,
+    profile: str = "recommended",
     transport: Transport = PLAIN,
 ) -> Iterator[ServedMarket]:
     """
-    Open a market, bring its schema up to date, and serve it while the block runs.
+    Open a market, bring its schema up to date, and serve it while the block runs; a new pool is set to the profile.
 
     Its operator's key is made where there is none, and commands of this user find it. Without a port the usual one is
     taken, or where that is in use any free one. Raises StoreError where the database cannot be used, OSError where the
-    key cannot be kept, PortInUse, AddressUnavailable, AddressNotLoopback, TransportNotSafe.
+    key cannot be kept, InvalidSetting, UnknownPool, PortInUse, AddressUnavailable, AddressNotLoopback,
+    TransportNotSafe.
     """
     check_transport(host, transport)
     chosen = _usual_port(host) if port is None else port
     with connect(url) as db:
         compute_auction.ensure_schema(db=db)
+        compute_auction.configure_pool(pool, profile, only_new=True, db=db)
         key = operator_key.operator_key(db)
         sessions = Sessions(operator_key.session_secret(key))
         with running_server(db, host=host, port=chosen, transport=transport, sessions=sessions) as address:
@@ -67,7 +71,7 @@ def clearing(
     *,
     pool: str = DEFAULT_POOL,
     cycle_seconds: float = 60.0,
-    strategy: str = "clamp",
+    strategy: str | None = None,
     on_cycle: Callable[[CycleReport], None] | None = None,
 ) -> Iterator[None]:
     """

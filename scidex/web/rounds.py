@@ -23,6 +23,13 @@ class RoundNews:
         self._db = db
         self._lock = threading.Lock()
         self._waiting: dict[str, set[asyncio.Future[None]]] = defaultdict(set)
+        self._is_over = False
+
+    def release(self) -> None:
+        """Let nobody wait any more: the server stops."""
+        self._is_over = True
+        for pool in list(self._waiting):
+            self._tell(pool)
 
     async def wait(self, pool: str, after: int, seconds: float) -> int:
         """Return a pool's open round once it is another than `after`, or after so many seconds. Raises UnknownPool."""
@@ -31,7 +38,7 @@ class RoundNews:
         try:
             # Asked after joining those who wait, so that no round comes between the two.
             open_round = await run_in_threadpool(leases.wait_for_round, after, 0.0, pool=pool, db=self._db)
-            if open_round != after:
+            if open_round != after or self._is_over:
                 return open_round
             await asyncio.wait([told], timeout=seconds)
             return await run_in_threadpool(leases.wait_for_round, after, 0.0, pool=pool, db=self._db)

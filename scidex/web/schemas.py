@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from datetime import datetime
 from types import GenericAlias
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
 from scidex.exchange import records
+from scidex.exchange.backlog_fields import STRATEGY_WORDS
 from scidex.settings import DEFAULT_POOL, MOST_TOKENS
 
 
@@ -31,8 +32,11 @@ Price = Annotated[int, Field(ge=1, le=MOST_TOKENS)]
 Id = Annotated[str, Field(min_length=1, max_length=200)]
 Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
+Provenance = Literal["billed", "reported", "estimated", "none"]
+CostUsd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Scope = Annotated[str, Field(pattern="^(admin|attest|bid|read|work)$")]
 Line = Annotated[str, Field(max_length=2_000)]
+StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
 
 class Request(BaseModel):
@@ -180,11 +184,47 @@ class Step(Request):
     note: Line = ""
 
 
+class NewUsage(Request):
+    """What a run used, and where that was learnt from; null is not known, never 0."""
+
+    meter: Id
+    provenance: Provenance
+    tokens: Tokens | None = None
+    input_tokens: Tokens | None = None
+    cached_input_tokens: Tokens | None = None
+    output_tokens: Tokens | None = None
+    cost_usd: CostUsd | None = None
+    cost_provenance: Provenance = "none"
+    note: Line = ""
+
+
+class NewOutput(Request):
+    """How a run ended, and the last of what it wrote."""
+
+    ended: Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost"]
+    exit_code: Annotated[int, Field(ge=-255, le=2**32)] | None = None
+    reason: Line = ""
+    stdout: Annotated[str, Field(max_length=1_000_000)] = ""
+    stderr: Annotated[str, Field(max_length=1_000_000)] = ""
+    output_bytes: Annotated[int, Field(ge=0, le=2**53)] = 0
+    seconds: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
+
+
+class NewPullRequest(Request):
+    """A pull request as it was seen."""
+
+    url: Annotated[str, Field(min_length=1, max_length=500)]
+    state: Literal["open", "merged", "closed"]
+    checks: Literal["pass", "fail", "pending", "none"] = "none"
+    merged_at: Instant | None = None
+
+
 class Outcome(Request):
     """What came of a run."""
 
     succeeded: bool
-    actual_cost_tokens: Tokens
+    actual_cost_tokens: Tokens | None = None
+    usage: NewUsage | None = None
     actual_impact: Impact | None = None
     attested_by: Id | None = None
     note: Line = ""
@@ -221,6 +261,7 @@ class NewQuest(Request):
     quest_id: Id
     title: Line = ""
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    strategy: StrategyWord = "market"
     owner_id: Id | None = None
     account_id: Id | None = None
 
@@ -231,6 +272,7 @@ class QuestChange(Request):
     title: Line | None = None
     priority: Annotated[int, Field(ge=0, le=1_000_000)] | None = None
     status: Annotated[str, Field(pattern="^(active|paused)$")] | None = None
+    strategy: StrategyWord | None = None
 
 
 class NewTask(Request):
@@ -259,6 +301,7 @@ class ImportedQuest(Request):
     quest_id: Id
     title: Line = ""
     priority: Annotated[int, Field(ge=0, le=1_000_000)] = 1
+    strategy: StrategyWord = "market"
 
 
 class Import(Request):
@@ -295,6 +338,7 @@ Balance = mirror(records.Balance, available=int)
 Transfer = mirror(records.Transfer)
 Transfers = _many(Transfer)
 Pool = mirror(records.Pool)
+MarketSettings = mirror(records.MarketSettings)
 Ask = mirror(records.Ask)
 Asks = _many(Ask)
 Bid = mirror(records.Bid)
@@ -328,6 +372,12 @@ Worker = mirror(records.Worker)
 Workers = _many(Worker)
 TimelineEvents = _many(mirror(records.TimelineEvent))
 Finished = mirror(records.Finished, clear=Clear | None)
+Usages = _many(mirror(records.Usage))
+RunOutput = mirror(records.RunOutput)
+OneOutputOrNone: Any = RunOutput | None
+PullRequest = mirror(records.PullRequest)
+PullRequests = _many(PullRequest)
+CostReport = mirror(records.CostReport, tasks=_many(mirror(records.TaskCost)))
 ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)

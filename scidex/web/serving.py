@@ -53,13 +53,18 @@ PLAIN = Transport()
 class _Server(uvicorn.Server):
     """A server that tells when it is ready."""
 
-    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, on_ready: Callable[[], None], on_stop: Callable[[], None]) -> None:
         super().__init__(config)
         self._on_ready = on_ready
+        self._on_stop = on_stop
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         self._on_ready()
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._on_stop()
+        await super().shutdown(sockets)
 
 
 def serve(
@@ -164,8 +169,9 @@ def _family(host: str) -> tuple[socket.AddressFamily, str]:
 
 
 def _server(db: Database, transport: Transport, sessions: Sessions | None, on_ready: Callable[[], None]) -> _Server:
+    app = create_app(db, host_names=LOOPBACK_NAMES | transport.names, sessions_of_server=sessions)
     config = uvicorn.Config(
-        create_app(db, host_names=LOOPBACK_NAMES | transport.names, sessions_of_server=sessions),
+        app,
         access_log=False,
         log_level="warning",
         proxy_headers=False,
@@ -175,7 +181,8 @@ def _server(db: Database, transport: Transport, sessions: Sessions | None, on_re
         ssl_keyfile=transport.private_key,
         ws="none",
     )
-    return _Server(config, on_ready)
+    # Whoever waits for a round must not keep the server from stopping.
+    return _Server(config, on_ready, app.state.rounds.release)
 
 
 def _run_and_tell(server: _Server, listening: socket.socket, ready: threading.Event) -> None:

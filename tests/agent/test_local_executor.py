@@ -11,6 +11,7 @@ import pytest
 
 from scidex.agent.executors import Run, RunResult
 from scidex.agent.executors.local import LocalExecutor
+from scidex.errors import InvalidArgument
 
 QUICK = LocalExecutor(grace_seconds=0.3, kept_bytes=2_000, most_output_bytes=1_000_000)
 
@@ -288,3 +289,49 @@ def test_a_run_tells_how_long_it_took(tmp_path):
     result = QUICK.run(Run(("true",), tmp_path, 5.0))
 
     assert 0 < result.seconds <= time.monotonic() - began
+
+
+# --- the system's limits
+
+FILLS_MEMORY = "kept = bytearray(400_000_000); kept[::4096] = b'x' * len(kept[::4096]); print('had room')"
+HOLDS_MEMORY = "import time; kept = bytearray(60_000_000); kept[::4096] = b'x' * len(kept[::4096]); time.sleep(600)"
+
+
+def test_a_process_gets_no_more_memory_than_its_limit(tmp_path):
+    result = LocalExecutor(memory_bytes=150_000_000).run(python(FILLS_MEMORY, tmp_path))
+
+    assert not result.succeeded
+    assert "MemoryError" in result.stderr
+    assert LocalExecutor().run(python(FILLS_MEMORY, tmp_path)).stdout == "had room\n"
+
+
+def test_processes_that_together_hold_too_much_memory_are_ended(tmp_path):
+    several = f"import subprocess, sys\nfor _ in range(4): subprocess.Popen([sys.executable, '-c', {HOLDS_MEMORY!r}])\n"
+    executor = LocalExecutor(memory_bytes=150_000_000, grace_seconds=0.3)
+
+    result = executor.run(python(several + "import time; time.sleep(600)", tmp_path))
+
+    assert (result.ended, result.reason) == ("swollen", "ended because it held more than 150000000 bytes of memory")
+    assert result.left_behind == 4
+
+
+def test_a_process_gets_no_more_cpu_time_than_its_limit(tmp_path):
+    result = LocalExecutor(cpu_seconds=1).run(python("while True: pass", tmp_path))
+
+    assert (result.ended, result.reason) == ("exited", "ended after 1 s of CPU time")
+    assert not result.succeeded
+
+
+def test_waiting_costs_no_cpu_time(tmp_path):
+    result = LocalExecutor(cpu_seconds=1).run(python("import time; time.sleep(1.5)", tmp_path))
+
+    assert result.succeeded
+
+
+def test_a_limit_that_the_system_cannot_keep_is_refused(monkeypatch):
+    monkeypatch.delattr("resource.prlimit")
+
+    with pytest.raises(InvalidArgument) as refusal:
+        LocalExecutor(memory_bytes=1)
+
+    assert refusal.value.field == "memory_bytes"

@@ -19,7 +19,7 @@ from scidex.errors import ScidexError
 from scidex.store import Database, connect
 from scidex.store.postgres import PostgresTransaction
 from tests.databases import assert_books_are_right, assert_journal_tells_all, keep_rows
-from tests.histories import History, Step
+from tests.histories import AT_WORK, History, Step
 from tests.postgres_server import PostgresServer
 
 # Slots are won and not settled; eve has a bid that waits for tokens; tasks that run are bid for; bids have expired.
@@ -43,6 +43,7 @@ BEFORE: tuple[Step, ...] = (
     ("bid", 1, 7, 8, 0, True, 5, None),
     ("offer", 2, 0, 0, False, None),
     ("offer", 1, 0, 2, False, None),
+    *AT_WORK,
     ("tick", 10),
 )
 
@@ -58,14 +59,34 @@ VERBS: dict[str, Step] = {
     "bid for a task that runs": ("bid", 2, 0, 11, 2, False, 90, None),
     "rest a bid for a task that runs": ("bid", 0, 0, 31, 2, True, 90, None),
     "bid for another's task": ("bid", 0, 3, 41, 2, False, 90, None),
+    "bid once more": ("bid", 0, 5, 17, 2, False, 90, None),
+    "amend a bid": ("bid", 0, 6, 21, 2, False, 90, None),
+    "bid where a bid rests": ("bid", 1, 3, 4, 2, False, 90, None),
     "offer": ("offer", 1, 0, 0, False, None),
     "withdraw": ("withdraw", 3),
     "refund": ("refund",),
     "write down": ("write_down", 100),
     "mint": ("mint", 2, 40),
+    "register": ("enlist", "silent"),
+    "offer seats": ("seats", "heard", 6),
+    "withdraw seats": ("seats", "silent", 0),
+    "lease": ("lease", "heard"),
+    "lease by another": ("lease", "silent"),
+    "finish": ("finish", "heard", 3),
+    "give back": ("give_back", "heard"),
+    "void what is leased": ("void_held", "heard"),
+    "expire": ("expire", "silent"),
+    "lose": ("lose", "silent"),
+    "stop": ("stop", "heard"),
+    "sweep": ("sweep",),
+    "be heard of": ("check_in", "silent"),
+    "clear the fleet's pool": ("clear", 3),
+    "bid for a task that is leased": ("bid", 2, 21, 5, 3, True, 90, None),
 }
+# Workers have a pool of their own; what happens beside its clearing is told below.
+NOT_WITH_CLEAR = {"clear", "write down", *list(VERBS)[list(VERBS).index("register") :]}
 # Verbs that decide over others, and those whose outcome hangs on them.
-PAIRS = [("clear", second) for second in VERBS if second not in ("clear", "write down")] + [
+PAIRS = [("clear", second) for second in VERBS if second not in NOT_WITH_CLEAR] + [
     ("clear another pool", "void"),
     ("clear another pool", "give by one who loses"),
     ("clear another pool", "mint"),
@@ -74,10 +95,34 @@ PAIRS = [("clear", second) for second in VERBS if second not in ("clear", "write
     ("settle", "bid for a task that runs"),
     ("settle", "rest a bid for a task that runs"),
     ("cancel", "refund"),
+    ("bid once more", "bid for another's task"),
+    ("bid once more", "amend a bid"),
+    ("bid once more", "bid where a bid rests"),
+    ("bid once more", "clear another pool"),
+    ("bid once more", "give by one whose bids stand"),
+    ("lease", "lease by another"),
+    ("lease", "stop"),
+    ("lease", "clear the fleet's pool"),
+    ("lease", "sweep"),
+    ("finish", "give back"),
+    ("finish", "void what is leased"),
+    ("finish", "bid for a task that is leased"),
+    ("finish", "sweep"),
+    ("expire", "sweep"),
+    ("expire", "be heard of"),
+    ("expire", "clear the fleet's pool"),
+    ("lose", "register"),
+    ("lose", "be heard of"),
+    ("lose", "withdraw seats"),
+    ("lose", "lease by another"),
+    ("sweep", "clear the fleet's pool"),
+    ("sweep", "withdraw seats"),
+    ("offer seats", "clear the fleet's pool"),
+    ("withdraw seats", "clear the fleet's pool"),
 ]
 # Long enough for a verb that waits for nothing; one that waits for the other is let go on after it.
 SECONDS = 0.06
-READS = {"lock_shared", "lock_exclusive", "expire_asks"}
+READS = {"lock_shared", "lock_exclusive", "lock_for_bid", "expire_asks"}
 
 
 @dataclass
@@ -113,17 +158,18 @@ def test_writes_at_once_leave_what_the_journal_tells(place, first, second, point
     def stopping(method: str) -> Callable[..., Any]:
         whole = getattr(PostgresTransaction, method)
 
-        def stopped(self: PostgresTransaction, statement: str, /, *rows: Any, **arguments: Any) -> Any:
+        def stopped(self: PostgresTransaction, what: Any, /, *rows: Any, **arguments: Any) -> Any:
+            statement = what if isinstance(what, str) else what[0][0]  # of several writes, the first
             if point == "before it writes":
                 stop(self, statement)
-            result = whole(self, statement, *rows, **arguments)
+            result = whole(self, what, *rows, **arguments)
             if statement == "append_journal":
                 stop(self, statement)
             return result
 
         return stopped
 
-    for method in ("run", "run_many", "post"):
+    for method in ("run", "run_many", "run_columns", "run_together", "post", "post_along"):
         monkeypatch.setattr(PostgresTransaction, method, stopping(method))
     answers: dict[str, Any] = {}
 

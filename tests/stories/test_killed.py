@@ -22,7 +22,7 @@ from scidex.errors import ScidexError
 from scidex.exchange import token_ledger
 from scidex.store import Database, connect
 from tests.databases import assert_books_are_right, assert_journal_tells_all, contents, keep_rows
-from tests.histories import History, Step
+from tests.histories import AT_WORK, History, Step
 from tests.postgres_server import PostgresServer
 from tests.stories.dying import NEVER, serve
 
@@ -38,6 +38,7 @@ BEFORE: tuple[Step, ...] = (
     ("bid", 0, 5, 10, 1, False, 5, None),
     ("bid", 2, 6, 25, 0, False, 90, None),
     ("offer", 2, 0, 0, False, None),
+    *AT_WORK,
     ("tick", 10),
 )
 
@@ -52,6 +53,10 @@ VERBS: dict[str, Step] = {
     "settle": ("settle", 0, 30, None),
     "refund_unfilled": ("refund",),
     "cancel_bid": ("cancel", 1),
+    "keep_offers": ("seats", "heard", 5),
+    "lease_next": ("lease", "heard"),
+    "finish_slot": ("finish", "heard", 30),
+    "expire_lease": ("expire", "silent"),
 }
 
 

@@ -498,7 +498,7 @@ def test_every_answer_forbids_scripts_of_others(refusing, path):
 
 @pytest.mark.usefixtures("written")
 def test_a_page_has_no_script_or_style_of_its_own_and_loads_from_here_alone(refusing):
-    for tab in ("budget", "auction", "wallets", "health"):
+    for tab in ("budget", "auction", "wallets", "fleet", "health"):
         page = refusing.client.get("/resources", params={"tab": tab}).text
 
         assert " style=" not in page

@@ -168,7 +168,7 @@ def test_tabs_are_reached_and_changed_by_keyboard(look):
 
 
 def test_everything_to_act_on_has_a_name_for_a_screen_reader(look):
-    for tab in ("budget", "auction", "wallets", "health"):
+    for tab in ("budget", "auction", "wallets", "fleet", "health"):
         page = look(tab)
         nameless = page.evaluate(
             """() => [...document.querySelectorAll("a, button, input, [role=img], [role=region], [role=tabpanel]")]
@@ -248,7 +248,7 @@ def test_a_change_to_the_fallback_shows(look, shown, monkeypatch):
     expect(page.locator("#switches")).to_contain_text("the round broke")
 
 
-@pytest.mark.parametrize("tab", ["budget", "auction", "wallets", "health"])
+@pytest.mark.parametrize("tab", ["budget", "auction", "wallets", "fleet", "health"])
 def test_a_phone_scrolls_up_and_down_only(look, tab):
     page = look(tab, viewport={"width": 360, "height": 740}, is_mobile=True, has_touch=True)
 

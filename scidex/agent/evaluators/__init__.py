@@ -7,6 +7,7 @@ from typing import Protocol
 
 from scidex.agent.executors import RunResult
 from scidex.agent.workplace import Workplace
+from scidex.exchange.records import SeenPullRequest
 
 __all__ = ["Evaluator", "Impact", "NoEvaluator"]
 
@@ -18,6 +19,7 @@ class Impact:
     usd: float | None
     attested_by: str | None = None
     note: str = ""
+    pull_request: SeenPullRequest | None = None
 
 
 class Evaluator(Protocol):

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import resource
 import secrets
 import selectors
+import signal
 import subprocess
 import threading
 import time
@@ -15,7 +17,7 @@ from typing import IO
 from scidex.agent.executors.output import BoundedOutput
 from scidex.agent.executors.processes import RunProcesses
 from scidex.agent.executors.runs import Ended, Run, RunResult
-from scidex.errors import shown
+from scidex.errors import InvalidArgument, shown
 
 # What commands need in order to find programs, home and language. Anything else, above all the address of a database
 # or a key, reaches a command only when the operator names it.
@@ -37,6 +39,8 @@ _MARK = "SCIDEX_RUN"
 _LOOK_SECONDS = 0.05
 # A command closes its output a moment before it ends.
 _LAST_LOOK_SECONDS = 0.005
+# Adding up what all of a run's processes hold reads /proc, so it is done less often.
+_WEIGH_SECONDS = 0.25
 _PIECE_BYTES = 65_536
 
 
@@ -48,12 +52,22 @@ class LocalExecutor:
     Of each stream `kept_bytes` are kept; a run that writes more than `most_output_bytes` in all is ended. Whatever
     still lives at its end gets SIGTERM, and SIGKILL after `grace_seconds`. Of the environment only the variables named
     in `environment` are passed on.
+
+    `cpu_seconds` and `memory_bytes` are limits of the system's for each process of a run; a run whose processes
+    together hold more than `memory_bytes` is ended too. Raises InvalidArgument where the system has no such limits.
     """
 
     environment: Iterable[str] = ENVIRONMENT
     kept_bytes: int = 256 * 1024
     most_output_bytes: int = 64 * 1024 * 1024
     grace_seconds: float = 2.0
+    cpu_seconds: int | None = None
+    memory_bytes: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("cpu_seconds", "memory_bytes"):
+            if getattr(self, name) is not None and not hasattr(resource, "prlimit"):
+                raise InvalidArgument(field=name, value=getattr(self, name), fact="needs Linux, which has such limits")
 
     def run(self, run: Run, stop: threading.Event | None = None) -> RunResult:
         """Run a command to its end, its limits, or until `stop` is set; nothing of it is left running. Never raises."""
@@ -62,9 +76,10 @@ class LocalExecutor:
         try:
             leader = self._start(run, mark)
         except (OSError, ValueError, UnicodeError) as error:
-            return RunResult("not_started", None, "", "", 0, 0, 0.0, _why_not_started(run, error))
+            return RunResult.without_output("not_started", _why_not_started(run, error))
         watch = _Watch(leader, RunProcesses(leader, mark), self)
         try:
+            watch.processes.limit(self._limits())
             ended = watch.until_it_ends(began + run.max_seconds, stop)
         finally:
             left_behind = watch.finish()
@@ -78,6 +93,10 @@ class LocalExecutor:
             seconds=time.monotonic() - began,
             reason=_reason(ended, leader.returncode, run, self),
         )
+
+    def _limits(self) -> dict[int, int]:
+        limits = {resource.RLIMIT_CPU: self.cpu_seconds, resource.RLIMIT_DATA: self.memory_bytes}
+        return {number: most for number, most in limits.items() if most is not None}
 
     def _start(self, run: Run, mark: str) -> subprocess.Popen[bytes]:
         if not run.command:
@@ -110,6 +129,7 @@ class _Watch:
     def __post_init__(self) -> None:
         self.stdout = BoundedOutput(self.limits.kept_bytes)
         self.stderr = BoundedOutput(self.limits.kept_bytes)
+        self._weighed_at = 0.0
         self._selector = selectors.DefaultSelector()
         for pipe, output in zip(self._pipes(), (self.stdout, self.stderr), strict=True):
             os.set_blocking(pipe.fileno(), False)
@@ -129,6 +149,8 @@ class _Watch:
             self._read(min(_LOOK_SECONDS, max(0.0, deadline - time.monotonic())))
             if self.output_bytes > self.limits.most_output_bytes:
                 return "flooded"
+            if self._weighs_too_much():
+                return "swollen"
         return "exited"
 
     def finish(self) -> int:
@@ -141,6 +163,13 @@ class _Watch:
         for pipe in self._pipes():
             pipe.close()
         return left_behind
+
+    def _weighs_too_much(self) -> bool:
+        now, most = time.monotonic(), self.limits.memory_bytes
+        if most is None or now < self._weighed_at + _WEIGH_SECONDS:
+            return False
+        self._weighed_at = now
+        return self.processes.memory_bytes() > most
 
     def _pipes(self) -> list[IO[bytes]]:
         return [pipe for pipe in (self.leader.stdout, self.leader.stderr) if pipe is not None]
@@ -169,8 +198,12 @@ def _reason(ended: Ended, exit_code: int, run: Run, limits: LocalExecutor) -> st
             return f"ended after {run.max_seconds:g} s: its time was up"
         case "flooded":
             return f"ended because it wrote more than {limits.most_output_bytes} bytes"
+        case "swollen":
+            return f"ended because it held more than {limits.memory_bytes} bytes of memory"
         case "stopped":
             return "ended because the agent stops"
+        case _ if exit_code == -signal.SIGXCPU:
+            return f"ended after {limits.cpu_seconds} s of CPU time"
         case _:
             return f"exited with {exit_code}" if exit_code >= 0 else f"ended by signal {-exit_code}"
 

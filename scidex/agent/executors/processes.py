@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import signal
 import time
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from subprocess import Popen
 
 _PROC = Path("/proc")
+_PAGE_BYTES = resource.getpagesize()
 _LOOK_SECONDS = 0.02
 # A process may fork while it is being killed, so those found are killed again until none is found.
 _MOST_KILLS = 200
@@ -48,6 +50,18 @@ class RunProcesses:
         self._leader.wait()
         return len(others)
 
+    def limit(self, limits: dict[int, int]) -> None:
+        """Put limits on resources, by their numbers, on every process of the run; those they start inherit them."""
+        # The command first: what it starts from then on has the limits; what it started before is found after it.
+        for pid in [self._leader.pid, *self._alive()]:
+            for number, most in limits.items():
+                with suppress(ProcessLookupError, PermissionError):
+                    resource.prlimit(pid, number, (most, most + 1))  # told first, by SIGXCPU, then killed
+
+    def memory_bytes(self) -> int:
+        """Return the memory that the run's processes hold together, pages they share counted for each."""
+        return sum(map(_resident_bytes, self._alive()))
+
     def _wait_for_end(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
         while self._alive() and time.monotonic() < deadline:
@@ -81,6 +95,13 @@ class RunProcesses:
             return self._mark in (_PROC / str(pid) / "environ").read_bytes()
         except OSError:  # it ended meanwhile, or belongs to somebody else
             return False
+
+
+def _resident_bytes(pid: int) -> int:
+    try:
+        return int((_PROC / str(pid) / "statm").read_bytes().split()[1]) * _PAGE_BYTES
+    except (OSError, IndexError, ValueError):  # it ended meanwhile
+        return 0
 
 
 def _groups() -> Iterator[tuple[int, int]]:

@@ -8,17 +8,24 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, Protocol
 
-Ended = Literal["exited", "timed_out", "flooded", "stopped", "not_started"]
+Ended = Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost"]
+# Nobody's fault but the place's: whoever paid for such a run gets the tokens back.
+GIVEN_BACK: frozenset[Ended] = frozenset({"stopped", "lost"})
 
 
 @dataclass(frozen=True)
 class Run:
-    """A command to run: its words, the directory it works in, and how long it may take."""
+    """
+    A command to run: its words, the directory it works in, how long it may take, and what it needs of a cluster.
+
+    `needs` are amounts by name: `cpus`, `gpus`, `memory_bytes`, and whatever else a cluster's nodes were labelled with.
+    """
 
     command: tuple[str, ...]
     directory: Path
     max_seconds: float
     environment: Mapping[str, str] = field(default_factory=dict)
+    needs: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -29,6 +36,9 @@ class RunResult:
     `exit_code` is negative where a signal ended the command, None where it never began. `stdout` and `stderr` are the
     beginning and the end of what was written; `output_bytes` counts all of it. `left_behind` counts the
     other processes that the run had alive at that moment, and that were ended with it.
+
+    A run is `swollen` that held more memory than it may, and `lost` where its place was: a cluster without room for it,
+    a node that died.
     """
 
     ended: Ended
@@ -39,11 +49,23 @@ class RunResult:
     left_behind: int
     seconds: float
     reason: str
+    objection: str = ""
+    """What speaks against an exit code of 0, by the command's own word."""
 
     @property
     def succeeded(self) -> bool:
         """Whether the command ended by itself and said that all was well."""
-        return self.ended == "exited" and self.exit_code == 0
+        return self.ended == "exited" and self.exit_code == 0 and not self.objection
+
+    @property
+    def came_to_an_end(self) -> bool:
+        """Whether this is the command's own end, which is settled, and not its place's, for which it is given back."""
+        return self.ended not in GIVEN_BACK
+
+    @classmethod
+    def without_output(cls, ended: Ended, reason: str, seconds: float = 0.0) -> RunResult:
+        """Return the result of a run of which nothing is known but how it ended."""
+        return cls(ended, None, "", "", 0, 0, seconds, reason)
 
 
 class Executor(Protocol):

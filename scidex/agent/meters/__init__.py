@@ -1,37 +1,45 @@
-"""What a run really used, one way to know a file; each says where its number came from."""
+"""What a run really used, one way to know a file; each says where its numbers came from."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, Protocol
+from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
+from typing import Protocol
 
 from scidex.agent.executors import RunResult
 from scidex.agent.workplace import Workplace
+from scidex.exchange.records import Usage
 
-__all__ = ["Meter", "NoMeter", "Provenance", "Usage"]
-
-Provenance = Literal["reported", "estimated", "none"]
+__all__ = ["Meter", "NoMeter", "PlainMeter", "Usage", "unknown"]
 
 
-@dataclass(frozen=True)
-class Usage:
-    """Tokens that a run used, where that number came from, and what is to be said about it."""
-
-    tokens: int
-    provenance: Provenance
-    note: str = ""
+def unknown(note: str = "", *, meter: str = "none") -> Usage:
+    """Return that a run's usage is not known, and why: no number stands for that, least of all 0."""
+    return Usage(meter=meter, provenance="none", note=note)
 
 
 class Meter(Protocol):
     """Knows what a run used."""
 
+    def watching(self, place: Workplace, max_seconds: float) -> AbstractContextManager[Mapping[str, str]]:
+        """Watch a run while the block lasts; gives what its environment must say for that. Raises MeterUnavailable."""
+
     def read(self, place: Workplace, result: RunResult) -> Usage:
-        """Return what a run used, 0 and `none` where that cannot be known. Never raises."""
+        """Return what a run used, within the block; `none` and no number where that cannot be known. Never raises."""
 
 
-class NoMeter:
+class PlainMeter:
+    """A meter that needs nothing but what a run leaves behind."""
+
+    @contextmanager
+    def watching(self, place: Workplace, max_seconds: float) -> Iterator[Mapping[str, str]]:
+        """Ask nothing of the run."""
+        yield {}
+
+
+class NoMeter(PlainMeter):
     """Knows nothing of any run."""
 
     def read(self, place: Workplace, result: RunResult) -> Usage:
         """Return that nothing is known."""
-        return Usage(0, "none")
+        return unknown()

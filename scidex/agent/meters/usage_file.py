@@ -2,38 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from scidex.agent.executors import RunResult
-from scidex.agent.meters import Usage
+from scidex.agent.meters import PlainMeter, Usage, unknown
+from scidex.agent.meters.agents import reported_by_itself
 from scidex.agent.workplace import Workplace, read_object
-from scidex.errors import shown
-from scidex.settings import MOST_TOKENS
-
-_PARTS = ("input_tokens", "output_tokens")
 
 
-class UsageFileMeter:
+class UsageFileMeter(PlainMeter):
     """
-    Reads a JSON object with `tokens`, or with `input_tokens` and `output_tokens`, which are added.
+    Reads a JSON object with `tokens`, or with input and output tokens, which are added, and perhaps `cost_usd`.
 
     A file that is missing or says something else counts as no usage known, and the note says why.
     """
 
     def read(self, place: Workplace, result: RunResult) -> Usage:
-        """Return what the file says, 0 and `none` where that cannot be known. Never raises."""
+        """Return what the file says; `none` and no number where that cannot be known. Never raises."""
         try:
-            return Usage(_tokens(read_object(place.usage_file)), "reported")
+            return reported_by_itself(read_object(place.usage_file))
         except FileNotFoundError:
-            return Usage(0, "none")
+            return unknown("the usage file was not written", meter="file")
         except (OSError, ValueError) as error:
-            return Usage(0, "none", f"the usage file {error}")
-
-
-def _tokens(usage: dict[str, Any]) -> int:
-    names = ("tokens",) if "tokens" in usage else _PARTS
-    counts = [usage.get(name) for name in names]
-    for name, count in zip(names, counts, strict=True):
-        if type(count) is not int or not 0 <= count <= MOST_TOKENS:
-            raise ValueError(f"gives no whole number of {name}: {shown(count)}")
-    return sum(count for count in counts if count is not None)
+            return unknown(f"the usage file {error}", meter="file")

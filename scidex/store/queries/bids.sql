@@ -59,10 +59,13 @@ UPDATE compute_auction_book_counts SET
     round_id = :round_id
 WHERE pool = :pool AND stripe = :stripe;
 
--- name: bids_in_book
--- How many open bids a pool's book has.
-SELECT CAST(COALESCE(SUM(CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END + resting_bids), 0) AS BIGINT)
-FROM compute_auction_book_counts WHERE pool = :pool;
+-- name: book_sizes
+-- How many open bids a pool's book has, and how many rest in any book.
+SELECT
+    CAST(COALESCE(SUM(CASE WHEN pool = :pool THEN
+        CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END + resting_bids ELSE 0 END), 0) AS BIGINT) AS bids,
+    CAST(COALESCE(SUM(resting_bids), 0) AS BIGINT) AS resting_bids
+FROM compute_auction_book_counts;
 
 -- name: book_range
 -- The best bids of a pool that may compete in a round (0: those that rest), best first.
@@ -84,10 +87,11 @@ WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.ttl_at
 ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
 
 -- name: expired_bids
--- Open bids of a pool and round (0: those that rest) whose time to live has passed.
+-- Open bids of a pool and round (0: those that rest) whose time to live has passed, the longest ago first: in the order
+-- of their index, since a planner would walk all bids by their ids for an order by these.
 SELECT id, bidder_id, pool, task_id, round_id, reason FROM compute_auction_bids
 WHERE status = 'open' AND id > 0 AND pool = :pool AND round_id = :round_id AND ttl_at <= :now
-ORDER BY id;
+ORDER BY ttl_at, id;
 
 -- name: bid
 -- One bid as it stands.

@@ -70,3 +70,21 @@ SELECT k.provider_id, c.bidder_id FROM compute_auction_asks k
 LEFT JOIN compute_auction_clears c ON c.slot_id = k.slot_id
 WHERE k.slot_id = :slot_id
     AND (k.provider_id = :account_id OR c.bidder_id = :account_id OR :account_id = '');
+
+-- name: run_of_party
+-- Whether an account bought, offered or ran what ran.
+SELECT run_id FROM (
+    SELECT slot_id AS run_id, bidder_id AS account_id FROM compute_auction_clears WHERE slot_id = :run_id
+    UNION ALL
+    SELECT slot_id, provider_id FROM compute_auction_clears WHERE slot_id = :run_id
+    UNION ALL
+    SELECT assignment_id, agent_id FROM task_assignments WHERE assignment_id = :run_id
+    UNION ALL
+    SELECT l.run_id, w.account_id FROM leases l JOIN workers w ON w.worker_id = l.worker_id WHERE l.run_id = :run_id
+) parties
+WHERE account_id = :account_id LIMIT 1;
+
+-- name: run_of_worker
+-- Whether a worker of an account leased what ran.
+SELECT l.run_id FROM leases l JOIN workers w ON w.worker_id = l.worker_id
+WHERE l.run_id = :run_id AND w.account_id = :account_id LIMIT 1;

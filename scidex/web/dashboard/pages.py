@@ -25,10 +25,10 @@ from scidex.web.dashboard.reference import Description, operations_by_tag
 from scidex.web.dependencies import ANY, PoolName, Who
 from scidex.web.routing import StrictRoute
 
-Tab = Literal["budget", "auction", "wallets", "health"]
+Tab = Literal["budget", "auction", "wallets", "fleet", "health"]
 BidNumber = Annotated[str, Query(max_length=20, description="The number of a bid to explain.")]
 
-TABS = {"budget": "Budget", "auction": "Auction", "wallets": "Wallets", "health": "Health"}
+TABS = {"budget": "Budget", "auction": "Auction", "wallets": "Wallets", "fleet": "Fleet", "health": "Health"}
 # Both are part of the page at once, so that going from one to the other waits for nothing.
 _AT_ONCE = ("budget", "auction")
 # How long an answer is fresh enough: proving the books reads all of them.
@@ -97,6 +97,7 @@ class Pages:
             "budget": lambda: views.budget(self.db, pool, now),
             "auction": lambda: views.auction(self.db, pool, now),
             "wallets": lambda: views.wallets(self.db),
+            "fleet": lambda: views.fleet(self.db),
             "health": lambda: self._proved.get(pool, lambda: views.health(self.db, pool, now)),
         }
         return {"now": now, **gather[name]()}

@@ -8,8 +8,18 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from scidex import mechanism
-from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, token_ledger
-from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, Quest, RoundSummary
+from scidex.exchange import (
+    backlog,
+    compute_auction,
+    cycle,
+    ev_scorer,
+    leases,
+    runs,
+    services,
+    token_ledger,
+    workers,
+)
+from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, RoundSummary
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
 from scidex.senate import epistemic_health
@@ -24,6 +34,8 @@ _LOST_ROWS = 6
 _SLICES = 8
 _MOST_QUESTS = 100
 _MOST_WALLETS = 100
+_MOST_WORKERS = 100
+_LATEST_RUNS = 12
 
 
 class QuestRow(NamedTuple):
@@ -106,12 +118,37 @@ def wallets(db: Database) -> dict[str, Any]:
     }
 
 
+def fleet(db: Database) -> dict[str, Any]:
+    """Return what the Fleet tab shows: workers, what they hold, and the story of the latest runs."""
+    everybody = workers.list_workers(ended_too=True, limit=_MOST_WORKERS, db=db)
+    alive = [one for one in everybody if one.status == "alive"]
+    latest = leases.list_leases(ended_too=True, limit=_LATEST_RUNS, db=db)
+    return {
+        "workers": everybody,
+        "alive": len(alive),
+        "lost": sum(one.status == "lost" for one in everybody),
+        "seats": sum(one.seats for one in alive),
+        "running": sum(one.running for one in everybody),
+        "on_offer": sum(one.on_offer for one in everybody),
+        "runs": [_run(one, db) for one in latest],
+        "titles": backlog.get_titles([one.task_id for one in latest], db=db),
+    }
+
+
+def _run(lease: LeaseState, db: Database) -> dict[str, Any]:
+    return {
+        "lease": lease,
+        "timeline": services.timeline(lease.run_id, db=db),
+        "output": runs.get_output(lease.run_id, db=db),
+    }
+
+
 def health(db: Database, pool: str, now: datetime) -> dict[str, Any]:
     """Return what the Health tab shows: whether the books are right, and whether bidders' claims come true."""
     return {
         "books": token_ledger.verify(db),
         "proved_at": now,
-        "claims": epistemic_health.report(now=now, db=db)[:_MOST_WALLETS],
+        "claims": epistemic_health.report(pool, now=now, db=db)[:_MOST_WALLETS],
         "cycle": cycle.cycle_status(pool, db=db),
     }
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from fastapi import Body, Query, Request, Response
 
 from scidex.exchange import compute_auction, ownership
-from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Pool, Quote, Round, RoundSummary
+from scidex.exchange.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Quote, Round, RoundSummary
 from scidex.settings import TREASURY
 from scidex.web import schemas
 from scidex.web.access import allows
@@ -62,6 +62,13 @@ def list_pools(db: Db) -> list[Pool]:
 def get_pool(pool: Name, db: Db) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery."""
     return compute_auction.get_pool(pool, db=db)
+
+
+@routes.get("/pools/{pool:id}/settings", response_model=schemas.MarketSettings)
+@allows(*ANY)
+def get_market_settings(pool: Name, db: Db) -> MarketSettings:
+    """Return what a pool is set to."""
+    return compute_auction.get_market_settings(pool, db=db)
 
 
 @routes.post("/pools", status_code=201, response_model=schemas.Pool)

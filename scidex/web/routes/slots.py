@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request
 
 from scidex.errors import FenceMismatch
 from scidex.exchange import leases, ownership, services, workers
-from scidex.exchange.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Worker
+from scidex.exchange.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Usage, Worker
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router
@@ -110,7 +110,9 @@ def finish(fence: FenceNumber, outcome: schemas.Outcome, who: Who, db: Db) -> Fi
     ownership.check_lease(who, fence, db=db)
     ownership.check_may_attest(who, outcome.attested_by)
     leased = leases.find_lease(fence, db=db)
-    return services.finish(leased.assignment, **outcome.model_dump(), fence=fence, db=db)
+    told = outcome.model_dump()
+    usage = None if outcome.usage is None else Usage(**told["usage"])
+    return services.finish(leased.assignment, **{**told, "usage": usage}, fence=fence, db=db)
 
 
 @routes.post("/leases/{fence}/give-back", status_code=204)

@@ -1,0 +1,79 @@
+"""Commands on what runs cost and were worth: the report, and attesting impact."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from scidex.cli.options import DatabaseOption, JsonOption
+
+if TYPE_CHECKING:
+    from scidex.exchange.records import CostReport
+
+_COLUMNS = ("task_id", "quest_id", "runs", "runs_unknown", "tokens", "cost_usd", "impact_usd")
+
+
+def report(
+    hours: Annotated[float, typer.Option(min=0.001, max=24 * 366, help="How far to look back.")] = 24.0,
+    charged_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="What was billed for that time in all.", show_default=False)
+    ] = None,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what runs cost: for each task, each dispatched task, and each merged pull request."""
+    from scidex.cli.markets import opened, print_json, print_rows
+    from scidex.exchange import runs
+
+    with opened(db) as market:
+        until = market.now()
+        found = runs.report_costs(until - timedelta(hours=hours), until, charged_usd=charged_usd, db=market)
+    if as_json:
+        print_json({**found._asdict(), "tasks": [task._asdict() for task in found.tasks]})
+        return
+    print(in_words(found))
+    print_rows([task._asdict() for task in found.tasks], _COLUMNS)
+
+
+def in_words(found: CostReport) -> str:
+    """Return what a report comes to, a line for each fact."""
+    sources = (f"{getattr(found, f'{source}_usd'):,.2f} {source}" for source in ("billed", "reported", "estimated"))
+    merged = f"{found.pull_requests_merged} pull requests merged (of {found.pull_requests})"
+    lines = [
+        f"{found.runs} runs of {found.tasks_dispatched} tasks; {found.tokens:,} tokens",
+        f"{found.cost_usd:,.2f} USD: {', '.join(sources)}",
+        f"{found.cost_given_back_usd:,.2f} USD of that on runs that were given back",
+        f"for each task dispatched: {_usd(found.usd_per_task_dispatched)}",
+        f"for each of {merged}: {_usd(found.usd_per_merged_pull_request)}",
+    ]
+    if found.runs_unknown:
+        lines.append(f"{found.runs_unknown} runs have no known cost in USD: these sums are the least it can be")
+    if found.unattributed_usd is not None:
+        lines.append(f"of {_usd(found.charged_usd)} billed, {_usd(found.unattributed_usd)} belong to no run")
+    return "\n".join(lines)
+
+
+def _usd(amount: float | None) -> str:
+    return "not known" if amount is None else f"{amount:,.2f} USD"
+
+
+def attest(
+    slot_id: Annotated[str, typer.Argument(help="The slot that was sold and settled.")],
+    impact_usd: Annotated[float, typer.Option(help="What it was worth, in USD.")],
+    attester: Annotated[str, typer.Option("--as", help="The evaluator's account.")],
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a settled slot's impact was; the latest word counts, and refills whoever paid."""
+    from scidex.cli.markets import opened, print_json
+    from scidex.exchange import compute_auction
+
+    with opened(db) as market:
+        clear = compute_auction.attest(slot_id, actual_impact=impact_usd, attested_by=attester, db=market)
+    if as_json:
+        print_json(clear._asdict())
+    else:
+        roi = "not known" if clear.roi is None else f"{clear.roi:,.2f}"
+        print(f"{slot_id}: {impact_usd:,.2f} USD, attested by {attester}; ROI {roi}")

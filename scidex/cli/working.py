@@ -1,0 +1,185 @@
+"""What the options of `scidex agent run` come to: an executor, a meter and an evaluator."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+if TYPE_CHECKING:
+    from scidex.agent.agent import Work
+    from scidex.agent.commands import CommandFor
+    from scidex.agent.evaluators import Evaluator
+    from scidex.agent.executors import Executor
+    from scidex.agent.executors.local import LocalExecutor
+    from scidex.agent.meters import Meter
+
+METERS = "file, claude, codex, gemini, opencode, mini, litellm:URL, clock:TOKENS_PER_HOUR or none"
+EVALUATORS = "a command, exit-code:USD, or pull-request:USD_MERGED[,USD_PASSED]"
+# Of agents that print their usage, which one writes it to a file unless told otherwise.
+_TRAJECTORY = "trajectory.json"
+
+
+@dataclass(frozen=True)
+class Options:
+    """How runs are done, as it was asked for."""
+
+    command: list[str]
+    shell: str | None
+    task_commands: bool
+    directory: Path
+    max_seconds: float
+    executor: str
+    ray_address: str | None
+    needs: list[str]
+    pass_on: list[str]
+    cpu_seconds: int | None
+    memory_mb: int | None
+    meter: str
+    max_usd: float | None
+    outcome: str | None
+    evaluator: str | None
+    attester: str | None
+
+    def work(self) -> Work:
+        """Return how an agent works by these options. Raises BadParameter, ExecutorUnavailable."""
+        from scidex.agent.agent import Work
+        from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
+
+        memory_bytes = None if self.memory_mb is None else self.memory_mb * 2**20
+        local = LocalExecutor((*ENVIRONMENT, *self.pass_on), cpu_seconds=self.cpu_seconds, memory_bytes=memory_bytes)
+        return Work(
+            command_for=self._command_for(),
+            directory=self.directory,
+            executor=self._heeding(self._executor(local)),
+            meter=self._meter(),
+            evaluator=self._evaluator(),
+            max_seconds=self.max_seconds,
+        )
+
+    def _command_for(self) -> CommandFor:
+        from scidex.agent.commands import command_of_task, same_command, shell_command
+
+        if (bool(self.command), self.shell is not None, self.task_commands).count(True) != 1:
+            raise typer.BadParameter(
+                "give one of a command after --, --shell, and --task-commands", param_hint="COMMAND"
+            )
+        if self.shell is not None:
+            return shell_command(self.shell)
+        return same_command(*found(self.command)) if self.command else command_of_task
+
+    def _executor(self, local: LocalExecutor) -> Executor:
+        if self.executor == "local":
+            for given, option in ((self.ray_address, "--ray-address"), (self.needs, "--need")):
+                if given:
+                    raise typer.BadParameter("goes with --executor ray", param_hint=option)
+            return local
+        if self.executor != "ray":
+            raise typer.BadParameter("must be local or ray", param_hint="--executor")
+        if not self.ray_address:
+            raise typer.BadParameter("must be given with --executor ray", param_hint="--ray-address")
+        from scidex.agent.executors.ray import RayExecutor
+
+        needs = {"cpus": 1.0} | dict(map(_need, self.needs))
+        return RayExecutor(self.ray_address, local, needs, tuple(self.pass_on))
+
+    def _heeding(self, executor: Executor) -> Executor:
+        if self.outcome is None:
+            return executor
+        from scidex.agent.executors.heeding import HeedingExecutor
+        from scidex.agent.meters.agents import claude_succeeded, codex_succeeded
+
+        heeds = {"claude": claude_succeeded, "codex": codex_succeeded}
+        if self.outcome not in heeds:
+            raise typer.BadParameter("must be claude or codex", param_hint="--outcome")
+        return HeedingExecutor(executor, heeds[self.outcome])
+
+    def _meter(self) -> Meter:
+        from scidex.agent.meters import NoMeter, agents
+        from scidex.agent.meters.printed import PrintedMeter
+        from scidex.agent.meters.usage_file import UsageFileMeter
+        from scidex.agent.meters.wall_clock import WallClockMeter
+
+        name, _, rest = self.meter.partition(":")
+        if name in agents.PRINTING:
+            return PrintedMeter(name, agents.PRINTING[name], rest or None, needs_all=name == "opencode")
+        match name:
+            case "mini":
+                return PrintedMeter("mini-swe-agent", agents.mini_swe_agent, rest or _TRAJECTORY)
+            case "litellm":
+                return self._litellm(rest)
+            case "clock" if rest.isdecimal() and 0 < int(rest) < 2**53:
+                return WallClockMeter(int(rest))
+            case "file" | "none" if not rest:
+                return UsageFileMeter() if name == "file" else NoMeter()
+        raise typer.BadParameter(f"must be {METERS}", param_hint="--meter")
+
+    def _litellm(self, url: str) -> Meter:
+        from scidex.agent.meters.litellm import LiteLLMMeter
+
+        admin_key = os.environ.get("LITELLM_MASTER_KEY")
+        if not admin_key:
+            raise typer.BadParameter("needs LITELLM_MASTER_KEY in the environment", param_hint="--meter")
+        if self.max_usd is None:
+            raise typer.BadParameter("must be given with --meter litellm", param_hint="--max-usd")
+        return LiteLLMMeter(url, admin_key, self.max_usd)
+
+    def _evaluator(self) -> Evaluator:
+        from scidex.agent.evaluators import NoEvaluator
+        from scidex.agent.evaluators.command import CommandEvaluator
+        from scidex.agent.evaluators.exit_code import ExitCodeEvaluator, warning_for
+        from scidex.agent.evaluators.pull_requests import PullRequestEvaluator
+        from scidex.agent.executors.local import LocalExecutor
+
+        if (self.evaluator is None) != (self.attester is None):
+            raise typer.BadParameter("--evaluator and --attester go together", param_hint="--evaluator")
+        if self.evaluator is None or self.attester is None:
+            return NoEvaluator()
+        kind, _, rest = self.evaluator.partition(":")
+        if kind == "exit-code":
+            if self.outcome is None and (warning := warning_for(tuple(self.command))):
+                print(f"scidex: warning: {warning}", file=sys.stderr)
+            return ExitCodeEvaluator(self.attester, amounts(rest, 1)[0])
+        if kind == "pull-request":
+            merged, *passed = amounts(rest, 2)
+            return PullRequestEvaluator(self.attester, merged, passed[0] if passed else None)
+        return CommandEvaluator(_words(self.evaluator), self.attester, LocalExecutor())
+
+
+def amounts(text: str, most: int) -> list[float]:
+    """Return the amounts of USD in an option, at least one. Raises BadParameter."""
+    try:
+        told = [float(part) for part in text.split(",")]
+    except ValueError:
+        told = []
+    if not 1 <= len(told) <= most or not all(0 <= amount <= 1e15 for amount in told):
+        raise typer.BadParameter(f"must be {EVALUATORS}", param_hint="--evaluator")
+    return told
+
+
+def found(command: list[str]) -> list[str]:
+    """Return a command whose program is found from any directory: runs have one of their own."""
+    return [str(Path(command[0]).absolute()), *command[1:]] if command and "/" in command[0] else command
+
+
+def _need(text: str) -> tuple[str, float]:
+    name, _, amount = text.partition("=")
+    try:
+        needed = float(amount)
+    except ValueError:
+        needed = -1.0
+    if not name or not 0 <= needed <= 2.0**50:
+        raise typer.BadParameter("must be NAME=AMOUNT, as cpus=2 or gpus=1", param_hint="--need")
+    return name, needed
+
+
+def _words(command: str) -> tuple[str, ...]:
+    try:
+        return tuple(found(shlex.split(command)))
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--evaluator") from None

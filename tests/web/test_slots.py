@@ -1,0 +1,260 @@
+"""Workers over HTTP, through the client that the agent uses: what they are told is what the verbs say."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+
+import httpx
+import pytest
+
+from scidex.agent.agent import Agent, Report, Work
+from scidex.agent.commands import command_of_task
+from scidex.agent.market import EmbeddedMarket, Market
+from scidex.agent.offers import Offers
+from scidex.client import Client
+from scidex.errors import (
+    InvalidArgument,
+    LeaseLost,
+    MarketRefused,
+    MarketUnreachable,
+    ScidexError,
+    UnknownAccount,
+    UnknownLease,
+    UnknownWorker,
+    WorkerLost,
+)
+from scidex.exchange import backlog, compute_auction, leases, sweeper, token_ledger, workers
+from scidex.store import Database
+from scidex.web.serving import running_server
+from tests.databases import assert_books_are_right, assert_journal_tells_all
+
+MARKUP = "<img src=x onerror=alert(1)>"
+
+
+@pytest.fixture
+def address(db) -> Iterator[str]:
+    """A served market with a quest of 1,000 tokens and the tasks t1 and t2."""
+    quest = backlog.add_quest("q", db=db)
+    token_ledger.mint(quest.account_id, 1_000, db=db)
+    token_ledger.create_account("worker:bob", kind="worker", db=db)
+    for name in ("t1", "t2"):
+        payload = {"command": ["true"], "due_at": "whenever"}
+        backlog.add_task(name, "q", MARKUP, expected_value_usd=1.0, payload=payload, db=db)
+    with running_server(db) as address:
+        yield address
+    assert_books_are_right(db)
+    assert_journal_tells_all(db)
+
+
+@pytest.fixture
+def client(address) -> Iterator[Client]:
+    with Client(address) as one:
+        one.open_account("worker:ada")
+        one.open_account("worker:ada")
+        one.register_worker("w1", "worker:ada", pool="scidex-agent", seats=2, lease_seconds=30.0)
+        yield one
+
+
+def sell(db: Database, *task_ids: str) -> list[str]:
+    for task_id in task_ids:
+        compute_auction.place_bid("quest:q", task_id, 50, db=db)
+    return [sold.slot_id for sold in compute_auction.clear_round(db=db).clears]
+
+
+def test_a_run_from_its_offer_to_its_settlement(client, db):
+    assert len(client.keep_offers("w1", 1, reserve_price_tokens=10)) == 1
+    [slot_id] = sell(db, "t1")
+
+    held = client.lease_next("w1")
+    client.note_step(held.fence, "started")
+    still_held = client.check_in("w1", [held.fence, held.fence + 1])
+    finished = client.finish(held, succeeded=True, actual_cost_tokens=7)
+
+    assert (held.assignment.assignment_id, held.assignment.payload["due_at"]) == (slot_id, "whenever")
+    assert held.ends_at - held.leased_at == timedelta(seconds=30)
+    assert still_held == [held.fence]
+    assert (finished.task_status, finished.clear.clearing_price_tokens) == ("done", 10)
+    assert finished.clear.slot_finished_at > held.leased_at
+    assert client.finish(held, succeeded=True, actual_cost_tokens=7) == finished
+    assert client.lease_next("w1") is None
+
+
+def test_what_is_given_back_is_open_again(client, db):
+    client.keep_offers("w1", 1)
+    sell(db, "t1")
+    held = client.lease_next("w1")
+    assert [one.fence for one in client.held_by("w1")] == [held.fence]
+
+    client.give_back(held, "because")
+
+    assert backlog.get_task("t1", db=db).status == "open"
+    assert client.held_by("w1") == []
+
+
+def test_an_unsold_slots_task_is_leased_too(client, db):
+    client.keep_offers("w1", 1)
+    compute_auction.clear_round(db=db)
+
+    held = client.lease_task("w1")
+
+    assert held.assignment.source == "unsold"
+    assert client.held_by("w1")[0].assignment == held.assignment
+
+
+def test_a_stopped_worker_has_nothing_on_offer(client, db):
+    client.keep_offers("w1", 2)
+    client.stop_worker("w1")
+
+    assert compute_auction.get_order_book(db=db)["asks"] == []
+
+
+@pytest.mark.parametrize(
+    ("ask", "refusal"),
+    [
+        (lambda c: c.lease_next("nobody"), UnknownWorker),
+        (lambda c: c.note_step(99, "started"), UnknownLease),
+        (lambda c: c.register_worker("w2", "n", pool="scidex-agent", seats=1, lease_seconds=1.0), UnknownAccount),
+        (lambda c: c.register_worker("w2", "worker:ada", pool="p", seats=0, lease_seconds=1.0), InvalidArgument),
+        (lambda c: c.keep_offers("w1", -1), InvalidArgument),
+        (lambda c: c.note_step(1, "danced"), InvalidArgument),
+    ],
+)  # fmt: skip
+def test_a_refusal_of_the_server_is_the_verbs_own(client, ask, refusal):
+    with pytest.raises(ScidexError) as refused:
+        ask(client)
+
+    assert type(refused.value) is refusal
+
+
+def test_a_late_result_is_refused_by_name(client, db):
+    client.keep_offers("w1", 1)
+    sell(db, "t1")
+    held = client.lease_next("w1")
+    sweeper.sweep(db.now() + timedelta(seconds=60), db=db)
+
+    with pytest.raises(LeaseLost) as refused:
+        client.finish(held, succeeded=True, actual_cost_tokens=7)
+    with pytest.raises(WorkerLost):
+        client.check_in("w1", [held.fence])
+
+    assert (refused.value.status, refused.value.fence) == ("expired", held.fence)
+
+
+def test_a_slot_is_leased_and_renewed_under_its_own_address(client, db, address):
+    client.keep_offers("w1", 1)
+    [slot_id] = sell(db, "t1")
+    slots = f"{address}/api/compute-auction/slots"
+    workers.register_worker("bobs", "worker:bob", db=db)
+
+    assert httpx.post(f"{slots}/{slot_id}/lease", json={"worker_id": "bobs"}).status_code == 403
+    held = httpx.post(f"{slots}/{slot_id}/lease", json={"worker_id": "w1"}).json()
+    beat = httpx.post(f"{slots}/{slot_id}/heartbeat", json={"fence": held["fence"]})
+    other = httpx.post(f"{slots}/slot-other/heartbeat", json={"fence": held["fence"]})
+    told = httpx.get(f"{slots}/{slot_id}/timeline").json()
+
+    assert beat.json()["heartbeats"] == 1
+    assert (other.status_code, other.json()["type"]) == (409, "urn:scidex:problem:fence-mismatch")
+    assert [step["event"] for step in told] == ["offered", "won", "leased", "last heartbeat"]
+    assert [one["fence"] for one in httpx.get(f"{address}/api/leases").json()] == [held["fence"]]
+    assert httpx.get(f"{address}/api/leases/{held['fence']}").json()["run_id"] == slot_id
+    assert {one["worker_id"] for one in httpx.get(f"{address}/api/workers").json()} == {"w1", "bobs"}
+
+
+# --- waiting for a round
+
+
+def test_all_who_wait_hear_of_a_round_that_clears(client, db, address):
+    open_round = compute_auction.get_pool("scidex-agent", db=db).open_round_id
+    assert client.wait_for_round("scidex-agent", open_round, 0.0) == open_round
+    heard: list[int] = []
+    # More than the server has threads for requests.
+    crowd = [
+        threading.Thread(target=lambda: heard.append(client.wait_for_round("scidex-agent", open_round, 15.0)))
+        for _ in range(60)
+    ]
+    for one in crowd:
+        one.start()
+    time.sleep(0.2)
+    assert httpx.get(f"{address}/api/workers").status_code == 200  # nobody is kept waiting by them
+    client.keep_offers("w1", 1)
+    sell(db, "t1")
+    for one in crowd:
+        one.join(30)
+
+    assert set(heard) == {compute_auction.get_pool("scidex-agent", db=db).open_round_id}
+    assert len(heard) == 60
+
+
+def test_waiting_for_a_pool_that_is_not_there_is_refused(client):
+    with pytest.raises(ScidexError, match="No pool"):
+        client.wait_for_round("nowhere", 0, 1.0)
+
+
+# --- when there is no market behind the address
+
+
+def test_a_server_that_is_gone_is_unreachable():
+    with Client("http://127.0.0.1:9", deadline_seconds=2.0) as nobody, pytest.raises(MarketUnreachable):
+        nobody.lease_next("w1")
+
+
+def test_an_answer_that_is_no_markets_is_unreachable(address):
+    with Client(f"{address}/docs", deadline_seconds=2.0) as lost, pytest.raises((MarketUnreachable, MarketRefused)):
+        lost.lease_next("w1")
+
+
+# --- an agent at work against a server
+
+
+@pytest.mark.parametrize("far", [False, True], ids=["embedded", "over HTTP"])
+def test_an_agent_works_alike_on_a_database_and_against_a_server(db, address, tmp_path, far):
+    reports: list[Report] = []
+    with Client(address) as client:
+        client.open_account("worker:ada")
+        market: Market = client if far else EmbeddedMarket(db)
+        agent = Agent(
+            "worker:ada",
+            Work(command_of_task, tmp_path / "runs"),
+            market=market,
+            seats=2,
+            offers=Offers(reserve_price_tokens=10),
+            poll_seconds=0.05,
+            on_report=reports.append,
+        )
+        stop = threading.Event()
+        thread = threading.Thread(target=agent.run, args=(stop,))
+        thread.start()
+        ends = time.monotonic() + 30
+        while len(reports) < 2 and time.monotonic() < ends:
+            if len(compute_auction.get_order_book(db=db)["asks"]) == 2:
+                sell(db, "t1", "t2")
+            stop.wait(0.05)
+        stop.set()
+        thread.join(30)
+
+    assert sorted(report.assignment.task_id for report in reports) == ["t1", "t2"]
+    assert {task.status for task in backlog.list_tasks(db=db)} == {"done"}
+    assert compute_auction.get_order_book(db=db)["asks"] == []
+    assert [one.status for one in workers.list_workers(ended_too=True, db=db)] == ["stopped"]
+    assert {one.status for one in leases.list_leases(ended_too=True, db=db)} == {"finished"}
+
+
+# --- the page
+
+
+def test_the_fleet_tab_shows_workers_and_the_story_of_each_run_as_text(client, db, address):
+    client.keep_offers("w1", 1, reserve_price_tokens=10)
+    sell(db, "t1")
+    held = client.lease_next("w1")
+    client.note_step(held.fence, "exited", MARKUP)
+    client.finish(held, succeeded=True, actual_cost_tokens=7)
+
+    page = httpx.get(f"{address}/resources", params={"tab": "fleet"}).text
+
+    assert MARKUP not in page
+    assert "&lt;img src=x" in page
+    for word in ("w1", "leased", "exited", "settled", "fence"):
+        assert word in page
