@@ -44,10 +44,22 @@ class Settings:
     database_deadline_seconds: float = 30.0
     # Connections that one process keeps to PostgreSQL.
     postgres_connections: int = 16
+    # Where the keys of served markets are kept for this user's commands, beside those next to a SQLite file.
+    key_directory: str = "~/.config/scidex"
+    # Bids that one account may place over HTTP in a second; a batch counts each of its bids.
+    most_bids_per_second: int = 20_000
+    # Requests that one key may make in a second.
+    most_requests_per_second: int = 5_000
+    # Requests without a valid key that one address may make in a second.
+    most_refusals_per_second: int = 20
+    # Event streams that one process keeps open, and that one key may.
+    most_event_streams: int = 200
+    most_event_streams_per_key: int = 20
 
 
 _DEFAULTS = vars(Settings())
 _VARIABLES = {f"SCIDEX_{name.upper()}": name for name in _DEFAULTS}
+_VARIABLE_OF = {name: variable for variable, name in _VARIABLES.items()}
 
 
 def from_environment() -> Settings:
@@ -57,6 +69,17 @@ def from_environment() -> Settings:
     Raises InvalidSetting for a value that is not of the default's kind, or not above zero.
     """
     return _read(tuple(os.environ.get(variable) for variable in _VARIABLES))
+
+
+def one(name: str) -> Any:
+    """
+    Return one setting, without reading the others: for verbs that are called so often that this shows.
+
+    Raises InvalidSetting as `from_environment` does.
+    """
+    variable = _VARIABLE_OF[name]
+    value = os.environ.get(variable)
+    return _DEFAULTS[name] if value is None else _value(variable, name, value)
 
 
 @cache

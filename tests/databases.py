@@ -158,7 +158,8 @@ def _sqlite_shape(db: Database) -> dict[str, Any]:
 
 def _one_spelling(sql: str) -> str:
     sql = re.sub(r"--[^\n]*", "", sql).replace("IF NOT EXISTS ", "")
-    return re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")").strip()
+    # A column that was added stands behind a comma with a space before it.
+    return re.sub(r"\s+", " ", sql).replace("( ", "(").replace(" )", ")").replace(" ,", ",").strip()
 
 
 _POSTGRES_SHAPE = {

@@ -12,8 +12,20 @@ from typing import Any
 import pytest
 
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError
-from scidex.exchange import compute_auction, runs, token_ledger
-from scidex.exchange.records import Usage
+from scidex.exchange import (
+    backlog,
+    compute_auction,
+    cycle,
+    ev_scorer,
+    leases,
+    runs,
+    services,
+    sweeper,
+    token_ledger,
+    workers,
+)
+from scidex.exchange.records import Assignment, Usage
+from scidex.senate import epistemic_health
 from scidex.store import Database, default_database
 from tests.databases import contents
 from tests.market import NOON, bid, clear, fund, offer, settle
@@ -67,8 +79,30 @@ LEGAL: dict[str, set[str]] = {
     "account_id": A_KNOWN_THING,
     "actual_cost_tokens": {"zero"},
     "actual_impact": {"zero", "minus zero", "minus one", "float"},
+    "add_quest.account_id": A_NAME | {"none"},
+    "add_quest.quest_id": A_NAME,
+    "add_quest.strategy": A_WORD,
+    "add_task.task_id": A_NAME,
     "after": A_NAME | {"empty"},
+    "agent_id": A_KNOWN_THING,
+    "ended_too": {"true"},
+    "fences": {"list"},
+    "find_lease.fence": A_KNOWN_THING,
+    "get_lease.fence": A_KNOWN_THING,
+    "heartbeat.fence": A_KNOWN_THING,
+    "lease_seconds": {"none", "float"},
+    "list_leases.worker_id": A_NAME | {"none"},
+    "note_step.fence": A_KNOWN_THING,
+    "register_worker.worker_id": A_NAME,
+    "run_id": A_KNOWN_THING,
+    "seats": A_POSITIVE_NUMBER,
+    "seconds": {"zero", "minus zero", "float"},
+    "step": A_WORD,
+    "wait_for_round.after": {"zero", "2**53"},
+    "wanted": {"zero"},
+    "worker_id": A_KNOWN_THING,
     "amount_tokens": A_POSITIVE_NUMBER,
+    "assignment": A_KNOWN_THING,
     "attested_by": A_KNOWN_THING,
     "available_at": {"none"},
     "before": {"none"},
@@ -84,46 +118,76 @@ LEGAL: dict[str, set[str]] = {
     "create_pool.pool": A_NAME,
     "credit": A_KNOWN_THING,
     "db": A_DATABASE,
+    "deadline_at": {"none"},
     "debit": A_KNOWN_THING,
+    "depends_on": {"list"},
+    "declared_tokens": A_POSITIVE_NUMBER,
     "dry_run": {"true"},
+    "entitled": {"true"},
     "ended": A_WORD,
+    "estimated_cost_tokens": {"none", "zero"},
     "exit_code": {"none", "zero", "minus one"},
     "expected_value_usd": {"zero", "minus zero", "float"},
     "expires_at": {"none"},
     "fence": {"none"},
+    "finish.actual_impact": {"none", "zero", "minus zero", "minus one", "float"},
+    "finish.attested_by": {"none"},
     "hours": {"float"},
     "idempotency_key": A_NAME | {"none"},
     "kind": A_WORD,
     "limit": A_POSITIVE_NUMBER,
+    "list_income.before": A_NAME | {"none"},
     "list_pull_requests.run_id": {"none"},
+    "list_rounds.before": A_CURSOR,
+    "list_tasks.pool": A_NAME | {"none"},
+    "list_tasks.quest_id": A_NAME | {"none"},
+    "list_tasks.status": {"none"},
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
-    "list_rounds.before": A_CURSOR,
+    "list_open_bids.after": A_CURSOR,
+    "list_round_bids.after": A_CURSOR,
     "mechanism": A_WORD,
     "merged_at": A_KNOWN_THING,
     "most": A_POSITIVE_NUMBER,
+    "note": A_LINE,
     "now": {"none"},
+    "only_new": {"true"},
     "output_bytes": {"zero"},
     "owner_id": A_NAME | {"none"},
+    "payload": {"none", "dict"},
+    "place_bid.task_id": A_NAME,
     "pool": A_KNOWN_THING,
+    "priority": {"zero"},
     "probability": A_POSITIVE_NUMBER,
+    "profile": A_WORD,
     "provider_id": A_KNOWN_THING,
+    "quest_id": A_KNOWN_THING,
+    "quests": {"list"},
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
     "round_id": A_KNOWN_THING,
-    "run_id": A_KNOWN_THING,
-    "seconds": {"zero", "minus zero", "float"},
+    "seed_commitment": A_LINE | {"none"},
+    "set_quest.priority": {"none", "zero"},
+    "set_quest.status": {"none"},
+    "set_quest.title": A_LINE | {"none"},
     "settle.actual_impact": {"none", "zero", "minus zero", "minus one", "float"},
     "settle.attested_by": {"none"},
     "since": {"none"},
     "slot_id": A_KNOWN_THING,
     "state": A_WORD,
+    "status": A_WORD,
     "stderr": A_TEXT,
     "stdout": A_TEXT,
-    "task_id": A_NAME,
+    "strategy": {"none"},
+    "submit_bids_for_tasks.pool": {"none"},
+    "succeeded": {"true"},
+    "task_id": A_KNOWN_THING,
+    "task_ids": {"list"},
+    "tasks": {"list"},
     "theta": {"none", "zero", "minus zero"},
     "tie_rule": A_WORD,
     "time_in_force": A_WORD,
+    "title": A_LINE,
     "token_allowance": {"none"},
     "ttl_at": {"none"},
     "until": {"none"},
@@ -140,6 +204,7 @@ class Market:
         self.numbers = count()
         fund(db, 10**9, "a", "b")
         fund(db, 0, "judge", kind="evaluator")
+        backlog.add_quest("q", now=NOON, db=db)
 
     def name(self) -> str:
         return f"name-{next(self.numbers)}"
@@ -155,12 +220,29 @@ class Market:
         self.open_slot()
         return clear(self.db).clears[0].slot_id
 
+    def declarable_slot(self) -> str:
+        compute_auction.configure_pool(declared_allowance=True, now=NOON, db=self.db)
+        self.open_bid()
+        offer(self.db, 1, token_allowance=100)
+        return clear(self.db).clears[0].slot_id
+
     def settled_slot(self) -> str:
         return settle(self.db, self.sold_slot()).slot_id
 
     def round_id(self) -> int:
         self.open_slot()
         return clear(self.db).round_id or 0
+
+    def open_task(self) -> str:
+        return backlog.add_task(self.name(), "q", now=NOON, db=self.db).task_id
+
+    def won(self) -> Assignment:
+        """A slot that was sold and that nobody has started."""
+        self.sold_slot()
+        return services.won_slots("a", db=self.db)[-1]
+
+    def started(self) -> Assignment:
+        return services.start(self.won(), now=NOON, db=self.db)
 
     def offer(self) -> dict[str, Any]:
         return {
@@ -187,16 +269,107 @@ class Market:
             "idempotency_key": self.name(),
         }
 
+    def worker(self) -> str:
+        workers.register_worker("w", "a", lease_seconds=86_400.0, db=self.db)
+        return "w"
+
+    def lease(self) -> int:
+        return leases.lease(self.sold_slot(), self.worker(), db=self.db).fence
+
     def amount(self, **accounts: str) -> dict[str, Any]:
         return {**accounts, "amount_tokens": 1, "reason": "because", "idempotency_key": self.name()}
 
 
 # Arguments that each verb takes, all of them: a verb or an argument that is not here fails a test below.
 CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
+    "add_quest": lambda m: {
+        "quest_id": m.name(),
+        "title": "Title",
+        "priority": 1,
+        "strategy": "market",
+        "owner_id": None,
+        "account_id": None,
+    },
+    "add_task": lambda m: {
+        "task_id": m.name(),
+        "quest_id": "q",
+        "title": "Title",
+        "expected_value_usd": 1.0,
+        "estimated_cost_tokens": 1,
+        "depends_on": [],
+        "pool": "scidex-agent",
+        "payload": {},
+        "deadline_at": FAR,
+    },
+    "clear_now": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
+    "count_tasks": lambda _: {},
+    "current_mode": lambda _: {"pool": "scidex-agent"},
+    "cycle_status": lambda _: {"pool": "scidex-agent"},
+    "entitle_quest": lambda _: {"quest_id": "q", "entitled": True},
+    "finish": lambda m: {
+        "assignment": m.started(),
+        "fence": None,
+        "succeeded": True,
+        "actual_cost_tokens": 1,
+        "actual_impact": 1.0,
+        "attested_by": "judge",
+        "note": "note",
+    },
+    "get_quest": lambda _: {"quest_id": "q"},
+    "get_quest_budget_allocation": lambda _: {},
+    "get_task": lambda m: {"task_id": m.open_task()},
+    "get_titles": lambda m: {"task_ids": [m.open_task()]},
+    "give_back": lambda m: {"assignment": m.won(), "reason": "because", "fence": None},
+    "list_mode_switches": lambda _: {"pool": "scidex-agent", "limit": 1},
+    "list_quests": lambda _: {"after": "a", "limit": 1},
+    "list_tasks": lambda _: {"quest_id": "q", "status": "open", "pool": "scidex-agent", "after": "a", "limit": 1},
+    "next_task": lambda _: {"agent_id": "a", "pool": "scidex-agent"},
+    "pause": lambda _: {"pool": "scidex-agent"},
+    "put_tasks": lambda m: {"tasks": [{"task_id": m.name(), "quest_id": "q"}], "quests": [{"quest_id": "q"}]},
+    "report": lambda _: {"pool": "scidex-agent"},
+    "resume": lambda _: {"pool": "scidex-agent"},
+    "run_cycle": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
+    "score_all": lambda _: {},
+    "set_quest": lambda _: {"quest_id": "q", "title": "T", "priority": 1, "status": "active", "strategy": "market"},
+    "set_task_status": lambda m: {"task_id": m.open_task(), "status": "done"},
+    "start": lambda m: {"assignment": m.won()},
+    "submit_bids_for_tasks": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
+    "won_slots": lambda _: {"agent_id": "a"},
+    "check_in": lambda m: {"worker_id": m.worker(), "fences": [m.lease()]},
+    "find_lease": lambda m: {"fence": m.lease()},
+    "get_lease": lambda m: {"fence": m.lease()},
+    "heartbeat": lambda m: {"fence": m.lease()},
+    "held_by": lambda m: {"worker_id": m.worker()},
+    "keep_offers": lambda m: {
+        "worker_id": m.worker(),
+        "wanted": 1,
+        "reserve_price_tokens": 1,
+        "token_allowance": 1,
+        "max_seconds": 1,
+    },
+    "lease": lambda m: {"run_id": m.sold_slot(), "worker_id": m.worker()},
+    "lease_next": lambda m: {"worker_id": m.worker()},
+    "lease_task": lambda m: {"worker_id": m.worker()},
+    "list_leases": lambda m: {"worker_id": m.worker(), "ended_too": False, "limit": 1},
+    "list_workers": lambda _: {"ended_too": False, "limit": 1},
+    "note_step": lambda m: {"fence": m.lease(), "step": "started", "note": "because"},
+    "register_worker": lambda m: {
+        "worker_id": m.name(),
+        "account_id": "a",
+        "pool": "scidex-agent",
+        "seats": 1,
+        "lease_seconds": 60.0,
+    },
+    "stop_worker": lambda m: {"worker_id": m.worker()},
+    "sweep": lambda _: {"most": 1},
+    "timeline": lambda m: {"slot_id": m.open_slot()},
+    "wait_for_round": lambda _: {"after": 0, "seconds": 0.0, "pool": "scidex-agent"},
     "attest": lambda m: {"slot_id": m.settled_slot(), "actual_impact": 1.0, "attested_by": "judge"},
     "burn": lambda m: m.amount(account_id="a"),
     "cancel_bid": lambda m: {"bid_id": m.open_bid(), "reason": "because"},
     "clear_round": lambda _: {"pool": "scidex-agent", "dry_run": True},
+    "configure_pool": lambda _: {"pool": "scidex-agent", "profile": "recommended", "only_new": False},
+    "check_lottery": lambda m: {"round_id": m.round_id(), "seed_commitment": "a hash"},
     "create_account": lambda m: {"account_id": m.name(), "kind": "agent", "owner_id": "team"},
     "create_pool": lambda m: {
         "pool": m.name(),
@@ -204,12 +377,14 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "theta": "1/2",
         "tie_rule": "arrival",
     },
+    "declare_allowance": lambda m: {"slot_id": m.declarable_slot(), "declared_tokens": 1},
     "ensure_schema": lambda _: {},
     "explain": lambda m: {"bid_id": m.open_bid()},
     "get_bidder_stats": lambda _: {"pool": "scidex-agent", "hours": 1, "limit": 1},
     "get_account": lambda _: {"account_id": "a"},
     "get_balance": lambda _: {"account_id": "a"},
     "get_bid": lambda m: {"bid_id": m.open_bid()},
+    "get_market_settings": lambda _: {"pool": "scidex-agent"},
     "get_order_book": lambda _: {"pool": "scidex-agent", "limit": 1},
     "get_output": lambda m: {"run_id": m.sold_slot()},
     "get_pool": lambda _: {"pool": "scidex-agent"},
@@ -220,13 +395,14 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "is_sale": lambda m: {"run_id": m.sold_slot()},
     "list_accounts": lambda _: {"after": "a", "limit": 1},
     "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
-    "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
+    "list_income": lambda _: {"account_id": "a", "before": "2026-05-01", "limit": 1},
+    "list_open_bids": lambda _: {"bidder_id": "a", "after": 1, "limit": 1},
     "list_pools": lambda _: {},
     "list_pull_requests": lambda m: {"run_id": m.sold_slot(), "limit": 1},
-    "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
+    "list_round_bids": lambda m: {"round_id": m.round_id(), "after": 1, "limit": 1},
     "list_rounds": lambda _: {"pool": "scidex-agent", "before": 1, "limit": 1},
     "list_wallets": lambda _: {"after": "a", "limit": 1},
-    "list_won_slots": lambda _: {"bidder_id": "a", "limit": 1},
+    "list_won_slots": lambda _: {"bidder_id": "a", "after": "slot-1", "limit": 1},
     "mint": lambda m: m.amount(account_id="a"),
     "offer_slots": lambda m: m.offer(),
     "place_bid": lambda m: m.bid(),
@@ -252,7 +428,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     },
     "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
-    "report": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
+    "report_costs": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,
@@ -274,11 +450,26 @@ def verbs_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
             yield name, verb
 
 
-VERBS = {name: verb for module in (compute_auction, token_ledger, runs) for name, verb in verbs_of(module)}
+MODULES = (
+    compute_auction,
+    token_ledger,
+    backlog,
+    ev_scorer,
+    runs,
+    services,
+    leases,
+    workers,
+    sweeper,
+    cycle,
+    epistemic_health,
+)
+VERBS = {name: verb for module in MODULES for name, verb in verbs_of(module)}
 
 
 def arguments_of(verb: str) -> set[str]:
-    return set(inspect.signature(VERBS[verb]).parameters)
+    """The verb's arguments by name; settings that it takes by any name have tests of their own."""
+    parameters = inspect.signature(VERBS[verb]).parameters.values()
+    return {one.name for one in parameters if one.kind is not one.VAR_KEYWORD}
 
 
 def legal_values(verb: str, argument: str) -> set[str]:
@@ -301,6 +492,7 @@ def market(db) -> Market:
 
 def test_every_verb_that_is_offered_is_found():
     assert set(compute_auction.__all__) <= VERBS.keys()
+    assert sum(len(list(verbs_of(module))) for module in MODULES) == len(VERBS)
     assert {"create_account", "mint", "burn", "transfer", "get_balance", "verify"} <= VERBS.keys()
 
 

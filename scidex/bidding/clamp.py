@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from fractions import Fraction
 from math import floor
 
-SHARE_BID = Fraction(6, 10)
+from scidex.bidding.values import Position, exact
+from scidex.profiles import Profile
 
 
-def clamp(expected_values: Sequence[Fraction], wallet_tokens: int) -> list[int]:
+def clamp(position: Position, profile: Profile) -> list[int]:
     """
-    Return clamp(0.6 × expected value, 0, wallet / number of tasks) for each task, in whole tokens, rounded down.
+    Return clamp(0.6 × value, 0, wallet / open tasks) for each task, in whole tokens, rounded down.
 
-    `expected_values` are in tokens. Together the bids never exceed the wallet. The number of tasks lowers every bid, so
-    a quest that shows a long backlog bids less for each of its tasks.
+    0.6 is the profile's `share_bid`. Together the bids never exceed the wallet. The number of open tasks lowers every
+    bid, so a quest that shows a long backlog bids less for each of its tasks, and one that hides tasks bids more.
     """
-    if not expected_values:
+    if not position.values:
         return []
-    most = max(0, wallet_tokens) // len(expected_values)
-    return [max(0, min(floor(SHARE_BID * value), most)) for value in expected_values]
+    share = exact(profile.share_bid)
+    most = max(0, position.wallet_tokens) // position.open_tasks
+    return [max(0, min(floor(share * value), most)) for value in position.values]

@@ -42,6 +42,7 @@ class Plan:
     # None runs until it is stopped.
     seconds: float | None = None
     most_packages: int = 40
+    profile: str = "recommended"
 
 
 def run_demo(plan: Plan, stop: threading.Event, console: Console, out: Callable[[str], None] = print) -> dict[str, Any]:
@@ -56,10 +57,10 @@ def run_demo(plan: Plan, stop: threading.Event, console: Console, out: Callable[
     workload = Workload.of(parts_of(sources, most_packages=plan.most_packages), sources)
     show = Show(console)
     url = plan.database_url or f"sqlite:///{directory / 'market.db'}"
-    with served_market(url, host=plan.host, port=plan.port) as market:
+    with served_market(url, host=plan.host, port=plan.port, profile=plan.profile) as market:
         stage = _Stage(plan, workload, show, market.db)
         accounts = stage.open()
-        show.doors(dashboard=market.dashboard, findings=str(directory / "findings"), seconds=plan.seconds)
+        show.doors(dashboard=market.dashboard(), findings=str(directory / "findings"), seconds=plan.seconds)
         with (
             clearing(market.db, cycle_seconds=plan.cycle_seconds, on_cycle=stage.cycle_done),
             working_fleet(market.db, accounts, workload, directory, stage.tally.add_run),

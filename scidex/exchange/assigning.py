@@ -13,8 +13,9 @@ from scidex.errors import (
     UnknownAccount,
     UnknownAssignment,
 )
-from scidex.exchange import book, budgeting, fencing, planning, recording, settling, task_states
+from scidex.exchange import book, budgeting, fencing, market_settings, planning, recording, settling, task_states
 from scidex.exchange.records import Assignment, Finished
+from scidex.money.overrun import stop_at
 from scidex.money.split import turns
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
@@ -230,6 +231,7 @@ def assignment_of(tx: Transaction, given: Row) -> Assignment:
     """Return what an agent has to know to run work that was given out."""
     task = planning.known_task(tx, given["task_id"])
     slot = tx.rows("ask", slot_id=given["slot_id"])[0] if given["slot_id"] else {}
+    profile = market_settings.profiles_of(tx, [given["pool"]])[given["pool"]]
     return Assignment(
         source=given["source"],
         assignment_id=given["assignment_id"],
@@ -242,6 +244,7 @@ def assignment_of(tx: Transaction, given: Row) -> Assignment:
         token_allowance=slot.get("token_allowance"),
         max_seconds=slot.get("max_seconds"),
         expected_value_usd=task.expected_value_usd,
+        stop_at_tokens=stop_at(slot.get("token_allowance"), profile=profile),
     )
 
 

@@ -11,13 +11,14 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import backlog_fields, planning
 from scidex.exchange.records import Imported, Quest, Task
 from scidex.settings import DEFAULT_POOL
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = [
     "add_quest",
     "add_task",
     "count_tasks",
+    "entitle_quest",
     "get_quest",
     "get_task",
     "get_titles",
@@ -41,6 +42,7 @@ def add_quest(
     title: str = "",
     *,
     priority: int = 1,
+    strategy: str = "market",
     owner_id: str | None = None,
     account_id: str | None = None,
     now: datetime | None = None,
@@ -49,11 +51,11 @@ def add_quest(
     """
     Add a quest, and open its wallet, `quest:<quest_id>` unless another is named, where that is missing.
 
-    `priority` is its share of the daily bucket beside that of the others. Raises QuestExists, InvalidId,
-    InvalidArgument.
+    `priority` is its share of the daily bucket beside that of the others; it bids by `strategy`, or by that of its
+    market. Raises QuestExists, InvalidId, InvalidArgument.
     """
     arguments = {
-        **backlog_fields.quest_of({"quest_id": quest_id, "title": title, "priority": priority}),
+        **backlog_fields.quest_of({"quest_id": quest_id, "title": title, "priority": priority, "strategy": strategy}),
         "owner_id": None if owner_id is None else checked.outsider(owner_id, "owner_id"),
         "account_id": None if account_id is None else checked.outsider(account_id, "account_id"),
     }
@@ -68,27 +70,47 @@ def set_quest(
     title: str | None = None,
     priority: int | None = None,
     status: str | None = None,
+    strategy: str | None = None,
     now: datetime | None = None,
     db: Database | None = None,
 ) -> Quest:
-    """Change a quest; one whose status is `paused` neither bids nor earns income. Raises UnknownQuest."""
-    given = {"quest_id": quest_id, "title": title, "priority": priority}
+    """
+    Change a quest; one whose status is `paused` neither bids nor earns income.
+
+    It bids by `strategy`; `market` is that of its market. Raises UnknownQuest, InvalidArgument.
+    """
+    given = {"quest_id": quest_id, "title": title, "priority": priority, "strategy": strategy}
     arguments = backlog_fields.quest_of({name: value for name, value in given.items() if value is not None})
     arguments["status"] = None if status is None else checked.choice(status, "status", _QUEST_STATUSES)
     return _journaled(db, planning.set_quest, arguments, now)
 
 
+def entitle_quest(
+    quest_id: str, entitled: bool = True, *, now: datetime | None = None, db: Database | None = None
+) -> Quest:
+    """
+    Entitle a quest to the floor of its pools, or end that: for the operator, who answers for what it takes of them.
+
+    Where a pool's profile has a floor, an entitled quest with an open task gets a slot of the treasury's at price 0
+    when it has had none for so many rounds. Raises UnknownQuest, InvalidArgument.
+    """
+    if type(entitled) is not bool:
+        raise InvalidArgument(field="entitled", value=entitled, fact="must be True or False")
+    arguments = {"quest_id": checked.identifier(quest_id, "quest_id"), "entitled": entitled}
+    return _journaled(db, planning.entitle_quest, arguments, now)
+
+
 def get_quest(quest_id: str, *, db: Database | None = None) -> Quest:
     """Return a quest. Raises UnknownQuest."""
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return planning.known_quest(tx, checked.identifier(quest_id, "quest_id"))
 
 
 def list_quests(*, after: str = "", limit: int = 1_000, db: Database | None = None) -> list[Quest]:
     """Return quests in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    with (db or default_database()).reading() as tx:
-        return [Quest(**row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
+    with checked.database(db).reading() as tx:
+        return [planning.as_quest(row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
 
 
 def add_task(
@@ -125,7 +147,7 @@ def add_task(
             "deadline_at": deadline_at,
         }
     )
-    database = db or default_database()
+    database = checked.database(db)
     try:
         _journaled(database, planning.put_tasks, {"quests": [], "tasks": [task], "new_only": True}, now)
     except TasksRefused as refused:
@@ -145,8 +167,8 @@ def put_tasks(
 
     What is left out stays as it is. A task may say its `status` elsewhere: `done` and `failed` end it, `running` keeps
     the market off it; what this market has running, done or failed keeps its status. `quests` (of quest_id, title,
-    priority) are added before them, or changed. Raises TasksRefused, whose `errors` has the error of each refused task
-    by its index, and InvalidArgument for what is no list of at most 100,000 tasks.
+    priority, strategy) are added before them, or changed. Raises TasksRefused, whose `errors` has the error of each
+    refused task by its index, and InvalidArgument for what is no list of at most 100,000 tasks.
     """
     asked = [backlog_fields.quest_of(quest) for quest in _listed(quests, "quests")]
     requests: list[dict[str, Any]] = []
@@ -167,7 +189,7 @@ def put_tasks(
 
 def get_task(task_id: str, *, db: Database | None = None) -> Task:
     """Return a task. Raises UnknownTask."""
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return planning.known_task(tx, checked.identifier(task_id, "task_id"))
 
 
@@ -182,26 +204,27 @@ def list_tasks(
 ) -> list[Task]:
     """Return tasks in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
     wanted = {
-        "quest_id": _filter(quest_id or "", "quest_id"),
-        "status": checked.choice(status, "status", TASK_STATUSES) if status else "",
-        "pool": _filter(pool or "", "pool"),
+        "quest_id": "" if quest_id is None else checked.identifier(quest_id, "quest_id"),
+        "status": "" if status is None else checked.choice(status, "status", TASK_STATUSES),
+        "pool": "" if pool is None else checked.identifier(pool, "pool"),
         "after": _filter(after, "after"),
     }
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return planning.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
 
 
 def get_titles(task_ids: Iterable[str], *, db: Database | None = None) -> dict[str, str]:
     """Return the titles of those of these tasks that the backlog knows, by task id."""
-    with (db or default_database()).reading() as tx:
-        return {row["task_id"]: row["title"] for row in tx.rows("tasks_named", task_ids=sorted(set(task_ids)))}
+    names = sorted({checked.identifier(task_id, "task_ids") for task_id in _listed(task_ids, "task_ids")})
+    with checked.database(db).reading() as tx:
+        return {row["task_id"]: row["title"] for row in tx.rows("tasks_named", task_ids=names)}
 
 
 def count_tasks(*, db: Database | None = None) -> dict[str, dict[str, int]]:
     """Return how many tasks each quest has in each status that any of them is in."""
     counts: dict[str, dict[str, int]] = {}
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         for row in tx.rows("task_counts"):
             counts.setdefault(row["quest_id"], {})[row["status"]] = row["tasks"]
     return counts
@@ -225,7 +248,7 @@ def _journaled(
     db: Database | None, what: Callable[..., Result], arguments: dict[str, Any], now: datetime | None
 ) -> Result:
     moment = None if now is None else checked.instant(now, "now")
-    return execute_journaled(db or default_database(), what, arguments, now=moment)
+    return execute_journaled(checked.database(db), what, arguments, now=moment)
 
 
 def _listed(given: Any, field: str) -> list[Any]:

@@ -6,11 +6,15 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from scidex.bidding import STRATEGIES
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
 
 SET_BY_HAND = ("open", "running", "done", "failed")
 """The states of a task that anyone but the market may give it."""
+
+STRATEGY_WORDS = ("market", *STRATEGIES)
+"""How a quest may bid: as its market does, or by a strategy of its own."""
 
 _MOST_PRIORITY = 1_000_000
 _MOST_DEPENDENCIES = 1_000
@@ -90,6 +94,7 @@ _QUEST_CHECKS: Checks = {
     "quest_id": lambda value: checked.identifier(value, "quest_id"),
     "title": lambda value: checked.text(value, "title"),
     "priority": lambda value: checked.count(value, "priority", least=0, most=_MOST_PRIORITY),
+    "strategy": lambda value: checked.choice(value, "strategy", STRATEGY_WORDS),
 }
 _TASK_CHECKS: Checks = {
     "task_id": lambda value: checked.identifier(value, "task_id"),

@@ -8,13 +8,14 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
+from itertools import chain
 from typing import Any
 
 from scidex.errors import UnknownPool
 from scidex.mechanism.eligibility import Sifted, sift
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import Standing, TieRule, rank
-from scidex.store.database import Transaction
+from scidex.store.database import Row, Transaction
 
 RESTING = 0
 """The round number of bids that wait for any round."""
@@ -69,7 +70,12 @@ def lock_pools(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False)
 
 def lock_names(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False) -> None:
     """Lock pools, whether or not there are any of these names."""
-    tx.lock([f"pool {name}" for name in pools], shared=not to_clear)
+    tx.lock([lock_name(name) for name in pools], shared=not to_clear)
+
+
+def lock_name(pool: str) -> str:
+    """Return the name of the lock of a pool."""
+    return f"pool {pool}"
 
 
 def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, Market]:
@@ -97,11 +103,28 @@ def uncount(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]
     tx.run_many("uncount_bids", _by_stripe(markets, bids))
 
 
+def count_of_one(bid: Counted) -> tuple[str, list[Row]]:
+    """Return the statement that counts one new bid for its pool's open round, and its row."""
+    row = {
+        "pool": bid.pool,
+        "stripe": _stripe_of(bid),
+        "round_id": bid.round_id,
+        "round_bids": 1,
+        "resting_bids": 0,
+    }
+    return "count_bids", [row]
+
+
+def _stripe_of(bid: Counted) -> int:
+    # The stripe follows from the bidder, so that a replay counts alike.
+    return zlib.crc32(bid.bidder_id.encode()) % _STRIPES
+
+
 def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict[str, Any]]:
-    # The stripe follows from the bidder, so that a replay counts alike; sorted, so that writers never deadlock.
+    # Sorted, so that writers never deadlock.
     counts: Counter[tuple[str, int, bool]] = Counter()
     for bid in bids:
-        counts[bid.pool, zlib.crc32(bid.bidder_id.encode()) % _STRIPES, bid.round_id == RESTING] += 1
+        counts[bid.pool, _stripe_of(bid), bid.round_id == RESTING] += 1
     return [
         {
             "pool": pool,
@@ -125,21 +148,25 @@ def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, pro
     needed = slots + 1
     most = _EVERYTHING if whole else needed + _SLACK
     while True:
-        for_round = _range(tx, market, market.open_round_id, now, most)
-        resting = _range(tx, market, RESTING, now, most)
-        running = {bid.task for bid, is_running in (*for_round, *resting) if is_running}
-        ranked = rank((bid for bid, _ in (*for_round, *resting)), tie_rule=market.tie_rule, seed=market.seed)
+        running: set[str] = set()
+        for_round = _range(tx, market, market.open_round_id, now, most, running)
+        resting = _range(tx, market, RESTING, now, most, running)
+        ranked = rank(chain(for_round, resting), tie_rule=market.tie_rule, seed=market.seed)
         sifted = sift(ranked, provider_owners=provider_owners, running=running)
         if whole:
             return sifted
-        unread = [bids[-1][0].price for bids in (for_round, resting) if len(bids) == most]
+        unread = [bids[-1].price for bids in (for_round, resting) if len(bids) == most]
         # A bid that was not read yet could still tie with the last one needed.
         if not unread or (len(sifted.competing) >= needed and max(unread) < sifted.competing[needed - 1].price):
             return sifted._replace(competing=sifted.competing[:needed])
         most *= 4
 
 
-def _range(tx: Transaction, market: Market, round_id: int, now: datetime, most: int) -> list[tuple[Standing, bool]]:
+def _range(
+    tx: Transaction, market: Market, round_id: int, now: datetime, most: int, running: set[str]
+) -> list[Standing]:
+    """Return the best bids of a round, and add to `running` those of their tasks that hold a slot."""
     resting = round_id == RESTING
     rows = tx.tuples("book_range", pool=market.pool, round_id=round_id, now=now, most=most)
-    return [(Standing._make((*row[:7], resting)), row[7] is not None) for row in rows]
+    running.update(row[3] for row in rows if row[7] is not None)
+    return [Standing._make((*row[:7], resting)) for row in rows]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from scidex.exchange import resting, wallets
+from scidex.exchange import book, market_settings, paying, resting, wallets
 from scidex.exchange.records import Allocation
 from scidex.exchange.wallets import Move
 from scidex.money.split import proportional_split
@@ -60,8 +60,17 @@ def save(work: Work, day: str, shares: dict[str, tuple[int, int]]) -> None:
 
 @effect("pay_income")
 def pay_income(work: Work, *, pool: str, bucket_tokens: int) -> int:
-    """Pay the day's income of a pool to its quests by priority, unless it was paid; return the tokens paid."""
+    """
+    Pay the day's income of a pool, unless it was paid; return the tokens paid.
+
+    A pool that was configured pays by its profile; any other pays `bucket_tokens` to its quests by priority.
+    """
     day = day_of(work.now)
+    # Alone in the pool: its settings, its rounds and the impact of its slots are as a replay finds them.
+    book.lock_names(work.tx, [pool], to_clear=True)
+    profile = market_settings.configured(work.tx, pool)
+    if profile is not None:
+        return paying.pay(work, pool=pool, day=day, profile=profile)
     shares: list[tuple[str, int]] = work.make_up("shares", lambda: _income_shares(work, pool, bucket_tokens))
     paid = sum(tokens for _, tokens in shares)
     claim = {"pool": pool, "day": day, "bucket_tokens": bucket_tokens, "paid_tokens": paid, "paid_at": work.now}

@@ -59,9 +59,9 @@ def write_decided_bids(work: Work, *, pool: str, most: int) -> int:
     return len(decided)
 
 
-def due_bids(tx: Transaction, market: Market, now: datetime, *, resting_only: bool = False) -> list[dict[str, Any]]:
+def due_bids(tx: Transaction, market: Market, now: datetime) -> list[dict[str, Any]]:
     """Return a pool's open bids whose time to live has passed."""
-    rounds = (RESTING,) if resting_only else (RESTING, market.open_round_id)
+    rounds = (RESTING, market.open_round_id)
     return [bid for round_id in rounds for bid in tx.rows("expired_bids", pool=market.pool, round_id=round_id, now=now)]
 
 

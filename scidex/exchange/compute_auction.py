@@ -11,10 +11,37 @@ from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import clearing, closing, explaining, offering, placing, reading, refilling, settling
-from scidex.exchange.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
+from scidex.exchange import (
+    clearing,
+    closing,
+    declaring,
+    explaining,
+    lotteries,
+    market_settings,
+    offering,
+    placing,
+    quoting,
+    reading,
+    refilling,
+    settling,
+)
+from scidex.exchange.records import (
+    Ask,
+    Bid,
+    BidderStats,
+    Clear,
+    Declaration,
+    Explanation,
+    Lottery,
+    MarketSettings,
+    Pool,
+    Quote,
+    Round,
+    RoundSummary,
+)
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import TIE_RULES
+from scidex.profiles import profile_named, values_of
 from scidex.settings import DEFAULT_POOL, TREASURY
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -23,12 +50,16 @@ from scidex.store.migrate import migrate
 __all__ = [
     "attest",
     "cancel_bid",
+    "check_lottery",
     "clear_round",
+    "configure_pool",
     "create_pool",
+    "declare_allowance",
     "ensure_schema",
     "explain",
     "get_bid",
     "get_bidder_stats",
+    "get_market_settings",
     "get_order_book",
     "get_pool",
     "get_recent_stats",
@@ -107,6 +138,39 @@ def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
 
 
+def configure_pool(
+    pool: str = DEFAULT_POOL,
+    profile: str = "recommended",
+    *,
+    only_new: bool = False,
+    now: datetime | None = None,
+    db: Database | None = None,
+    **overrides: Any,
+) -> MarketSettings:
+    """
+    Set a pool to a profile's values, some of them replaced by name, from its open round on; return what it is set to.
+
+    The values are kept with the pool, so that all processes agree. With `only_new` a pool that was configured or has
+    cleared a round stays as it is. A pool that was never configured goes by `brief`. Raises UnknownPool, and
+    InvalidSetting, which names the value that is wrong.
+    """
+    if type(only_new) is not bool:
+        raise InvalidArgument(field="only_new", value=only_new, fact="must be True or False")
+    arguments = {
+        "pool": checked.identifier(pool, "pool"),
+        "profile": profile,
+        "settings": values_of(profile_named(profile, **overrides)),
+        "only_new": only_new,
+    }
+    return _journaled(db, market_settings.configure_pool, arguments, now)
+
+
+def get_market_settings(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> MarketSettings:
+    """Return what a pool is set to. Raises UnknownPool."""
+    with checked.database(db).reading() as tx:
+        return market_settings.read(tx, checked.identifier(pool, "pool"))
+
+
 def offer_slots(
     count: int,
     *,
@@ -124,7 +188,8 @@ def offer_slots(
     """
     Offer `count` like slots, each sold once, at no less than the reserve; the provider gets what they sell for.
 
-    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Raises UnknownPool,
+    They are sold from `available_at` (now unless given) until `expires_at` (for ever unless given). Where the pool ties
+    the treasury's reserve to utilisation, its slots ask at least that much. Raises UnknownPool,
     UnknownAccount, InvalidAmount, InvalidTime, IdempotencyConflict.
     """
     arguments = {
@@ -169,18 +234,11 @@ def place_bid(
     Raises UnknownAccount, UnknownPool, InsufficientTokens, InvalidAmount, InvalidTime, InvalidId, InvalidArgument,
     TooManyOpenBids, IdempotencyConflict.
     """
-    request = {
-        "bidder_id": bidder_id,
-        "task_id": task_id,
-        "max_price_tokens": max_price_tokens,
-        "expected_value_usd": expected_value_usd,
-        "ttl_at": ttl_at,
-        "pool": pool,
-        "time_in_force": time_in_force,
-        "idempotency_key": idempotency_key,
-    }
+    request = _request(
+        bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, pool, time_in_force, idempotency_key
+    )
     try:
-        return _placed([_request(request)], now, db)[0]
+        return _placed([request], now, db)[0]
     except BidsRefused as refused:
         raise refused.errors[0] from None
 
@@ -202,7 +260,7 @@ def place_bids(
         if index == _MOST_BIDS_AT_ONCE:
             raise InvalidArgument(field="bids", value=index + 1, fact=f"must be at most {_MOST_BIDS_AT_ONCE} bids")
         try:
-            requests.append(_request(bid))
+            requests.append(_request_of(bid))
         except ScidexError as error:
             errors[index] = error
     if errors:
@@ -263,10 +321,17 @@ def list_rounds(
     return reading.rounds(checked.database(db), checked.identifier(pool, "pool"), last, page)
 
 
-def list_round_bids(round_id: int, *, limit: int = 1_000, db: Database | None = None) -> list[Bid]:
-    """Return the bids that competed in a cleared round, best first, at most `limit` of them. Raises UnknownRound."""
+def list_round_bids(
+    round_id: int, *, after: int | None = None, limit: int = 1_000, db: Database | None = None
+) -> list[Bid]:
+    """
+    Return the bids that were for a cleared round and could compete, and those resting that won in it, best first.
+
+    Resting bids that lost stand in the book, for any round, and are not among them. At most `limit` are answered (1 to
+    10,000); pass the last bid's id as `after` for the next page. Raises UnknownRound.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), page)
+    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), _past(after), page)
 
 
 def list_clears(
@@ -288,19 +353,33 @@ def list_clears(
     return reading.clears(checked.database(db), checked.identifier(pool, "pool"), **last, page=page)
 
 
-def list_won_slots(bidder_id: str, *, limit: int = 1_000, db: Database | None = None) -> list[Clear]:
-    """Return the slots that a bidder has won and that are not settled, the oldest first. Raises UnknownAccount."""
+def list_won_slots(bidder_id: str, *, after: str = "", limit: int = 1_000, db: Database | None = None) -> list[Clear]:
+    """
+    Return the slots that a bidder has won and that are not settled, the oldest first, at most `limit` (1 to 10,000).
+
+    Pass the last slot_id as `after` for the next page. Raises UnknownAccount.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), page)
+    past = "" if after == "" else checked.identifier(after, "after")
+    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), past, page)
 
 
 def list_open_bids(
-    bidder_id: str, *, limit: int = 1_000, now: datetime | None = None, db: Database | None = None
+    bidder_id: str,
+    *,
+    after: int | None = None,
+    limit: int = 1_000,
+    now: datetime | None = None,
+    db: Database | None = None,
 ) -> list[Bid]:
-    """Return a bidder's open bids in every pool, the dearest first. Raises UnknownAccount."""
+    """
+    Return a bidder's open bids in every pool, the dearest first, at most `limit` (1 to 10,000).
+
+    Pass the last bid's id as `after` for the next page. Raises UnknownAccount.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     bidder = checked.identifier(bidder_id, "bidder_id")
-    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), page)
+    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), _past(after), page)
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -310,6 +389,31 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
     return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
+
+
+def declare_allowance(
+    slot_id: str, declared_tokens: int, *, now: datetime | None = None, db: Database | None = None
+) -> Declaration:
+    """
+    Say what the run of a won slot will use, before it is started, where its pool takes declarations.
+
+    Units cost what the slot's price makes of its allowance: those declared are paid for, an overrun unit costs more
+    than that and an unused one returns less, by the pool's rates. The slot is the treasury's and has an allowance.
+    Raises UnknownSlot, SlotNotSold, SlotVoided, AlreadyStarted, AlreadySettled, InvalidArgument, InvalidAmount.
+    """
+    arguments = {"slot_id": _slot(slot_id), "declared_tokens": checked.tokens(declared_tokens, "declared_tokens")}
+    return _journaled(db, declaring.declare_allowance, arguments, now)
+
+
+def check_lottery(round_id: int, seed_commitment: str | None = None, *, db: Database | None = None) -> Lottery:
+    """
+    Return what decided the ties of a cleared round, for anybody to check.
+
+    `seed_commitment` is what `get_pool` showed while the round was open: `kept` says whether the seed that is revealed
+    now is the one that was committed to. Raises UnknownRound, InvalidArgument.
+    """
+    noted = None if seed_commitment is None else checked.text(seed_commitment, "seed_commitment")
+    return lotteries.check(checked.database(db), _number(round_id, "round_id"), noted)
 
 
 def settle(
@@ -447,7 +551,12 @@ def get_bidder_stats(
 
 
 def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
-    """Return why a bid won or lost, its rank, and the price that would have won. Raises UnknownBid."""
+    """
+    Return in one sentence and in numbers why a bid stands where it stands. Raises UnknownBid.
+
+    Its rank, the price that wins or would have won, by how much it misses that, what its wallet has available, what its
+    bidder's claims count for, and when it competes next.
+    """
     return explaining.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
@@ -467,7 +576,7 @@ def quote(
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
     moment = _instant(now, "now") or utc_now()
-    return explaining.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
+    return quoting.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(
@@ -483,8 +592,11 @@ def _journaled(
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
-    given = _settings.from_environment()
-    arguments = {"bids": requests, "bid_hours": given.bid_hours, "most_open_bids": given.most_open_bids}
+    arguments = {
+        "bids": requests,
+        "bid_hours": _settings.one("bid_hours"),
+        "most_open_bids": _settings.one("most_open_bids"),
+    }
     return _journaled(db, placing.place_bids, arguments, now)
 
 
@@ -498,7 +610,7 @@ _BID_DEFAULTS = {
 _BID_ARGUMENTS = {"bidder_id", "task_id", "max_price_tokens", *_BID_DEFAULTS}
 
 
-def _request(bid: Any) -> dict[str, Any]:
+def _request_of(bid: Any) -> dict[str, Any]:
     if not isinstance(bid, Mapping):
         raise InvalidArgument(field="bid", value=bid, fact="must be a mapping of place_bid's argument names")
     given = {**_BID_DEFAULTS, **bid}
@@ -506,15 +618,28 @@ def _request(bid: Any) -> dict[str, Any]:
         odd = min(given.keys() ^ _BID_ARGUMENTS, key=str)
         fact = "is missing" if odd in _BID_ARGUMENTS else "is no argument of place_bid"
         raise InvalidArgument(field=str(odd)[:100], value=given.get(odd), fact=fact)
+    return _request(**given)
+
+
+def _request(
+    bidder_id: Any,
+    task_id: Any,
+    max_price_tokens: Any,
+    expected_value_usd: Any,
+    ttl_at: Any,
+    pool: Any,
+    time_in_force: Any,
+    idempotency_key: Any,
+) -> dict[str, Any]:
     return {
-        "bidder_id": checked.identifier(given["bidder_id"], "bidder_id"),
-        "task_id": checked.identifier(given["task_id"], "task_id"),
-        "max_price_tokens": checked.tokens(given["max_price_tokens"], "max_price_tokens"),
-        "expected_value_usd": checked.number(given["expected_value_usd"], "expected_value_usd", least=0.0),
-        "ttl_at": None if given["ttl_at"] is None else checked.instant(given["ttl_at"], "ttl_at"),
-        "pool": checked.identifier(given["pool"], "pool"),
-        "time_in_force": checked.choice(given["time_in_force"], "time_in_force", _TIMES_IN_FORCE),
-        "idempotency_key": _key(given["idempotency_key"]),
+        "bidder_id": checked.identifier(bidder_id, "bidder_id"),
+        "task_id": checked.identifier(task_id, "task_id"),
+        "max_price_tokens": checked.tokens(max_price_tokens, "max_price_tokens"),
+        "expected_value_usd": checked.number(expected_value_usd, "expected_value_usd", least=0.0),
+        "ttl_at": _instant(ttl_at, "ttl_at"),
+        "pool": checked.identifier(pool, "pool"),
+        "time_in_force": checked.choice(time_in_force, "time_in_force", _TIMES_IN_FORCE),
+        "idempotency_key": _key(idempotency_key),
     }
 
 
@@ -552,3 +677,8 @@ def _theta(theta: Any, *, takes_one: bool) -> str | None:
             raise InvalidArgument(field="theta", value=theta, fact="is not for this mechanism")
         return None
     return str(checked.weight("1/2" if theta is None else theta, "theta"))
+
+
+def _past(bid_id: int | None) -> int:
+    """Return the bid behind which a page begins; 0 is before all."""
+    return 0 if bid_id is None else _number(bid_id, "after")

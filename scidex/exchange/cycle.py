@@ -16,7 +16,7 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import budgeting, compute_auction, cycling, ev_scorer, sweeper
 from scidex.exchange.records import CycleReport, CycleStatus, ModeSwitch
 from scidex.settings import DEFAULT_POOL
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _MOST_SECONDS = 7 * 86_400.0
 _MOST_PAGE = 1_000
+_MOST_NUMBER = 2**53 - 1
 # Decided bids are written down in chunks, and no more than these at the end of one cycle.
 _CHUNK_BIDS = 2_000
 _MOST_CHUNKS = 10
@@ -42,17 +43,19 @@ def run_cycle(
     pool: str = DEFAULT_POOL,
     now: datetime | None = None,
     *,
-    strategy: str = "clamp",
+    strategy: str | None = None,
     db: Database | None = None,
 ) -> CycleReport:
     """
     Do one cycle of a pool now: pay the day's income if that is due, bid for backlogs, clear the round, sweep up.
 
+    Quests bid by the strategy that they chose or else the pool's, unless one is named for all of them.
     A step that raises before the round has cleared breaks the auction: nothing is raised here, the report's `error`
     says why, and agents go by the proportional split until a cycle completes. Raises UnknownPool, UnknownStrategy.
     """
-    database, moment = db or default_database(), _moment(now)
-    strategy_named(strategy)
+    database, moment = checked.database(db), _moment(now)
+    if strategy is not None:
+        strategy_named(checked.identifier(strategy, "strategy"))
     compute_auction.get_pool(pool, db=database)
     facts: dict[str, Any] = {"income_tokens": 0, "bids_placed": 0, "round": None, "bids_expired": 0, "bids_written": 0}
     error = None
@@ -72,7 +75,7 @@ def run_cycle(
 def clear_now(
     pool: str = DEFAULT_POOL,
     *,
-    strategy: str = "clamp",
+    strategy: str | None = None,
     now: datetime | None = None,
     db: Database | None = None,
 ) -> CycleReport:
@@ -97,7 +100,7 @@ def cycle_status(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     Raises UnknownPool.
     """
     given = _settings.from_environment()
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         cycle = cycling.read_cycle(tx, checked.identifier(pool, "pool"))
     return CycleStatus(
         pool=pool,
@@ -119,7 +122,7 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     Nothing need run for this: agents notice by themselves that no cycle has completed for the setting
     `fallback_after_cycles`. Raises UnknownPool.
     """
-    database, moment = db or default_database(), _moment(now)
+    database, moment = checked.database(db), _moment(now)
     given = _settings.from_environment()
     with database.reading() as tx:
         cycle = cycling.read_cycle(tx, checked.identifier(pool, "pool"))
@@ -129,11 +132,19 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     return execute_journaled(database, cycling.switch_mode, arguments, now=moment)
 
 
-def list_mode_switches(pool: str = DEFAULT_POOL, *, limit: int = 100, db: Database | None = None) -> list[ModeSwitch]:
-    """Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000)."""
+def list_mode_switches(
+    pool: str = DEFAULT_POOL, *, before: int | None = None, limit: int = 100, db: Database | None = None
+) -> list[ModeSwitch]:
+    """
+    Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000).
+
+    Pass the last ordinal as `before` for the next page. Raises UnknownPool.
+    """
+    last = _MOST_NUMBER if before is None else checked.count(before, "before", most=_MOST_NUMBER)
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    with (db or default_database()).reading() as tx:
-        rows = tx.rows("mode_switches_page", pool=checked.identifier(pool, "pool"), page=page)
+    with checked.database(db).reading() as tx:
+        cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+        rows = tx.rows("mode_switches_page", pool=pool, before=last, page=page)
     return [ModeSwitch(**row) for row in rows]
 
 
@@ -142,7 +153,8 @@ class CycleRunner:
     A loop that does a pool's cycles when they are due.
 
     Any number of them may run, in any number of processes: each cycle is claimed in the database, and one loop does it.
-    After a time in which none ran, one cycle is done and those that passed are counted as missed.
+    After a time in which none ran, one cycle is done and those that passed are counted as missed. Quests bid by the
+    strategy that they chose or else the pool's, unless one is named for all of them.
     """
 
     def __init__(
@@ -152,7 +164,7 @@ class CycleRunner:
         interval_seconds: float = 60.0,
         *,
         clock: Callable[[], datetime] | None = None,
-        strategy: str = "clamp",
+        strategy: str | None = None,
     ) -> None:
         self.db = db
         self.pool = checked.identifier(pool, "pool")
@@ -160,7 +172,8 @@ class CycleRunner:
         # The database's own time: loops on machines whose clocks differ agree on when a cycle is due.
         self.clock = clock or db.now
         self.strategy = strategy
-        strategy_named(strategy)
+        if strategy is not None:
+            strategy_named(checked.identifier(strategy, "strategy"))
 
     def run(self, stop: threading.Event) -> None:
         """Do cycles as they fall due until `stop` is set; what breaks one is logged, and the next one is tried."""
@@ -224,7 +237,7 @@ def _note(db: Database, pool: str, now: datetime, error: str | None) -> str:
 
 
 def _changed(what: Callable[..., None], pool: str, now: datetime | None, db: Database | None) -> CycleStatus:
-    database, moment = db or default_database(), _moment(now)
+    database, moment = checked.database(db), _moment(now)
     execute_journaled(database, what, _cycle_of(checked.identifier(pool, "pool")), now=moment)
     return cycle_status(pool, now=moment, db=database)
 

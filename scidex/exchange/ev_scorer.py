@@ -10,7 +10,7 @@ from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
 from scidex.exchange import budgeting, scoring
 from scidex.exchange.records import Allocation, Bid, ScoredTask
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = ["get_quest_budget_allocation", "score_all", "submit_bids_for_tasks"]
@@ -19,13 +19,13 @@ __all__ = ["get_quest_budget_allocation", "score_all", "submit_bids_for_tasks"]
 def score_all(now: datetime | None = None, *, db: Database | None = None) -> list[ScoredTask]:
     """Return every active quest's unblocked tasks, the highest expected value first; nothing is written or spent."""
     moment = _moment(now)
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return [ScoredTask(rank=place, **row) for place, row in enumerate(tx.rows("ranked_tasks", now=moment), start=1)]
 
 
 def submit_bids_for_tasks(
     now: datetime | None = None,
-    strategy: str = "clamp",
+    strategy: str | None = "clamp",
     *,
     pool: str | None = None,
     db: Database | None = None,
@@ -35,10 +35,13 @@ def submit_bids_for_tasks(
 
     `clamp` bids clamp(0.6 × expected value in tokens, 0, wallet / open tasks): the wallet is its balance less what the
     slots it won hold, open tasks are the unblocked ones without a slot, in all pools, and a bid of 0 is not placed.
-    USD become tokens by the setting `tokens_per_usd`. A bid that stands is amended. Where other bids of the same wallet
-    leave less than that, the best tasks bid and the others do not. Raises UnknownStrategy, UnknownPool.
+    With None each quest bids by the strategy that it chose or else its market's, as a cycle does, and pacing adapts.
+    What else the market is set to (calibration, the rank cap) holds in both cases. USD become tokens by the setting
+    `tokens_per_usd`. A bid that stands is amended. Where other bids of the same wallet leave less than that, the best
+    tasks bid and the others do not. Raises UnknownStrategy, UnknownPool.
     """
-    strategy_named(checked.identifier(strategy, "strategy"))
+    if strategy is not None:
+        strategy_named(checked.identifier(strategy, "strategy"))
     given = _settings.from_environment()
     arguments = {
         "strategy": strategy,
@@ -46,8 +49,9 @@ def submit_bids_for_tasks(
         "tokens_per_usd": given.tokens_per_usd,
         "bid_hours": given.bid_hours,
         "most_open_bids": given.most_open_bids,
+        "cycle_seconds": given.cycle_seconds,
     }
-    return execute_journaled(db or default_database(), scoring.submit_bids, arguments, now=_moment(now))
+    return execute_journaled(checked.database(db), scoring.submit_bids, arguments, now=_moment(now))
 
 
 def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | None = None) -> list[Allocation]:
@@ -58,7 +62,7 @@ def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | N
     days are UTC days. This is what agents go by in the fallback; it moves no tokens.
     """
     bucket = _settings.from_environment().daily_bucket_tokens
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return budgeting.allocations(tx, _moment(now), bucket)
 
 

@@ -6,11 +6,16 @@ import secrets
 from datetime import datetime
 
 from scidex.errors import AskNotOpen, InvalidTime, PoolExists, UnknownAccount, UnknownSlot
+from scidex.exchange import market_settings
 from scidex.exchange.book import lock_pools
 from scidex.exchange.records import Ask, Pool
 from scidex.mechanism.tie_breaking import commitment
-from scidex.settings import ISSUANCE, TREASURY
+from scidex.money.reserve import reserve_price
+from scidex.settings import ISSUANCE, MOST_TOKENS, TREASURY
+from scidex.store.database import Transaction
 from scidex.store.db_writes import Work, effect
+
+_RECENT_ROUNDS = 24
 
 
 @effect("open_market")
@@ -69,6 +74,7 @@ def offer_slots(
     if tx.row("account", account_id=provider_id) is None or provider_id == ISSUANCE:
         raise UnknownAccount(field="provider_id", account_id=provider_id)
     begins_at = available_at or work.now
+    reserve = max(reserve_price_tokens, _reserve_by_utilisation(tx, pool, provider_id))
 
     def act() -> list[Ask]:
         # Not before: an offer repeated after it has ended answers as it did.
@@ -79,7 +85,7 @@ def offer_slots(
                 slot_id=f"slot-{number}",
                 pool=pool,
                 provider_id=provider_id,
-                reserve_price_tokens=reserve_price_tokens,
+                reserve_price_tokens=reserve,
                 available_at=begins_at,
                 expires_at=expires_at,
                 token_allowance=token_allowance,
@@ -103,6 +109,16 @@ def offer_slots(
         "max_seconds": max_seconds,
     }
     return work.once(f"offer {provider_id}", idempotency_key, asked, act, lambda answer: [Ask(**ask) for ask in answer])
+
+
+def _reserve_by_utilisation(tx: Transaction, pool: str, provider_id: str) -> int:
+    """Return the least that the treasury asks in a pool whose profile ties that to how much it sold of late."""
+    profile = market_settings.configured(tx, pool) if provider_id == TREASURY else None
+    if profile is None or not profile.reserve_by_utilisation:
+        return 0
+    rounds = tx.rows("recent_rounds", pool=pool, page=_RECENT_ROUNDS)
+    slots, sold = (sum(row[name] for row in rounds) for name in ("slots", "sold"))
+    return min(MOST_TOKENS, reserve_price(profile, slots=slots, sold=sold))
 
 
 @effect("withdraw_slot")

@@ -20,7 +20,8 @@ from scidex.errors import (
     UnknownAccount,
     UnknownPool,
 )
-from scidex.exchange import book, resting, wallets
+from scidex.exchange import bid_terms, book, placing_alone, resting, wallets
+from scidex.exchange.bid_terms import Request, Terms
 from scidex.exchange.book import RESTING, Counted
 from scidex.exchange.records import Bid
 from scidex.exchange.resting import Prices
@@ -28,8 +29,6 @@ from scidex.exchange.wallets import BidHold, Wallet
 from scidex.store.database import Row
 from scidex.store.db_writes import Work, as_json, effect
 
-Request = dict[str, Any]
-Terms = dict[str, Any]
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
 
@@ -39,24 +38,65 @@ _NO_PRICES = Prices()
 @effect("place_bids")
 def place_bids(work: Work, *, bids: list[Request], bid_hours: int, most_open_bids: int) -> list[Bid]:
     """Place bids, all or none. Raises BidsRefused with the error of each refused one."""
-    batch = _Batch(work, bids, timedelta(hours=bid_hours), most_open_bids)
-    batch.answer_repeated()
-    if batch.fresh:
-        batch.lock()
-        batch.check()
-        batch.hold()
-        batch.write()
-    work.changed = bool(batch.fresh)
-    return [batch.answers[index] for index in range(len(bids))]
+    answers = _first_answers(work, bids)
+    fresh = {index: request for index, request in enumerate(bids) if index not in answers}
+    if fresh:
+        answers |= _place(work, fresh, timedelta(hours=bid_hours), most_open_bids)
+    for index, request in fresh.items():
+        if key := request["idempotency_key"]:
+            work.keep_answer(f"bid {request['bidder_id']}", key, answers[index])
+    work.changed = bool(fresh)
+    return [answers[index] for index in range(len(bids))]
+
+
+def _first_answers(work: Work, requests: list[Request]) -> dict[int, Bid]:
+    """Answer what was placed before under the same idempotency key, and take the new keys. Raises BidsRefused."""
+    answers: dict[int, Bid] = {}
+    errors: dict[int, ScidexError] = {}
+    # In the order of the keys: two batches that share some then queue, and never deadlock.
+    keyed = [(r["bidder_id"], r["idempotency_key"], i) for i, r in enumerate(requests) if r["idempotency_key"]]
+    for bidder_id, key, index in sorted(keyed):
+        try:
+            answer = work.first_answer(f"bid {bidder_id}", key, _asked(requests[index]))
+        except IdempotencyConflict as conflict:
+            errors[index] = conflict
+            continue
+        if answer is not None:
+            answers[index] = Bid(**answer)
+    _refuse(errors)
+    return answers
+
+
+def _place(work: Work, fresh: dict[int, Request], ttl: timedelta, most_open_bids: int) -> dict[int, Bid]:
+    if len(fresh) == 1:
+        ((index, request),) = fresh.items()
+        bid = placing_alone.place(work, request, ttl, most_open_bids)
+        if bid is not None:
+            return {index: bid}
+    batch = _Batch(work, fresh, ttl, most_open_bids)
+    batch.lock()
+    batch.check()
+    batch.hold()
+    batch.write()
+    return batch.answers
+
+
+def _asked(request: Request) -> Request:
+    return {name: value for name, value in request.items() if name != "idempotency_key"}
+
+
+def _refuse(errors: dict[int, ScidexError]) -> None:
+    if errors:
+        raise BidsRefused(errors=dict(sorted(errors.items())))
 
 
 class _Batch:
     """Bids on their way into the books, by their index in the batch."""
 
-    def __init__(self, work: Work, requests: list[Request], ttl: timedelta, most_open_bids: int) -> None:
+    def __init__(self, work: Work, fresh: dict[int, Request], ttl: timedelta, most_open_bids: int) -> None:
         self.work = work
         self.tx = work.tx
-        self.fresh: dict[int, Request] = dict(enumerate(requests))
+        self.fresh = fresh
         self.ttl = ttl
         self.most_open_bids = most_open_bids
         self.answers: dict[int, Bid] = {}
@@ -64,21 +104,6 @@ class _Batch:
         self.terms: dict[int, Terms] = {}
         self.stands: dict[int, Row | None] = {}
         self.by_pair: dict[Pair, list[int]] = defaultdict(list)
-
-    def answer_repeated(self) -> None:
-        """Answer what was placed before under the same idempotency key, and take the new keys."""
-        # In the order of the keys: two batches that share some then queue, and never deadlock.
-        keyed = [(r["bidder_id"], r["idempotency_key"], i) for i, r in self.fresh.items() if r["idempotency_key"]]
-        for bidder_id, key, index in sorted(keyed):
-            try:
-                answer = self.work.first_answer(f"bid {bidder_id}", key, _asked(self.fresh[index]))
-            except IdempotencyConflict as conflict:
-                self.errors[index] = conflict
-                continue
-            if answer is not None:
-                self.answers[index] = Bid(**answer)
-                del self.fresh[index]
-        self._refuse()
 
     def lock(self) -> None:
         """Lock pools, then tasks, then wallets, and read what stands, all in one round trip."""
@@ -128,11 +153,22 @@ class _Batch:
                 continue
             asked.add(triple)
             stands = self.stands[index] = self.standing.get(triple)
-            self.terms[index] = self._new_terms(request, stands)
+            self.terms[index] = self._terms(request, stands)
             self.by_pair[triple[:2]].append(index)
         for pair, indexes in self.by_pair.items():
             self._check_number(pair, indexes)
-        self._refuse()
+        _refuse(self.errors)
+
+    def _terms(self, request: Request, stands: Row | None) -> Terms:
+        rests = request["time_in_force"] == "gtt"
+        return bid_terms.new_terms(
+            request,
+            stands,
+            round_id=RESTING if rests else self.markets[request["pool"]].open_round_id,
+            reason=self.barred.get(request["task_id"], ""),
+            now=self.work.now,
+            ttl=self.ttl,
+        )
 
     def _check_number(self, pair: Pair, indexes: list[int]) -> None:
         room = self.most_open_bids - len(self.prices.get(pair, ()))
@@ -155,32 +191,6 @@ class _Batch:
         if triple in asked:
             raise InvalidArgument(field="task_id", value=task_id, fact="must not appear twice for one bidder and pool")
 
-    def _new_terms(self, request: Request, stands: Row | None) -> Terms:
-        rests = request["time_in_force"] == "gtt"
-        reason = self.barred.get(request["task_id"], "")
-        round_id = RESTING if rests else self.markets[request["pool"]].open_round_id
-        # An amended bid keeps its place in the queue only where its price and its time in force stay.
-        keeps_place = (
-            stands is not None
-            and stands["max_price_tokens"] == request["max_price_tokens"]
-            and stands["round_id"] == round_id
-        )
-        return {
-            "id": stands["id"] if stands else None,
-            "bidder_id": request["bidder_id"],
-            "task_id": request["task_id"],
-            "max_price_tokens": request["max_price_tokens"],
-            "expected_value_usd": request["expected_value_usd"],
-            "ttl_at": request["ttl_at"] or self.work.now + self.ttl,
-            "pool": request["pool"],
-            "placed_at": self.work.now,
-            "sequence": stands["sequence"] if stands and keeps_place else None,
-            "time_in_force": request["time_in_force"],
-            "round_id": round_id,
-            "competing": int(not reason),
-            "reason": reason,
-        }
-
     def hold(self) -> None:
         """Set aside what the bidders can come to owe. Raises BidsRefused."""
         pairs_of: dict[str, list[Pair]] = defaultdict(list)
@@ -188,7 +198,7 @@ class _Batch:
             pairs_of[pair[0]].append(pair)
         for bidder_id, pairs in pairs_of.items():
             self._hold_for(self.wallets[bidder_id], pairs)
-        self._refuse()
+        _refuse(self.errors)
 
     def _hold_for(self, wallet: Wallet, pairs: list[Pair]) -> None:
         holds = {pair: self._hold_with(pair, self.by_pair[pair]) for pair in pairs}
@@ -205,12 +215,7 @@ class _Batch:
         known = self.prices.get(pair, _NO_PRICES)
         prices = Prices(list(known.for_round), list(known.resting), known.suspended)
         for index in indexes:
-            terms, stands = self.terms[index], self.stands[index]
-            if stands is not None and stands["reason"] == resting.SUSPENDED:
-                prices.suspended -= 1
-            elif stands is not None:
-                prices.of_round(stands["round_id"]).remove(stands["max_price_tokens"])
-            prices.of_round(terms["round_id"]).append(terms["max_price_tokens"])
+            prices.put(self.terms[index], self.stands[index])
         return resting.hold_of(self.markets[pair[1]], prices)
 
     def _find_uncovered(self, wallet: Wallet, pairs: list[Pair]) -> None:
@@ -235,15 +240,12 @@ class _Batch:
         self._count()
         self._rerank()
         for index, terms in self.terms.items():
-            bid = self.answers[index] = _answer(terms)
-            if key := self.fresh[index]["idempotency_key"]:
-                self.work.keep_answer(f"bid {bid.bidder_id}", key, bid)
+            self.answers[index] = bid_terms.answer(terms)
 
     def _number(self) -> None:
         unplaced = [terms for terms in self.terms.values() if terms["sequence"] is None]
         for terms, number in zip(unplaced, self.work.numbers("bid_numbers", len(unplaced)), strict=True):
-            terms["sequence"] = number
-            terms["id"] = terms["id"] or number
+            bid_terms.number(terms, number)
 
     def _count(self) -> None:
         moves = [(terms, self.stands[index]) for index, terms in self.terms.items()]
@@ -263,14 +265,6 @@ class _Batch:
         for row in self.tx.rows("bids_by_id", ids=list(by_id)):
             by_id[row["id"]]["reason"] = row["reason"]
 
-    def _refuse(self) -> None:
-        if self.errors:
-            raise BidsRefused(errors=dict(sorted(self.errors.items())))
-
-
-def _asked(request: Request) -> Request:
-    return {name: value for name, value in request.items() if name != "idempotency_key"}
-
 
 def _moves(of: Row, to: Row) -> bool:
     return bool(of["round_id"] != to["round_id"])
@@ -278,21 +272,3 @@ def _moves(of: Row, to: Row) -> bool:
 
 def _counted(terms: Row) -> Counted:
     return Counted(terms["pool"], terms["bidder_id"], terms["round_id"])
-
-
-def _answer(terms: Terms) -> Bid:
-    return Bid(
-        id=terms["id"],
-        bidder_id=terms["bidder_id"],
-        task_id=terms["task_id"],
-        max_price_tokens=terms["max_price_tokens"],
-        expected_value_usd=terms["expected_value_usd"],
-        ttl_at=terms["ttl_at"],
-        status="open",
-        pool=terms["pool"],
-        placed_at=terms["placed_at"],
-        sequence=terms["sequence"],
-        time_in_force=terms["time_in_force"],
-        round_id=terms["round_id"],
-        reason=terms["reason"],
-    )

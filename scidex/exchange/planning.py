@@ -40,6 +40,7 @@ _NEW_TASK: Request = {
     "deadline_at": None,
     "depends_on": (),
 }
+_SAVED = ("quest_id", "title", "priority", "status", "strategy")
 _QUEST_KINDS = ("quest", "agent", "worker")
 # States of a task that the market or an operator gave it, which a backlog's own word does not undo.
 _KEPT = {"done": (), "failed": ("done",), "running": ("open", "done", "failed")}
@@ -47,10 +48,17 @@ _KEPT = {"done": (), "failed": ("done",), "running": ("open", "done", "failed")}
 
 @effect("add_quest")
 def add_quest(
-    work: Work, *, quest_id: str, title: str, priority: int, owner_id: str | None, account_id: str | None
+    work: Work,
+    *,
+    quest_id: str,
+    title: str,
+    priority: int,
+    owner_id: str | None,
+    account_id: str | None,
+    strategy: str = "market",
 ) -> Quest:
     """Add a quest, and open its wallet where that is missing."""
-    quest = Quest(quest_id, title, account_id or f"quest:{quest_id}", priority, "active", work.now)
+    quest = Quest(quest_id, title, account_id or f"quest:{quest_id}", priority, "active", work.now, strategy)
     _open_wallet(work, quest.account_id, owner_id)
     if not work.tx.run("add_quest", **quest._asdict()):
         raise QuestExists(field="quest_id", quest_id=quest_id)
@@ -59,12 +67,23 @@ def add_quest(
 
 @effect("set_quest")
 def set_quest(work: Work, *, quest_id: str, **given: Any) -> Quest:
-    """Change a quest's title, priority or status."""
+    """Change a quest's title, priority, status or strategy."""
     quest = known_quest(work.tx, quest_id)
     changed = quest._replace(**{name: value for name, value in given.items() if value is not None})
-    work.tx.run("save_quests", **{n: getattr(changed, n) for n in ("quest_id", "title", "priority", "status")})
+    work.tx.run("save_quests", **{name: getattr(changed, name) for name in _SAVED})
     work.changed = changed != quest
     return changed
+
+
+@effect("entitle_quest")
+def entitle_quest(work: Work, *, quest_id: str, entitled: bool) -> Quest:
+    """Say whether the floor serves a quest that has waited long."""
+    tx = work.tx
+    known_quest(tx, quest_id)
+    # Alone in every pool: a round goes by what it read of this when it began.
+    book.lock_pools(tx, [row["pool"] for row in tx.rows("all_pools")], to_clear=True)
+    work.changed = tx.run("entitle_quest", quest_id=quest_id, floor_entitled=int(entitled)) == 1
+    return known_quest(tx, quest_id)
 
 
 @effect("put_tasks")
@@ -110,7 +129,12 @@ def known_quest(tx: Transaction, quest_id: str) -> Quest:
     row = tx.row("quests_named", quest_ids=[quest_id])
     if row is None:
         raise UnknownQuest(field="quest_id", quest_id=quest_id)
-    return Quest(**row)
+    return as_quest(row)
+
+
+def as_quest(row: Row) -> Quest:
+    """Return a row of the backlog as a quest."""
+    return Quest(**{**row, "floor_entitled": bool(row["floor_entitled"])})
 
 
 def known_task(tx: Transaction, task_id: str) -> Task:

@@ -7,6 +7,8 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple
 
+from scidex.store import answers
+
 
 class Account(NamedTuple):
     """A wallet's identity: who it is, what it is, and which principal stands behind it."""
@@ -70,6 +72,15 @@ class Pool(NamedTuple):
     open_round_id: int
     seed_commitment: str
     created_at: datetime
+
+
+class MarketSettings(NamedTuple):
+    """What a pool is set to: a profile's name and every value; `changed_at` is None where it was never configured."""
+
+    pool: str
+    profile: str
+    settings: dict[str, Any]
+    changed_at: datetime | None
 
 
 class Ask(NamedTuple):
@@ -196,6 +207,9 @@ class Explanation(NamedTuple):
     clearing_price_tokens: int | None
     price_to_win_tokens: int | None
     margin_missed_tokens: int | None
+    available_tokens: int
+    calibration_factor: float | None
+    competes_next_at: datetime | None
 
 
 class Quote(NamedTuple):
@@ -232,6 +246,10 @@ class Quest(NamedTuple):
     priority: int
     status: str
     created_at: datetime
+    strategy: str = "market"
+    """How it bids: a strategy by name, or `market` for that of its market."""
+    floor_entitled: bool = False
+    """Whether the floor serves it when it has waited long."""
 
 
 class Task(NamedTuple):
@@ -301,6 +319,8 @@ class Assignment(NamedTuple):
     token_allowance: int | None
     max_seconds: int | None
     expected_value_usd: float
+    stop_at_tokens: int | None = None
+    """What the run may cost before whoever runs it ends it; None where it may go on."""
 
 
 class Usage(NamedTuple):
@@ -415,6 +435,42 @@ class Finished(NamedTuple):
     clear: Clear | None
 
 
+class Declaration(NamedTuple):
+    """What the winner of a slot declared that its run will use, in tokens."""
+
+    slot_id: str
+    declared_tokens: int
+    declared_at: datetime
+
+
+class Lottery(NamedTuple):
+    """
+    What decided the ties of a cleared round: its seed, the hash that was published of it, and each owner's ticket.
+
+    The lowest ticket stands first; `kept` says whether a hash that somebody noted beforehand is this one.
+    """
+
+    round_id: int
+    tie_rule: str
+    seed: str
+    seed_commitment: str
+    kept: bool | None
+    tickets: tuple[tuple[str, str], ...]
+
+
+class IncomeShare(NamedTuple):
+    """What an account got of a pool's bucket on a day, what of it paid arrears, and what its cap burnt."""
+
+    pool: str
+    day: str
+    account_id: str
+    base_tokens: int
+    impact_tokens: int
+    garnished_tokens: int
+    burnt_tokens: int
+    fair_share_tokens: int
+
+
 class Lease(NamedTuple):
     """The right to run an assignment until `ends_at`, unless a heartbeat with its fence number renews it before."""
 
@@ -518,3 +574,41 @@ class ModeSwitch(NamedTuple):
     mode: str
     reason: str
     switched_at: datetime
+
+
+class Key(NamedTuple):
+    """A key of the API: for which account it acts, what it may do, and until when. Its secret is kept nowhere."""
+
+    key_id: str
+    account_id: str
+    scopes: tuple[str, ...]
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    successor_id: str | None
+    last_used_at: datetime | None
+
+
+class NewKey(NamedTuple):
+    """A key just made, and its text, which is told this once; None where the same call made it before."""
+
+    key: Key
+    text: str | None
+
+
+class Principal(NamedTuple):
+    """Who acts by a key: its account, the owner behind that, and what the key may do."""
+
+    key_id: str
+    account_id: str
+    owner_id: str
+    scopes: frozenset[str]
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it acts for the system, and so sees all accounts."""
+        return self.owner_id == "system"
+
+
+answers.know(kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, tuple))

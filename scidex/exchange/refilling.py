@@ -8,7 +8,9 @@ from scidex.exchange.records import Clear, Transfer
 from scidex.exchange.wallets import Move, Wallet
 from scidex.exchange.wallets import transfer as transfer_between
 from scidex.money.refill import refill_due, revise
+from scidex.profiles import Profile
 from scidex.settings import ISSUANCE, MOST_TOKENS, Settings
+from scidex.store.database import Transaction
 from scidex.store.db_writes import Work
 
 
@@ -28,6 +30,18 @@ def due_for(clear: Clear, terms: Terms) -> int:
     """Return the refill that a settled slot is due by the present word on its impact."""
     attested = clear.actual_impact if clear.attested_by is not None else None
     return refill_due(attested, **terms)
+
+
+def terms_of(tx: Transaction, clear: Clear, terms: Terms, profile: Profile | None) -> Terms:
+    """
+    Return the terms of a slot's refill: those of its pool where it was configured, else the process's own.
+
+    A slot that was refilled before its pool stopped refilling keeps the process's terms: a later word on its impact
+    must not take back what was earned rightly.
+    """
+    if profile is None or (profile.refill_percent == 0 and tx.rows("refills_of", slot_id=clear.slot_id)):
+        return terms
+    return {**terms, "refill_percent": profile.refill_percent}
 
 
 def refill(work: Work, locked: dict[str, Wallet], clear: Clear, due: int, *, revision: int) -> list[Transfer]:

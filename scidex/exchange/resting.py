@@ -29,7 +29,12 @@ def lock_tasks(tx: Transaction, task_ids: Iterable[str], *, shared: bool = False
 
     With `shared`, others may look at these tasks as well, and nobody may change them.
     """
-    tx.lock((f"tasks {zlib.crc32(task_id.encode()) % _TASK_LOCKS}" for task_id in task_ids), shared=shared)
+    tx.lock(map(lock_name, task_ids), shared=shared)
+
+
+def lock_name(task_id: str) -> str:
+    """Return the name of the lock of a task, which sorts behind those of the pools."""
+    return f"tasks {zlib.crc32(task_id.encode()) % _TASK_LOCKS}"
 
 
 def barred_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, str]:
@@ -46,24 +51,27 @@ def bar_calls(task_ids: Iterable[str]) -> list[tuple[str, Row]]:
 
 def read_bars(states: Iterable[Row], live: Iterable[Row]) -> dict[str, str]:
     """Return the barred tasks with their reasons from the rows that `bar_calls` answered."""
-    barred = {
-        row["task_id"]: TASK_STATES_THAT_BAR[row["status"]] for row in states if row["status"] in TASK_STATES_THAT_BAR
-    }
+    barred = {row["task_id"]: reason for row in states if (reason := bar_of(row["status"], live=False))}
     return barred | {row["winning_task_id"]: TASK_RUNNING for row in live}
 
 
-def lock_for_change_of(tx: Transaction, task_ids: Iterable[str]) -> None:
+def bar_of(status: str | None, *, live: bool) -> str:
+    """Return why bids for a task may not compete, or nothing: its state in the backlog, and whether it holds a slot."""
+    return TASK_RUNNING if live else TASK_STATES_THAT_BAR.get(status or "", "")
+
+
+def lock_for_change_of(tx: Transaction, task_ids: Iterable[str], *, pools: Iterable[str] = ()) -> None:
     """Lock tasks, and before them the pools in which bids for them are open, so that all those bids may be moved."""
     names = list(set(task_ids))
-    pools = set(tx.values("pools_with_bids_for", task_ids=names))
+    wanted = {*pools, *tx.values("pools_with_bids_for", task_ids=names)}
     while True:
-        lock_pools(tx, pools)
+        lock_pools(tx, wanted)
         lock_tasks(tx, names)
         # A bid may have come to another pool before the tasks were locked; now none can.
-        more = set(tx.values("pools_with_bids_for", task_ids=names)) - pools
+        more = set(tx.values("pools_with_bids_for", task_ids=names)) - wanted
         if not more:
             return
-        pools |= more
+        wanted |= more
 
 
 def rerank_tasks(tx: Transaction, task_ids: Iterable[str], *, round_bids_too: bool = False) -> None:
@@ -116,6 +124,14 @@ class Prices:
         """Return the prices of the bids for a round."""
         return self.resting if round_id == RESTING else self.for_round
 
+    def put(self, terms: Row, instead_of: Row | None) -> None:
+        """Count a new bid, or one on new terms instead of the old ones."""
+        if instead_of is not None and instead_of["reason"] == SUSPENDED:
+            self.suspended -= 1
+        elif instead_of is not None:
+            self.of_round(instead_of["round_id"]).remove(instead_of["max_price_tokens"])
+        self.of_round(terms["round_id"]).append(terms["max_price_tokens"])
+
     def __len__(self) -> int:
         return len(self.for_round) + len(self.resting) + self.suspended
 
@@ -137,11 +153,16 @@ def hold_of(market: Market, prices: Prices) -> BidHold:
 
     What its resting bids alone would set aside is kept apart, since that remains when the round has cleared.
     """
-    resting = most_owed(market.mechanism, prices.resting)
+    return hold_in_round(market.mechanism, market.open_round_id, prices)
+
+
+def hold_in_round(mechanism: str, round_id: int, prices: Prices) -> BidHold:
+    """Return what these open bids set aside, of a pool with this mechanism and open round."""
+    resting = most_owed(mechanism, prices.resting) if prices.resting else 0
     if not prices.for_round:
         return BidHold(RESTING, 0, resting, prices.suspended)
-    everything = most_owed(market.mechanism, [*prices.for_round, *prices.resting])
-    return BidHold(market.open_round_id, everything - resting, resting, prices.suspended)
+    everything = most_owed(mechanism, [*prices.for_round, *prices.resting])
+    return BidHold(round_id, everything - resting, resting, prices.suspended)
 
 
 def open_bids(

@@ -6,24 +6,29 @@ import json
 from typing import Any
 
 from scidex.errors import AlreadySettled, AlreadyStarted, SlotVoided, TaskNotOpen
-from scidex.exchange import fencing, recording, settling, task_states
+from scidex.exchange import fencing, market_settings, recording, settling, task_states
 from scidex.exchange.records import Assignment, Clear, Finished
 from scidex.exchange.refilling import Terms
+from scidex.money.overrun import stop_at
+from scidex.profiles import Profile
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
 
 
 def won_by(tx: Transaction, agent_id: str) -> list[Assignment]:
     """Return the slots that an agent bought or provides, won and not started, the oldest first."""
-    return [_assignment(row, agent_id) for row in tx.rows("won_slots_of", agent_id=agent_id)]
+    rows = tx.rows("won_slots_of", agent_id=agent_id)
+    profiles = market_settings.profiles_of(tx, {row["pool"] for row in rows})
+    return [_assignment(row, agent_id, profiles[row["pool"]]) for row in rows]
 
 
 def assignment_of(tx: Transaction, slot_id: str, agent_id: str) -> Assignment:
     """Return what an agent has to know to run a sold slot."""
-    return _assignment(tx.rows("run_of_slot", slot_id=slot_id)[0], agent_id)
+    row = tx.rows("run_of_slot", slot_id=slot_id)[0]
+    return _assignment(row, agent_id, market_settings.profiles_of(tx, [row["pool"]])[row["pool"]])
 
 
-def _assignment(row: Row, agent_id: str) -> Assignment:
+def _assignment(row: Row, agent_id: str, profile: Profile) -> Assignment:
     return Assignment(
         source="auction",
         assignment_id=row["slot_id"],
@@ -36,6 +41,7 @@ def _assignment(row: Row, agent_id: str) -> Assignment:
         token_allowance=row["token_allowance"],
         max_seconds=row["max_seconds"],
         expected_value_usd=row["expected_value_usd"],
+        stop_at_tokens=stop_at(row["token_allowance"], profile=profile),
     )
 
 

@@ -5,74 +5,84 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any
 
-from scidex.bidding import Strategy, strategy_named
-from scidex.exchange import book, placing, resting, wallets
+from scidex.exchange import book, placing, price_levels, resting, wallets
 from scidex.exchange.book import Market
 from scidex.exchange.records import Bid
 from scidex.exchange.wallets import Wallet
+from scidex.exchange.wishing import Pace, Plan, Planner, Wish
 from scidex.mechanism.hold import most_owed
-from scidex.money.tokens import in_tokens
 from scidex.store.database import Row
 from scidex.store.db_writes import Work, effect
 
 
-class Wish(NamedTuple):
-    """What a quest would bid for one of its tasks."""
-
-    account_id: str
-    task_id: str
-    pool: str
-    price: int
-    expected_value_usd: float
-    deadline_at: datetime | None
-
-
 @effect("submit_bids")
 def submit_bids(
-    work: Work, *, strategy: str, pool: str | None, tokens_per_usd: int, bid_hours: int, most_open_bids: int
+    work: Work,
+    *,
+    strategy: str | None,
+    pool: str | None,
+    tokens_per_usd: int,
+    bid_hours: int,
+    most_open_bids: int,
+    cycle_seconds: float = 60.0,
 ) -> list[Bid]:
-    """Bid for every quest's unblocked tasks in a pool, or in all of them, as much as the strategy says."""
+    """
+    Bid for every quest's unblocked tasks in a pool, or in all of them, as much as the strategy says.
+
+    Without a strategy each quest bids by its own or its market's, and what these adapt is kept.
+    """
     tx = work.tx
     markets = book.lock_pools(tx, [pool] if pool else [row["pool"] for row in tx.rows("all_pools")])
     last_ttl_at = work.now + timedelta(hours=bid_hours)
+    plan = Plan([], [], [], {})
 
     def decide() -> list[dict[str, Any]]:
+        nonlocal plan
         tasks = tx.rows("tasks_to_bid_for", now=work.now)
         locked = wallets.lock(tx, {task["account_id"] for task in tasks})
-        wishes = [
-            wish
-            for wish in _wishes(work, tasks, locked, strategy_named(strategy), tokens_per_usd)
-            if wish.price > 0 and wish.pool in markets
-        ]
+        planner = Planner(
+            tx,
+            work.now,
+            tasks=tasks,
+            wallets=locked,
+            markets=markets,
+            strategy=strategy,
+            tokens_per_usd=tokens_per_usd,
+            cycle_seconds=cycle_seconds,
+        )
+        plan = planner.plan()
+        wishes = [wish for wish in plan.wishes if wish.price > 0]
         return [_asked(wish, last_ttl_at) for wish in _affordable(work, wishes, locked, markets, most_open_bids)]
 
     # Tasks may change while this is decided, so that a replay could not decide it again; what was decided is kept.
     asked = work.make_up("bids", decide)
+    adapted = strategy is None and any([_keep(work, plan), price_levels.note(work, markets, plan.values)])
     if not asked:
-        work.changed = False
+        work.changed = adapted
         return []
     requests = [_request(bid) for bid in asked]
     return placing.place_bids(work, bids=requests, bid_hours=bid_hours, most_open_bids=most_open_bids)
 
 
-def _wishes(
-    work: Work, tasks: list[dict[str, Any]], locked: Mapping[str, Wallet], strategy: Strategy, tokens_per_usd: int
-) -> Iterable[Wish]:
-    held = {row["bidder_id"]: row["tokens"] for row in work.tx.rows("tokens_of_won_slots", account_ids=list(locked))}
-    by_quest: dict[str, list[dict[str, Any]]] = defaultdict(list)
-    for task in tasks:
-        by_quest[task["quest_id"]].append(task)
-    for quest_tasks in by_quest.values():
-        account_id = quest_tasks[0]["account_id"]
-        values: list[Fraction] = [in_tokens(task["expected_value_usd"], tokens_per_usd) for task in quest_tasks]
-        prices = strategy(values, locked[account_id].balance - held.get(account_id, 0))
-        for task, price in zip(quest_tasks, prices, strict=True):
-            yield Wish(
-                account_id, task["task_id"], task["pool"], price, task["expected_value_usd"], task["deadline_at"]
-            )
+def _keep(work: Work, plan: Plan) -> bool:
+    """Keep the shares that quests came to and what their claims were taken to be worth; return whether any did."""
+    tx = work.tx
+    paces = work.make_up("paces", lambda: [list(pace) for pace in plan.paces])
+    calibrations = work.make_up("calibrations", lambda: _changed_calibrations(work, plan))
+    at = {"updated_at": work.now}
+    tx.run_many("save_pacing", [dict(zip(Pace._fields, pace, strict=True)) | at for pace in paces])
+    fields = ("pool", "bidder_id", "slope", "intercept")
+    tx.run_many("save_calibrations", [dict(zip(fields, one, strict=True)) | at for one in calibrations])
+    return bool(paces or calibrations)
+
+
+def _changed_calibrations(work: Work, plan: Plan) -> list[list[Any]]:
+    """Return what claims were taken to be worth, once for each pool and bidder, where that is not what is stored."""
+    pools = sorted({pool for pool, *_ in plan.calibrations})
+    known = {tuple(row.values()) for row in work.tx.rows("calibrations_in", pools=pools)}
+    return [list(one) for one in sorted(set(plan.calibrations) - known)]
 
 
 def _affordable(

@@ -11,7 +11,7 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import assigning, cycle, refilling, running, timelines, usage_fields
 from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
-from scidex.store import Database, default_database
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = ["finish", "give_back", "next_task", "start", "timeline", "won_slots"]
@@ -24,7 +24,7 @@ def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
     An agent reads these before it asks for its next task. Raises UnknownAccount.
     """
     name = checked.identifier(agent_id, "agent_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         assigning.check_agent(tx, name)
         return running.won_by(tx, name)
 
@@ -41,8 +41,8 @@ def next_task(
     the fallback none beyond its share. No wallet is debited and nothing is refilled. Raises UnknownAccount,
     UnknownPool.
     """
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     arguments: dict[str, Any] = {
         "agent_id": checked.identifier(agent_id, "agent_id"),
         "pool": checked.identifier(pool, "pool"),
@@ -66,8 +66,8 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     Raises AlreadyStarted, TaskNotOpen (its task runs elsewhere, or has ended), SlotVoided, AssignmentGivenBack,
     UnknownSlot, UnknownAssignment.
     """
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     if _is_sale(assignment):
         execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
@@ -117,8 +117,8 @@ def finish(
         **({} if known is None else {"usage": known}),
         **_fenced(fence),
     }
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
         return execute_journaled(database, running.finish_slot, sale, now=moment)
@@ -140,8 +140,8 @@ def give_back(
     Once it is leased, only with the fence number of its lease. Raises LeaseLost, FenceMismatch, AlreadySettled,
     AlreadyFinished, UnknownSlot, UnknownAssignment.
     """
-    database = db or default_database()
-    moment = _moment(now, database)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
@@ -159,7 +159,7 @@ def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]
     UnknownSlot.
     """
     name = checked.identifier(slot_id, "slot_id")
-    with (db or default_database()).reading() as tx:
+    with checked.database(db).reading() as tx:
         return timelines.timeline(tx, name)
 
 
@@ -177,8 +177,3 @@ def _is_sale(assignment: Assignment) -> bool:
     if not isinstance(assignment, Assignment):
         raise InvalidArgument(field="assignment", value=assignment, fact="must be an Assignment of this market")
     return assignment.source == "auction"
-
-
-def _moment(now: datetime | None, db: Database) -> datetime:
-    # The database's own time: a worker's clock may be wrong, and must change nothing.
-    return db.now() if now is None else checked.instant(now, "now")

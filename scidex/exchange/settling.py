@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from scidex.errors import (
@@ -13,10 +14,22 @@ from scidex.errors import (
     UnknownAccount,
     UnknownSlot,
 )
-from scidex.exchange import fencing, refilling, resting, task_states, wallets
+from scidex.exchange import (
+    arrears,
+    book,
+    fencing,
+    impacts,
+    market_settings,
+    refilling,
+    resting,
+    task_states,
+    wallets,
+)
 from scidex.exchange.records import Clear
 from scidex.exchange.refilling import Terms
-from scidex.exchange.wallets import Move
+from scidex.exchange.wallets import Move, Wallet
+from scidex.money.overrun import charge, declared_payment
+from scidex.profiles import Profile
 from scidex.settings import ISSUANCE, TREASURY
 from scidex.store.database import Transaction
 from scidex.store.db_writes import Work, effect
@@ -79,7 +92,7 @@ def settle_sold(
         roi=_roi(actual_impact, actual_cost_tokens, terms["tokens_per_usd"]),
         attested_by=attested_by,
         slot_finished_at=work.now,
-        reason=note,
+        reason=note or clear.reason,
     )
     _write_settlement(work, settled)
     _pay(work, settled, terms)
@@ -90,6 +103,8 @@ def settle_sold(
 def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, terms: Terms) -> Clear:
     """Write down a settled slot's impact, known later or revised, and refill by it; price and cost stay."""
     tx = work.tx
+    # No bucket is split by impact, and the pool is not configured anew, while this looks at both.
+    book.lock_names(tx, [_sold(tx, slot_id).pool])
     tx.rows("lock_clear", slot_id=slot_id)
     clear = _sold(tx, slot_id)
     if clear.status != "settled":
@@ -142,8 +157,9 @@ def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
 
 
 def lock_sold(tx: Transaction, slot_id: str) -> Clear:
-    """Lock a sale, its task and the pools where bids for that task are open; return the sale as it is now."""
-    task_states.lock(tx, [_sold(tx, slot_id).winning_task_id])
+    """Lock a sale, its task, its pool and those where bids for that task are open; return the sale as it is now."""
+    sold = _sold(tx, slot_id)
+    task_states.lock(tx, [sold.winning_task_id], pools=[sold.pool])
     tx.rows("lock_clear", slot_id=slot_id)
     return _sold(tx, slot_id)
 
@@ -217,22 +233,69 @@ def _append_attestation(work: Work, clear: Clear, *, revision: int) -> None:
 
 
 def _pay(work: Work, settled: Clear, terms: Terms) -> None:
-    due = refilling.due_for(settled, terms)
+    profile = market_settings.configured(work.tx, settled.pool)
+    due = refilling.due_for(settled, refilling.terms_of(work.tx, settled, terms, profile))
     issuers = [ISSUANCE] if due else []
     locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY, *issuers])
     locked[settled.bidder_id].hold_more(-settled.clearing_price_tokens)
     made = wallets.transfer(work, locked, list(_payments(settled)))
     if due:
         made += refilling.refill(work, locked, settled, due, revision=0)
+    if profile is not None:
+        _charge_overrun(work, locked, settled, profile)
+        if profile.impact_percent > 0:
+            impacts.note(work, locked, settled)
     if made:
         credited = {one.credit_account_id for one in made} - {TREASURY, ISSUANCE}
         resting.resume(work.tx, [locked[account_id] for account_id in sorted(credited)])
     wallets.save(work.tx, locked.values())
 
 
+def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profile: Profile) -> None:
+    """Debit what a run used past its slot's allowance, where the pool says so; what is not there is owed."""
+    assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
+    allowance = work.tx.values("allowance_of_slot", slot_id=settled.slot_id)[0]
+    if declared := work.tx.row("declared_allowance", slot_id=settled.slot_id):
+        _charge_by_declaration(work, locked, settled, declared["declared_tokens"], allowance, profile)
+        return
+    charged = charge(
+        actual_cost_tokens=settled.actual_cost_tokens,
+        token_allowance=allowance,
+        available=locked[settled.bidder_id].available,
+        profile=profile,
+    )
+    # To the treasury and not to the provider, whose word on the cost it may rest on.
+    arrears.take(work, locked, settled.bidder_id, sum(charged), f"overrun {settled.slot_id}", to=TREASURY)
+
+
+def _charge_by_declaration(
+    work: Work, locked: dict[str, Wallet], settled: Clear, declared_tokens: int, allowance: int, profile: Profile
+) -> None:
+    """Charge or return what declared units come to beside the price, which bought the slot's own allowance."""
+    assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
+    due = declared_payment(
+        actual_cost_tokens=settled.actual_cost_tokens,
+        declared_tokens=declared_tokens,
+        unit_price=Fraction(settled.clearing_price_tokens, allowance),
+        profile=profile,
+    )
+    more = due - settled.clearing_price_tokens
+    reason = f"declared allowance {settled.slot_id}"
+    if more < 0:
+        # Never more than the price, which the treasury has just been paid.
+        wallets.transfer(work, locked, [Move(TREASURY, settled.bidder_id, -more, reason)])
+    else:
+        arrears.take(work, locked, settled.bidder_id, more, reason, to=TREASURY)
+
+
 def _refill(work: Work, attested: Clear, terms: Terms, *, revision: int) -> None:
+    profile = market_settings.configured(work.tx, attested.pool)
     locked = wallets.lock(work.tx, [attested.bidder_id, ISSUANCE])
-    refilling.refill(work, locked, attested, refilling.due_for(attested, terms), revision=revision)
+    if impacts.earns_share(work.tx, attested, profile):
+        impacts.note(work, locked, attested)
+    else:
+        due = refilling.due_for(attested, refilling.terms_of(work.tx, attested, terms, profile))
+        refilling.refill(work, locked, attested, due, revision=revision)
     resting.resume(work.tx, [locked[attested.bidder_id]])
     wallets.save(work.tx, locked.values())
 

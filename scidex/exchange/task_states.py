@@ -14,11 +14,15 @@ BACKLOG = "backlog"
 _NOT_DONE = ("open", "blocked", "running", "failed")
 
 
-def lock(tx: Transaction, task_ids: Iterable[str]) -> None:
-    """Let nobody else change these tasks, those that wait for them, or which bids for any of them may compete."""
+def lock(tx: Transaction, task_ids: Iterable[str], *, pools: Iterable[str] = ()) -> None:
+    """
+    Let nobody else change these tasks, those that wait for them, or which bids for any of them may compete.
+
+    `pools` are locked too, beside those in which bids for these tasks are open.
+    """
     names = set(task_ids)
     tx.lock([BACKLOG], shared=True)
-    resting.lock_for_change_of(tx, names | set(tx.values("dependents_of", task_ids=sorted(names))))
+    resting.lock_for_change_of(tx, names | set(tx.values("dependents_of", task_ids=sorted(names))), pools=pools)
 
 
 def start(work: Work, task_id: str) -> bool:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from scidex.errors import AccountExists, InvalidId, UnknownAccount
 from scidex.exchange import arguments as checked
 from scidex.exchange import resting, wallets
-from scidex.exchange.records import Account, Balance, LedgerReport, Transfer, WalletSummary
+from scidex.exchange.records import Account, Balance, IncomeShare, LedgerReport, Transfer, WalletSummary
 from scidex.exchange.wallets import Move
 from scidex.settings import ISSUANCE, MOST_TOKENS, TREASURY
 from scidex.store import Database
@@ -150,6 +150,22 @@ def get_transfers(
     with checked.database(db).reading() as tx:
         rows = tx.rows("transfers_of_account", account_id=account_id, before=last, page=page)
     return [Transfer(**row) for row in rows]
+
+
+def list_income(
+    account_id: str, *, before: str | None = None, limit: int = 100, db: Database | None = None
+) -> list[IncomeShare]:
+    """
+    Return an account's shares of the daily buckets of pools that pay by their profile, newest first, at most `limit`.
+
+    Pass the last one's day, such as 2026-05-02, as `before` for earlier days. Raises UnknownAccount.
+    """
+    get_account(account_id, db=db)
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    last = "9999-12-31" if before is None else checked.identifier(before, "before")
+    with checked.database(db).reading() as tx:
+        rows = tx.rows("income_shares_of_account", account_id=account_id, before=last, page=page)
+    return [IncomeShare(**row) for row in rows]
 
 
 def verify(db: Database | None = None) -> LedgerReport:

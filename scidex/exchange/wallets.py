@@ -30,7 +30,7 @@ class BidHold:
     round_tokens: int = 0
     resting_tokens: int = 0
     suspended_bids: int = 0
-    changed: bool = False
+    changed: bool = field(default=False, compare=False)
 
     @property
     def tokens(self) -> int:
@@ -54,11 +54,17 @@ class Wallet:
     def available(self) -> int:
         return self.balance - self.held
 
+    def covers(self, pool: str, hold: BidHold) -> bool:
+        """Whether what is available covers replacing what the bids in `pool` set aside."""
+        before = self.holds.get(pool)
+        return hold.tokens - (before.tokens if before else 0) <= self.available
+
     def set_hold(self, pool: str, hold: BidHold) -> None:
         """Replace what the bids in `pool` set aside. Raises InsufficientTokens."""
         before = self.holds.get(pool)
-        more = hold.tokens - (before.tokens if before else 0)
-        self.hold_more(more)
+        if hold == before:  # a bid below those that decide it: nothing to write
+            return
+        self.hold_more(hold.tokens - (before.tokens if before else 0))
         hold.changed = True
         self.holds[pool] = hold
 
@@ -160,35 +166,36 @@ def lock_known(tx: Transaction, **account_ids: str) -> dict[str, Wallet]:
 
 def save(tx: Transaction, wallets: Iterable[Wallet]) -> None:
     """Store what changed."""
+    for statement, rows in changes(wallets):
+        tx.run_many(statement, rows)
+
+
+def changes(wallets: Iterable[Wallet]) -> list[tuple[str, list[Row]]]:
+    """Return the statements that store what changed, and their rows, for a caller that has more to write with them."""
     changed = sorted((wallet for wallet in wallets if _has_changed(wallet)), key=lambda w: w.account_id)
-    tx.run_many(
-        "save_accounts",
-        [
-            {
-                "account_id": wallet.account_id,
-                "balance_tokens": wallet.balance,
-                "held_tokens": wallet.held,
-                "entries": wallet.entries,
-            }
-            for wallet in changed
-        ],
-    )
-    tx.run_many(
-        "save_bid_holds",
-        [
-            {
-                "account_id": wallet.account_id,
-                "pool": pool,
-                "round_id": hold.round_id,
-                "round_tokens": hold.round_tokens,
-                "resting_tokens": hold.resting_tokens,
-                "suspended_bids": hold.suspended_bids,
-            }
-            for wallet in changed
-            for pool, hold in wallet.holds.items()
-            if hold.changed
-        ],
-    )
+    accounts: list[Row] = [
+        {
+            "account_id": wallet.account_id,
+            "balance_tokens": wallet.balance,
+            "held_tokens": wallet.held,
+            "entries": wallet.entries,
+        }
+        for wallet in changed
+    ]
+    holds: list[Row] = [
+        {
+            "account_id": wallet.account_id,
+            "pool": pool,
+            "round_id": hold.round_id,
+            "round_tokens": hold.round_tokens,
+            "resting_tokens": hold.resting_tokens,
+            "suspended_bids": hold.suspended_bids,
+        }
+        for wallet in changed
+        for pool, hold in wallet.holds.items()
+        if hold.changed
+    ]
+    return [("save_accounts", accounts), ("save_bid_holds", holds)]
 
 
 def transfer(work: Work, wallets: dict[str, Wallet], moves: Sequence[Move]) -> list[Transfer]:

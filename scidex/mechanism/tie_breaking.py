@@ -44,15 +44,20 @@ def commitment(seed: str) -> str:
     return hashlib.sha256(f"scidex seed {seed}".encode()).hexdigest()
 
 
+def ticket(seed: str, owner: str) -> str:
+    """Return an owner's ticket in a round: a keyed hash, so that nobody can choose a name that wins every tie."""
+    return hashlib.sha256(f"{seed} {owner}".encode()).hexdigest()
+
+
 class _Lottery(dict[str, str]):
-    """Each owner's ticket: a keyed hash, so that nobody can choose a name that wins every tie."""
+    """Each owner's ticket, drawn once; the lowest stands first."""
 
     def __init__(self, seed: str) -> None:
         self._seed = seed
 
     def __missing__(self, owner: str) -> str:
-        ticket = self[owner] = hashlib.sha256(f"{self._seed} {owner}".encode()).hexdigest()
-        return ticket
+        drawn = self[owner] = ticket(self._seed, owner)
+        return drawn
 
 
 def _drawn(bid: Standing, draw: _Lottery) -> tuple[str, float]:

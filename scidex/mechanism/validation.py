@@ -12,6 +12,7 @@ from scidex.mechanism.prices import is_finite
 from scidex.mechanism.values import Ask, Bid
 
 NUMBERS = (int, Fraction, float, Decimal)
+_INTEGERS = {int}
 
 
 def check_book(bids: Sequence[Bid], asks: Sequence[Ask]) -> None:
@@ -34,7 +35,8 @@ def check_prices(field: str, prices: Collection[Any]) -> set[type]:
     Raises InvalidArgument unless they are finite numbers of one kind, none below 0.
     """
     types = check_types(field, prices, NUMBERS)
-    _check_one_kind(field, types)
+    if types != _INTEGERS:
+        _check_one_kind(field, types)
     if types - {int, Fraction}:
         _refuse(field, (price for price in prices if not is_finite(price)), "must be finite")
     if prices and min(prices) < 0:
@@ -49,6 +51,8 @@ def check_types(field: str, values: Collection[object], allowed: tuple[type, ...
     Raises InvalidArgument unless all of them are allowed; a bool is no number.
     """
     types = set(map(type, values))
+    if types.issubset(allowed):
+        return types
     strangers = {kind for kind in types if kind is bool or not issubclass(kind, allowed)}
     if strangers:
         names = " or ".join(kind.__name__ for kind in allowed)

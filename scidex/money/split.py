@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from fractions import Fraction
 
 
-def proportional_split(bucket_tokens: int, weights: Mapping[str, int]) -> dict[str, int]:
+def proportional_split(bucket_tokens: int, weights: Mapping[str, int] | Mapping[str, Fraction]) -> dict[str, int]:
     """
-    Share a bucket in proportion to whole weights, to the last token.
+    Share a bucket in proportion to exact weights, to the last token.
 
     Everyone gets the whole part of its exact share; the tokens that are left go one each to the largest remainders,
     those of equal ones to the larger weight and then by name. Nobody with weight 0 gets any, and where all weights are

@@ -4,16 +4,28 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import groupby
-from math import fsum
+from math import exp, fsum, log
 from typing import NamedTuple
 
+from scidex.bidding.calibration import Calibration
 from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
-from scidex.senate.calibration import fit_line
-from scidex.store import Database, default_database
+from scidex.exchange import calibrating, market_settings
+from scidex.exchange.book import read_pools
+from scidex.settings import DEFAULT_POOL
+from scidex.store import Database
+
+__all__ = ["BidderHealth", "Score", "report"]
 
 _FEW = 5
 _ABOUT_RIGHT = (0.8, 1.25)
+
+
+class Score(NamedTuple):
+    """What a bidder claimed of one slot, and what came of it."""
+
+    claimed_usd: float
+    realised_usd: float
 
 
 class BidderHealth(NamedTuple):
@@ -25,43 +37,69 @@ class BidderHealth(NamedTuple):
     realised_usd: float
     bias_usd: float
     """Claimed less realised value, on average for a task: above 0 is over-claiming."""
-    calibration_slope: float | None
-    calibration_intercept: float | None
+    calibration_factor: float
+    """How much of a claim of its usual size counts: 1 is all of it."""
+    calibration_slope: float
+    calibration_intercept: float
+    """A claim counts as e^intercept × claim^slope, within bounds."""
+    scores: tuple[Score, ...]
+    """The newest of its scores, the oldest first: those that the factor rests on."""
     sentence: str
 
 
-def report(*, now: datetime | None = None, db: Database | None = None) -> list[BidderHealth]:
+def report(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> list[BidderHealth]:
     """
     Return each bidder's claimed against its realised value, the largest exaggeration first.
 
-    Counted are settled slots whose impact an evaluator attested, and failures; impact on a bidder's own word is not.
-    Winners are picked for their high claims, so that even honest estimates realise somewhat less than they claim.
+    Counted are settled slots whose impact an evaluator attested, and failures, in all pools; impact on a bidder's own
+    word is not. The calibration is that by which a backlog's bids are corrected where `pool` is set to it. Winners are
+    picked for their high claims, so that even honest estimates realise somewhat less than they claim. Raises
+    UnknownPool.
     """
     moment = utc_now() if now is None else checked.instant(now, "now")
-    with (db or default_database()).reading() as tx:
+    name = checked.identifier(pool, "pool")
+    with checked.database(db).reading() as tx:
+        read_pools(tx, [name])
+        profile = market_settings.profiles_of(tx, [name])[name]
         rows = tx.tuples("claims_and_impacts", now=moment)
+        told = {
+            bidder: [Score(*score) for _, *score in group] for bidder, group in groupby(rows, key=lambda row: row[0])
+        }
+        scores = calibrating.read(tx, profile, moment, others=told)
     healths = [
-        health_of(bidder_id, [(claimed, realised) for _, claimed, realised in group])
-        for bidder_id, group in groupby(rows, key=lambda row: row[0])
+        _health(bidder, pairs, scores.pairs[bidder], scores.calibration(bidder), corrects=profile.calibrate)
+        for bidder, pairs in told.items()
     ]
     return sorted(healths, key=lambda health: (-health.bias_usd, health.bidder_id))
 
 
-def health_of(bidder_id: str, pairs: list[tuple[float, float]]) -> BidderHealth:
-    """Return a bidder's health by its (claimed, realised) values in USD, of which there is at least one."""
+def _health(
+    bidder_id: str, pairs: list[Score], newest: list[calibrating.Score], calibration: Calibration, *, corrects: bool
+) -> BidderHealth:
     claimed = fsum(claim for claim, _ in pairs)
     realised = fsum(value for _, value in pairs)
-    line = fit_line(pairs)
+    usual = _usual_claim(newest)
+    sentence = _sentence(claimed, realised, len(pairs))
+    if corrects:
+        sentence += f" A claim of {usual:,.2f} USD counts as {calibration.value(usual):,.2f}."
     return BidderHealth(
         bidder_id=bidder_id,
         sample_size=len(pairs),
         claimed_usd=claimed,
         realised_usd=realised,
         bias_usd=(claimed - realised) / len(pairs),
-        calibration_slope=line.slope if line else None,
-        calibration_intercept=line.intercept if line else None,
-        sentence=_sentence(claimed, realised, len(pairs)),
+        calibration_factor=calibration.factor(usual),
+        calibration_slope=calibration.slope,
+        calibration_intercept=calibration.intercept,
+        scores=tuple(Score(*score) for score in newest),
+        sentence=sentence,
     )
+
+
+def _usual_claim(scores: list[calibrating.Score]) -> float:
+    """Return the geometric mean of claims; claims of nothing have no logarithm."""
+    claims = [log(claimed) for claimed, _ in scores if claimed > 0]
+    return exp(fsum(claims) / len(claims)) if claims else 1.0
 
 
 def _sentence(claimed: float, realised: float, count: int) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
-from datetime import datetime
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any, TypeVar
 
 from scidex.store.statements import Dialect
@@ -40,8 +41,24 @@ class Transaction(ABC):
         """Run a statement once for each row of arguments, at the least cost that the database allows."""
 
     @abstractmethod
+    def run_columns(self, statement: str, /, **columns: Any) -> None:
+        """Run a statement once for each item of its arguments that are lists; the others are the same each time."""
+
+    @abstractmethod
+    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
+        """Run each statement for each of its rows; none may depend on what another of them wrote."""
+
+    @abstractmethod
+    def post_along(self, statement: str, /, **arguments: Any) -> None:
+        """Post a statement that depends on nothing that the last `run_together` wrote, as one with that if possible."""
+
+    @abstractmethod
     def draw_numbers(self, series: str, count: int) -> list[int]:
         """Return the next `count` numbers of a series, rising."""
+
+    @abstractmethod
+    def take_number(self, series: str, number: int) -> None:
+        """Draw the next number of a series as a statement of this transaction has just read it."""
 
     @abstractmethod
     def note_numbers(self, series: str, last: int) -> None:
@@ -50,6 +67,10 @@ class Transaction(ABC):
     @abstractmethod
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         """Hold the named locks until the transaction ends; SQLite's single writer already does."""
+
+    @abstractmethod
+    def lock_one(self, *, pool_lock: str, task_lock: str, account_id: str) -> None:
+        """Hold two locks beside others, then an account alone; nothing is held where there is no such account."""
 
     @abstractmethod
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
@@ -113,6 +134,13 @@ class Database(ABC):
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@lru_cache(maxsize=256)
+def text_of(instant: datetime) -> str:
+    """Return an instant as text of one width in UTC, which sorts as the time does."""
+    # Kept for a moment: a write says the same instant to its rows and to its journal.
+    return instant.astimezone(UTC).isoformat(timespec="microseconds")
 
 
 def columns_of(rows: Sequence[Row]) -> dict[str, list[Any]]:

@@ -15,7 +15,8 @@ from typing import Any, ParamSpec, TypeVar
 
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
-from scidex.store.database import Database, Transaction
+from scidex.store import answers, requests
+from scidex.store.database import Database, Transaction, text_of
 from scidex.store.migrate import migrate
 
 Result = TypeVar("Result")
@@ -73,6 +74,16 @@ class Work:
         self.generated[series] = _packed([*drawn, *numbers])
         return numbers
 
+    def number_read(self, series: str, number: int) -> int:
+        """Take `number`, which a statement has just read as the next of a series; in a replay the one journaled."""
+        if self._recorded is None:
+            self.tx.take_number(series, number)
+        else:
+            number = self._recorded[series][0]
+            self.tx.note_numbers(series, number)
+        self.generated[series] = [number, number]
+        return number
+
     def once(
         self,
         scope: str,
@@ -106,6 +117,28 @@ class Work:
         if known["arguments_digest"] != digest or known["answer"] is None:
             raise IdempotencyConflict(field="idempotency_key", idempotency_key=key)
         return with_times(json.loads(known["answer"]))
+
+    def answered(self, asked: requests.Call, act: Callable[[], Result]) -> Result:
+        """
+        Return `act()`, or what it answered when the same request asked for it before.
+
+        The key is journaled with the effect; of one that changed nothing no answer is kept. Raises IdempotencyConflict.
+        """
+        if asked.idempotency_key is None:
+            return act()
+        body = {"digest": asked.digest}
+        first = self.first_answer(asked.scope, asked.idempotency_key, body)
+        if first is not None:
+            self.changed = False
+            result: Result = answers.unpacked(first["result"])
+            return result
+        result = act()
+        if not self.changed:  # asked again it may do something then: a worker that found nothing asks again and again
+            self.tx.run("forget_key", scope=asked.scope, idempotency_key=asked.idempotency_key)
+            return result
+        self.keep_answer(asked.scope, asked.idempotency_key, {"result": answers.packed(result)})
+        self.generated["request"] = [asked.scope, asked.idempotency_key, asked.digest]
+        return result
 
     def keep_answer(self, scope: str, key: str, result: Any) -> None:
         """Remember the first answer to a key that was taken."""
@@ -159,24 +192,32 @@ def execute_journaled(
     made_at = utc_now() if now is None else now.astimezone(UTC)
     actor = _ACTOR.get()
     verb = _VERBS[what]
+    asked = requests.call_of(verb, dry_run=dry_run)
 
     def work(tx: Transaction) -> Result:
         doing = Work(tx, made_at, actor)
         doing.dry_run = dry_run
-        result = what(doing, **arguments)
+        if asked.key_id is not None:
+            requests.assert_key_lives(tx, asked.key_id, made_at)
+        result = doing.answered(asked, partial(what, doing, **arguments))
         if dry_run:
             raise _Undo(result)
         if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
-            tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
+            tx.post_along("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
+    # The cycle collector would walk a large batch's records again and again; they hold no cycles.
+    collects = gc.isenabled()
+    gc.disable()
     try:
-        with _collector_paused():
-            return db.write(work)
+        return db.write(work)
     except _Undo as undone:
         result: Result = undone.result
         return result
+    finally:
+        if collects:
+            gc.enable()
 
 
 UNJOURNALED_TABLES = frozenset({"lease_heartbeats", "worker_heartbeats"})
@@ -190,18 +231,6 @@ def note_for_a_moment(db: Database, work: Callable[[Transaction], Result]) -> Re
     Whatever is decided by what stands there is made up by the effect that decides it, and so is journaled.
     """
     return db.write(work)
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the cycle collector from walking a large batch's records again and again; they hold no cycles."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
 
 
 def read_journal(db: Database) -> Iterator[JournalEntry]:
@@ -262,8 +291,9 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     if entry.verb not in _EFFECTS:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="no such verb")
     doing = Work(tx, entry.made_at, entry.actor, recorded=entry.generated)
+    scope, key, digest = entry.generated.get("request", ("", None, ""))
     try:
-        _EFFECTS[entry.verb](doing, **entry.arguments)
+        doing.answered(requests.Call(None, scope, key, digest), partial(_EFFECTS[entry.verb], doing, **entry.arguments))
     except (ScidexError, LookupError, TypeError, ValueError, AssertionError) as error:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=str(error)) from error
     if doing.generated != entry.generated:
@@ -287,7 +317,7 @@ def _written(
 
 def as_json(value: Any) -> str:
     """One text for one value: keys sorted, no spaces, instants in UTC, records as objects of their fields."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False)
+    return _JSON.encode(value)
 
 
 def _fields_of(result: Any) -> Any:
@@ -298,8 +328,11 @@ def _fields_of(result: Any) -> Any:
 
 def _plain(value: Any) -> Any:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds")
+        return text_of(value)
     raise TypeError(f"not a journal value: {value!r}")
+
+
+_JSON = json.JSONEncoder(sort_keys=True, separators=(",", ":"), default=_plain, allow_nan=False, check_circular=False)
 
 
 def with_times(value: Any) -> Any:

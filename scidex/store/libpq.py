@@ -11,20 +11,27 @@ from __future__ import annotations
 import re
 import select
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from scidex.store.statements import Statement
+from scidex.store.database import text_of
+from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 _ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+
+
+# The names of a statement's columns, which never change.
+_COLUMNS: dict[Statement, list[str]] = {}
+
+Write = tuple[Statement, Mapping[str, Any]]
 
 
 class DeadlinePassed(Exception):
@@ -43,32 +50,54 @@ class Channel:
         self._socket.register(self._pg.socket, select.POLLIN)
         self._reader = Transformer.from_context(connection)
         self._unanswered = 0
+        self._held: list[Write] = []
         # The places, among the answers to come, of those that say whether a statement was prepared.
         self._preparing: dict[str, int] = {}
         self._pg.enter_pipeline_mode()
 
     def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
+        self._send_held()
         sql, names = _positional(statement.sql)
-        name = statement.name.encode()
-        if statement.name not in self._prepared and statement.name not in self._preparing:
-            self._pg.send_prepare(name, sql)
-            self._preparing[statement.name] = self._unanswered
+        self._send(statement.name, sql, [_dumped(arguments[name]) for name in names])
+
+    def hold(self, writes: Sequence[Write]) -> None:
+        """Queue writes that do not depend on each other, to be sent as one statement, for the cost of one."""
+        self._send_held()
+        self._held = list(writes)
+
+    def send_along(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
+        """Queue a write that depends on none of those held, as one statement with them."""
+        self._held.append((statement, arguments))
+        self._send_held()
+
+    def _send_held(self) -> None:
+        if self._held:
+            name, sql, places = _positional_as_one(tuple(statement for statement, _ in self._held))
+            values = [_dumped(self._held[place][1][argument]) for place, argument in places]
+            self._held = []
+            self._send(name, sql, values)
+
+    def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
+        if name not in self._prepared and name not in self._preparing:
+            self._pg.send_prepare(name.encode(), sql)
+            self._preparing[name] = self._unanswered
             self._unanswered += 1
-        self._pg.send_query_prepared(name, [_dumped(arguments[argument]) for argument in names])
+        self._pg.send_query_prepared(name.encode(), values)
         self._unanswered += 1
 
     def say(self, command: bytes) -> None:
         """Queue a command without arguments."""
-        self._pg.send_query_params(command, None)
-        self._unanswered += 1
+        self._send_held()
+        self._send(command.decode(), command, [])
 
     def receive(self) -> list[pq.abc.PGresult]:
         """Wait for the answers to everything queued, and return them in order. Raises the first error among them."""
+        self._send_held()
         if not self._unanswered:
             return []
         self._pg.pipeline_sync()
-        self._flush()
+        self.flush()
         wanted, self._unanswered = self._unanswered, 0
         results = [self._next_result(one_more=True) for _ in range(wanted)]
         self._next_result(one_more=False)  # the end of the batch
@@ -95,9 +124,11 @@ class Channel:
         self.send(statement, arguments)
         return self.receive()[-1]
 
-    def dicts(self, result: pq.abc.PGresult) -> list[dict[str, Any]]:
-        """Read an answer's rows by the names of their columns."""
-        names = [(result.fname(column) or b"").decode() for column in range(result.nfields)]
+    def dicts(self, statement: Statement, result: pq.abc.PGresult) -> list[dict[str, Any]]:
+        """Read the rows of a statement's answer by the names of their columns."""
+        names = _COLUMNS.get(statement)
+        if names is None:
+            names = _COLUMNS[statement] = [(result.fname(n) or b"").decode() for n in range(result.nfields)]
         return [dict(zip(names, row, strict=True)) for row in self.tuples(result)]
 
     def tuples(self, result: pq.abc.PGresult) -> list[tuple[Any, ...]]:
@@ -116,6 +147,7 @@ class Channel:
 
     def close(self) -> None:
         """Leave the pipeline, and whatever transaction is still open in it."""
+        self._held = []
         if self._pg.status != pq.ConnStatus.OK:
             return
         if self._unanswered:
@@ -126,7 +158,8 @@ class Channel:
             self.receive()
         self._pg.exit_pipeline_mode()
 
-    def _flush(self) -> None:
+    def flush(self) -> None:
+        """Send all that is queued, so that the server is at it before its answers are waited for."""
         while self._pg.flush():
             self._wait(select.POLLIN | select.POLLOUT)
             self._pg.consume_input()
@@ -163,24 +196,48 @@ def _positional(sql: str) -> tuple[bytes, tuple[str, ...]]:
     return text.encode(), tuple(names)
 
 
+@cache
+def _positional_as_one(statements: tuple[Statement, ...]) -> tuple[str, bytes, list[tuple[int, str]]]:
+    statement = fused(statements)
+    sql, names = _positional(statement.sql)
+    places = [(int(place), name) for place, _, name in (name.partition("_") for name in names)]
+    return statement.name, sql, places
+
+
 def _dumped(value: Any) -> bytes | None:
+    kind = type(value)
+    if kind is str:
+        return cast(str, value).encode()
+    if kind is int:
+        return b"%d" % value
     if value is None:
         return None
-    if type(value) is list:
-        return _array(value)
-    return _text(value).encode()
+    return _array(value) if kind is list else _text(value).encode()
 
 
 def _text(value: Any) -> str:
-    return value.isoformat() if isinstance(value, datetime) else str(value)
+    return text_of(value) if isinstance(value, datetime) else str(value)
 
 
 def _array(values: Sequence[Any]) -> bytes:
-    if values and any(type(value) is str for value in values):
-        items = ("NULL" if value is None else _quoted(value) for value in values)
+    kinds = set(map(type, values))
+    if kinds == {str}:
+        return _texts(values).encode()
+    if str in kinds:
+        items: Iterable[str] = ("NULL" if value is None else _quoted(value) for value in values)
+    elif kinds == {int}:
+        items = map(str, values)
     else:
         items = ("NULL" if value is None else _text(value) for value in values)
     return ("{" + ",".join(items) + "}").encode()
+
+
+def _texts(values: Sequence[str]) -> str:
+    joined = '","'.join(values)
+    # Names seldom hold what must be escaped, and looking at all of them at once is a hundred times quicker.
+    if "\\" not in joined and joined.count('"') == 2 * (len(values) - 1):
+        return f'{{"{joined}"}}'
+    return "{" + ",".join(map(_quoted, values)) + "}"
 
 
 def _quoted(text: str) -> str:

@@ -19,7 +19,7 @@ from scidex.store.database import Database, Result, Row, Transaction, columns_of
 from scidex.store.libpq import Channel, DeadlinePassed
 from scidex.store.listening import Listener
 from scidex.store.news import News
-from scidex.store.statements import load
+from scidex.store.statements import Statement, load
 
 # Losing a race (a deadlock, a serialization failure, a row that another got first) is tried again this often.
 _MOST_ATTEMPTS = 8
@@ -50,7 +50,8 @@ class PostgresTransaction(Transaction):
         self._statements = load("postgres")
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
-        return self._channel.dicts(self._channel.last(self._statements[statement], arguments))
+        known = self._statements[statement]
+        return self._channel.dicts(known, self._channel.last(known, arguments))
 
     def tuples(self, statement: str, /, **arguments: Any) -> list[tuple[Any, ...]]:
         return self._channel.tuples(self._channel.last(self._statements[statement], arguments))
@@ -65,15 +66,29 @@ class PostgresTransaction(Transaction):
         known = self._statements[statement]
         if known.takes_columns:
             if rows:
-                self._channel.send(known, columns_of(rows))
+                self._channel.send(*_for_rows(known, rows))
             return
         for number, row in enumerate(rows, start=1):
             self._channel.send(known, row)
             if number % _SENT_AT_ONCE == 0:
                 self._channel.receive()
 
+    def run_columns(self, statement: str, /, **columns: Any) -> None:
+        if all(column for column in columns.values() if type(column) is list):
+            self._channel.send(self._statements[statement], columns)
+            self._channel.flush()
+
+    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
+        self._channel.hold([_for_rows(self._statements[statement], rows) for statement, rows in calls if rows])
+
+    def post_along(self, statement: str, /, **arguments: Any) -> None:
+        self._channel.send_along(self._statements[statement], arguments)
+
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
+
+    def take_number(self, series: str, number: int) -> None:
+        """Nothing to do: a sequence's number is drawn as it is read."""
 
     def note_numbers(self, series: str, last: int) -> None:
         self.post("note_numbers", series=series, last=last)
@@ -84,12 +99,16 @@ class PostgresTransaction(Transaction):
         if ordered := sorted(set(names)):
             self.post(statement, names=ordered)
 
+    def lock_one(self, *, pool_lock: str, task_lock: str, account_id: str) -> None:
+        self.post("lock_for_bid", pool_lock=pool_lock, task_lock=task_lock, account_id=account_id)
+
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:
             self._channel.send(self._statements[statement], arguments)
         # Before them come the answers to what was posted, and between them those to preparing a statement.
         answers = [answer for answer in self._channel.receive() if answer.status == TUPLES]
-        return [self._channel.dicts(answer) for answer in answers[-len(calls) :]]
+        asked = [self._statements[statement] for statement, _ in calls]
+        return [self._channel.dicts(*pair) for pair in zip(asked, answers[-len(calls) :], strict=True)]
 
     def script(self, sql: str) -> None:
         self._channel.script(sql)
@@ -113,6 +132,8 @@ class PostgresDatabase(Database):
         options = (
             # Every statement is short and found by an index: planning it once is enough, compiling it never pays.
             "-c plan_cache_mode=force_generic_plan -c jit=off"
+            # A plan is made once for a connection's life, and may not rest on a table being as small as it is now.
+            " -c enable_seqscan=off"
             " -c TimeZone=UTC -c default_transaction_isolation=read\\ committed"
             # Sooner than the client's own deadline, whose end leaves the outcome unknown.
             f" -c statement_timeout={milliseconds * 4 // 5} -c idle_in_transaction_session_timeout={2 * milliseconds}"
@@ -167,7 +188,8 @@ class PostgresDatabase(Database):
 
     @contextmanager
     def _channel(self, begin: bytes) -> Iterator[Channel]:
-        with self._pool.connection(timeout=self._deadline_seconds) as connection:
+        connection = self._pool.getconn(timeout=self._deadline_seconds)
+        try:
             prepared = self._prepared.setdefault(connection, set())
             channel = Channel(connection, prepared, self._deadline_seconds)
             channel.say(begin)
@@ -175,6 +197,8 @@ class PostgresDatabase(Database):
                 yield channel
             finally:
                 channel.close()
+        finally:
+            self._pool.putconn(connection)
 
     def now(self) -> datetime:
         read_at, elapsed = self._clock
@@ -200,6 +224,16 @@ class PostgresDatabase(Database):
     def close(self) -> None:
         self._listener.close()
         self._pool.close(timeout=1.0)
+
+
+def _for_rows(statement: Statement, rows: Sequence[Row]) -> tuple[Statement, Row]:
+    """Return the form of a statement that takes these rows at once, and its arguments."""
+    if len(rows) > 1:
+        assert statement.takes_columns, f"{statement.name} takes one row"
+        return statement, columns_of(rows)
+    if statement.takes_columns and statement.for_one_row is None:
+        return statement, columns_of(rows)
+    return statement.for_one_row or statement, rows[0]
 
 
 def _steady() -> float:

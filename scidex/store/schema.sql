@@ -150,6 +150,10 @@ CREATE UNIQUE INDEX compute_auction_clears_live_task
 CREATE INDEX compute_auction_clears_live_bidder
     ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running');
 
+-- A bidder's newest settled slots, to hold its claims against.
+CREATE INDEX compute_auction_clears_settled
+    ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
+
 CREATE INDEX compute_auction_clears_live_provider
     ON compute_auction_clears (provider_id) WHERE status IN ('won', 'running');
 
@@ -251,8 +255,14 @@ CREATE TABLE quests (
     account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
     priority BIGINT NOT NULL CHECK (priority >= 0),
     status TEXT NOT NULL CHECK (status IN ('active', 'paused')),
-    created_at TIMESTAMPTZ NOT NULL
+    created_at TIMESTAMPTZ NOT NULL,
+    -- How the quest bids: a strategy by name, or `market` for the one of its market.
+    strategy TEXT NOT NULL DEFAULT 'market',
+    -- Whether the floor serves it when it has waited long; the operator says so.
+    floor_entitled BIGINT NOT NULL DEFAULT 0 CHECK (floor_entitled IN (0, 1))
 );
+
+CREATE INDEX quests_floor_entitled ON quests (quest_id) WHERE floor_entitled = 1;
 
 CREATE TABLE tasks (
     task_id TEXT COLLATE "C" PRIMARY KEY,
@@ -369,6 +379,9 @@ CREATE TABLE income_runs (
     bucket_tokens BIGINT NOT NULL CHECK (bucket_tokens >= 0),
     paid_tokens BIGINT NOT NULL CHECK (paid_tokens BETWEEN 0 AND bucket_tokens),
     paid_at TIMESTAMPTZ NOT NULL,
+    -- What the bucket was indexed by; NULL where it was not.
+    slots_of_day BIGINT CHECK (slots_of_day >= 0),
+    price_level_tokens DOUBLE PRECISION CHECK (price_level_tokens >= 0),
     PRIMARY KEY (pool, day)
 );
 
@@ -432,9 +445,112 @@ CREATE TABLE token_arrears (
     owed_tokens BIGINT NOT NULL CHECK (owed_tokens >= 0)
 );
 
+-- Money: prices, income by attested impact, and the floor.
+
+-- A pool's moving average of what slots would cost if no wallet limited any bid.
+CREATE TABLE market_price_levels (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    level_tokens DOUBLE PRECISION NOT NULL CHECK (level_tokens >= 0),
+    -- Rounds that have moved it.
+    rounds BIGINT NOT NULL CHECK (rounds > 0),
+    changed_at TIMESTAMPTZ NOT NULL
+);
+
+-- What each account got of a day's bucket, what of it paid arrears, and what its cap burnt.
+CREATE TABLE income_shares (
+    pool TEXT COLLATE "C" NOT NULL,
+    day TEXT NOT NULL,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    base_tokens BIGINT NOT NULL CHECK (base_tokens >= 0),
+    impact_tokens BIGINT NOT NULL CHECK (impact_tokens >= 0),
+    garnished_tokens BIGINT NOT NULL CHECK (garnished_tokens BETWEEN 0 AND base_tokens + impact_tokens),
+    burnt_tokens BIGINT NOT NULL CHECK (burnt_tokens >= 0),
+    -- What it would get if the whole bucket went by priority: the measure of its cap.
+    fair_share_tokens BIGINT NOT NULL CHECK (fair_share_tokens >= 0),
+    PRIMARY KEY (pool, day, account_id)
+);
+
+CREATE INDEX income_shares_of_account ON income_shares (account_id, day);
+
+-- Impact of settled slots that an evaluator attested, and what of it has earned a share of a day's bucket.
+CREATE TABLE attested_impacts (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    pool TEXT COLLATE "C" NOT NULL,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    -- By the latest word; below zero counts as 0.
+    impact_usd DOUBLE PRECISION NOT NULL CHECK (impact_usd >= 0),
+    counted_usd DOUBLE PRECISION NOT NULL CHECK (counted_usd >= 0),
+    earned_tokens BIGINT NOT NULL CHECK (earned_tokens >= 0)
+);
+
+CREATE INDEX attested_impacts_to_count ON attested_impacts (pool, slot_id) WHERE impact_usd > counted_usd;
+
+-- Allowances that winners declared for their slots, where the pool takes declarations.
+CREATE TABLE declared_allowances (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    declared_tokens BIGINT NOT NULL CHECK (declared_tokens BETWEEN 1 AND 9007199254740991),
+    declared_at TIMESTAMPTZ NOT NULL
+);
+
+-- How many rounds with slots a pool has held while quests were entitled, and what its floor may give away.
+CREATE TABLE market_floors (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    rounds BIGINT NOT NULL CHECK (rounds > 0),
+    -- In hundredths of a slot.
+    credit_hundredths BIGINT NOT NULL CHECK (credit_hundredths >= 0)
+);
+
+-- The number of the round, counted as in market_floors, in which an entitled quest last had a slot of a pool.
+CREATE TABLE quest_waits (
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
+    since_round BIGINT NOT NULL CHECK (since_round >= 0),
+    PRIMARY KEY (pool, quest_id)
+);
+
+-- Slots that the floor gave away.
+CREATE TABLE floor_gifts (
+    slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
+    -- What its quest claimed of the task then: whoever raises or lowers it later changes no record.
+    claimed_usd DOUBLE PRECISION NOT NULL CHECK (claimed_usd >= 0)
+);
+
 -- Numbers drawn by many writers at once.
 
 CREATE SEQUENCE assignment_numbers;
+
+-- What each market is set to, how quests bid, and what their claims have turned out to be worth.
+
+-- The values that a pool was configured with. A pool without a row goes by the profile `brief`.
+CREATE TABLE market_settings (
+    pool TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_pools (pool),
+    profile TEXT NOT NULL,
+    -- Every value by its name, as JSON: a later release's profile does not change a market that runs.
+    settings TEXT NOT NULL,
+    changed_at TIMESTAMPTZ NOT NULL
+);
+
+-- The share of value that a quest bids in a pool, as pacing has adapted it.
+CREATE TABLE quest_pacing (
+    quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    alpha DOUBLE PRECISION NOT NULL CHECK (alpha > 0 AND alpha <= 1),
+    -- What it meant to spend in each round from this one on.
+    target_tokens DOUBLE PRECISION NOT NULL CHECK (target_tokens >= 0),
+    round_id BIGINT NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (quest_id, pool)
+);
+
+-- What a bidder's claims were taken to be worth when it last bid for a backlog in a pool.
+CREATE TABLE bidder_calibrations (
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    bidder_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    slope DOUBLE PRECISION NOT NULL,
+    intercept DOUBLE PRECISION NOT NULL,
+    updated_at TIMESTAMPTZ NOT NULL,
+    PRIMARY KEY (pool, bidder_id)
+);
 
 -- Processes that run slots, the slots that each of them offered, and who may run what until when.
 
@@ -587,3 +703,28 @@ CREATE VIEW task_runs AS
     SELECT a.assignment_id, a.source, a.task_id, a.quest_id, a.agent_id, a.pool, a.status, a.actual_cost_tokens,
         a.actual_impact, a.started_at, a.finished_at
     FROM task_assignments a WHERE a.started_at IS NOT NULL;
+
+-- Keys by which clients of the API act, each for one account.
+
+CREATE TABLE api_keys (
+    key_id TEXT COLLATE "C" PRIMARY KEY,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    -- Sorted, with a space between them.
+    scopes TEXT NOT NULL CHECK (scopes <> ''),
+    -- In hexadecimal. The secret itself is told once and kept nowhere.
+    secret_sha256 TEXT NOT NULL CHECK (length(secret_sha256) = 64),
+    label TEXT NOT NULL DEFAULT '',
+    created_at TIMESTAMPTZ NOT NULL,
+    expires_at TIMESTAMPTZ,
+    revoked_at TIMESTAMPTZ,
+    -- The key that this one was rotated into.
+    successor_id TEXT COLLATE "C" REFERENCES api_keys (key_id)
+);
+
+CREATE INDEX api_keys_of_account ON api_keys (account_id);
+
+-- When a key was last used, to the minute. Apart from the keys, so that writing it down never waits for whoever uses one.
+CREATE TABLE api_key_uses (
+    key_id TEXT COLLATE "C" PRIMARY KEY REFERENCES api_keys (key_id),
+    last_used_at TIMESTAMPTZ NOT NULL
+);

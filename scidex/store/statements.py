@@ -10,24 +10,27 @@ Statements are written once. Four words stand for what the dialects spell differ
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
+from itertools import count
 from typing import Literal
 
 import aiosql
 
 Dialect = Literal["sqlite", "postgres"]
 
+_NUMBERS = count(1)
 _DRIVER = {"sqlite": "sqlite3", "postgres": "psycopg"}
 _EACH = re.compile(r"IN each_(text|number)\(:(\w+)\)")
 _JSON_LIST = re.compile(r"json_each\(:(\w+)\)")
 _LOCK = re.compile(r"\bFOR (UPDATE|SHARE|NO KEY UPDATE)( OF \w+)?( SKIP LOCKED)?")
+_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 _ARRAY = {"text": "text[]", "number": "bigint[]"}
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     """One named statement of a dialect, and which of its arguments need another form on the way in."""
 
@@ -37,6 +40,13 @@ class Statement:
     list_arguments: tuple[str, ...]
     takes_columns: bool
     """Whether it takes many rows at once, as one array a column."""
+    for_one_row: Statement | None = None
+    """The shared form of a statement that takes columns: for one row that costs the server less."""
+
+    @property
+    def converts(self) -> bool:
+        """Whether any argument needs another form."""
+        return bool(self.time_arguments or self.list_arguments)
 
 
 @cache
@@ -48,8 +58,32 @@ def load(dialect: Dialect) -> dict[str, Statement]:
         files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
         for file in files:
             for statement in _parse(file.read_text(encoding="utf-8"), dialect):
-                statements[statement.name] = statement
+                statements[statement.name] = _over(statements.get(statement.name), statement)
     return statements
+
+
+def _over(shared: Statement | None, own: Statement) -> Statement:
+    if shared is None or not own.takes_columns:
+        return own
+    return replace(own, for_one_row=replace(shared, name=f"{shared.name} (one row)"))
+
+
+@cache
+def fused(statements: tuple[Statement, ...]) -> Statement:
+    """
+    Return PostgreSQL's one statement for writes that do not depend on each other, to be run as one.
+
+    An argument of the statement at place 2 is called `2_` and its name.
+    """
+    *before, last = (_PLACEHOLDER.sub(rf"%({place}_\1)s", s.sql.rstrip(";")) for place, s in enumerate(statements))
+    parts = [f"write_{place} AS ({sql})" for place, sql in enumerate(before)]
+    return Statement(
+        name=f"as one {next(_NUMBERS)}",  # the server tells no more than 63 characters apart
+        sql=f"WITH {', '.join(parts)} {last}" if parts else last,
+        time_arguments=(),
+        list_arguments=(),
+        takes_columns=False,
+    )
 
 
 def _parse(text: str, dialect: Dialect) -> list[Statement]:

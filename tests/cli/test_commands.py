@@ -39,6 +39,48 @@ def cli(monkeypatch, capsys, tmp_path):
     return call
 
 
+# --- settings
+
+
+def test_init_makes_a_new_market_by_the_recommended_profile(cli, tmp_path):
+    new = f"sqlite:///{tmp_path}/new.db"
+
+    assert cli("init", "--db", new) == (0, "pool scidex-agent goes by the profile recommended\n", "")
+    assert json.loads(cli("init", "--db", new, "--json")[1])["settings"]["strategy"] == "paced"
+
+
+def test_init_leaves_a_market_that_is_set_as_it_is_unless_a_profile_is_named(cli, tmp_path):
+    new = f"sqlite:///{tmp_path}/new.db"
+    cli("init", "--db", new, "--profile", "brief")
+
+    assert "profile brief" in cli("init", "--db", new)[1]
+    assert "profile generous" in cli("init", "--db", new, "--profile", "generous")[1]
+
+
+def test_init_opens_a_pool_that_is_missing(cli):
+    assert cli("init", "--pool", "gpu")[1] == "pool gpu goes by the profile recommended\n"
+
+
+def test_a_profile_that_there_is_not_is_refused(cli):
+    code, _, err = cli("init", "--profile", "mine")
+
+    assert code == 1
+    assert "profile must be one of brief, recommended, generous; got 'mine'" in err
+
+
+def test_a_quest_is_told_how_to_bid(cli):
+    assert "market" in cli("quest", "list")[1]
+    assert cli("quest", "set", "docs", "--strategy", "fixed")[0] == 0
+    assert json.loads(cli("quest", "list", "--json")[1])[0]["strategy"] == "fixed"
+    assert cli("quest", "set", "docs", "--strategy", "snipe")[0] == 1
+
+
+def test_a_quest_is_entitled_to_the_floor_and_no_longer(cli):
+    assert json.loads(cli("quest", "entitle", "docs", "--json")[1])[0]["floor_entitled"] is True
+    assert json.loads(cli("quest", "entitle", "docs", "--end", "--json")[1])[0]["floor_entitled"] is False
+    assert cli("quest", "entitle", "nobody")[0] == 1
+
+
 # --- reading
 
 

@@ -32,7 +32,7 @@ from tests.raw_sql import contents, query
 def test_a_quest_has_a_wallet_of_its_own(db):
     added = backlog.add_quest("q1", "Audit", priority=3, owner_id="ada", now=NOON, db=db)
 
-    assert added == backlog.get_quest("q1", db=db) == ("q1", "Audit", "quest:q1", 3, "active", NOON)
+    assert added == backlog.get_quest("q1", db=db) == ("q1", "Audit", "quest:q1", 3, "active", NOON, "market", False)
     account = token_ledger.get_account("quest:q1", db=db)
     assert (account.kind, account.owner_id) == ("quest", "ada")
 

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from math import exp
+from random import Random
 from typing import Any
 
 import pytest
 
 from scidex.errors import UnknownBid, UnknownPool
-from scidex.exchange import compute_auction
-from tests.market import NOON, after, bid, clear, fund, offer, status, void, won_tasks
+from scidex.exchange import compute_auction, cycle, ev_scorer, token_ledger
+from tests.backlogs import quest, task
+from tests.market import NOON, after, bid, clear, fund, know_task, offer, status, void, won_tasks
 
 
 def explain(db, one, **terms):
@@ -39,7 +42,8 @@ def test_a_loser_learns_its_rank_the_price_and_what_would_have_won(db):
     assert (told.status, told.reason, told.rank, told.slots) == ("lost", "outbid", 4, 2)
     assert (told.clearing_price_tokens, told.price_to_win_tokens, told.margin_missed_tokens) == (30, 41, 21)
     assert told.sentence == (
-        "It lost: number 4 of the bids for 2 slots. A bid of 41 tokens would have won, 21 more than it bid."
+        "It lost: number 4 of the bids for 2 slots; a bid of 41 tokens would have won, 21 more than it bid;"
+        " its wallet has 1,000 tokens available."
     )
 
 
@@ -73,7 +77,10 @@ def test_a_winner_learns_its_rank_and_what_it_pays(db):
     told = explain(db, bids[1])
 
     assert (told.status, told.rank, told.slots, told.clearing_price_tokens) == ("won", 2, 2, 30)
-    assert told.sentence == "It won: number 2 of the bids for 2 slots. It bid 40 tokens and the price was 30."
+    assert told.sentence == (
+        "It won: number 2 of the bids for 2 slots; it bid 40 tokens and the price was 30;"
+        " the 10 between them were free at once."
+    )
 
 
 def test_a_voided_winner_learns_that_nothing_was_paid(db):
@@ -89,7 +96,150 @@ def test_an_open_bid_learns_where_it_would_stand(db):
     bids = standing(db, 50, 40)
 
     assert [explain(db, one).rank for one in (bids[0], rests, bids[1])] == [1, 2, 3]
-    assert explain(db, rests).sentence == "It is open and would be number 2 in the next round."
+    assert explain(db, rests).sentence == (
+        "It is open and would be number 2 in the next round; no slot is on offer now;"
+        " its wallet has 955 tokens available."
+    )
+
+
+@pytest.mark.parametrize(
+    ("slots", "prospect"),
+    [
+        (1, "as the book stands a bid of 51 tokens would win, 6 more than it bids"),
+        (2, "as the book stands it would win one of the 2 slots on offer"),
+    ],
+)
+def test_an_open_bid_learns_what_would_win_as_the_book_stands(db, slots, prospect):
+    [mine] = standing(db, 45)
+    standing(db, 50, 45, 40)
+    offer(db, slots)
+
+    told = explain(db, mine)
+
+    assert prospect in told.sentence
+    assert (told.slots, told.price_to_win_tokens, told.margin_missed_tokens) == (
+        (1, 51, 6) if slots == 1 else (2, None, None)
+    )
+    assert (mine.task_id in won_tasks(clear(db, dry_run=True))) == (slots == 2)
+
+
+def test_the_only_bid_would_win_the_only_slot(db):
+    [mine] = standing(db, 45)
+    offer(db, 1)
+
+    assert "as the book stands it would win the 1 slot on offer" in explain(db, mine).sentence
+
+
+def test_where_trade_is_reduced_a_lone_bid_wins_nothing(db):
+    compute_auction.create_pool("pool", mechanism="trade_reduction", now=NOON, db=db)
+    [mine] = standing(db, 45, pool="pool")
+    offer(db, 1, pool="pool")
+
+    assert "as the book stands no bid would win" in explain(db, mine).sentence
+
+
+def test_an_open_bid_learns_when_it_competes_next(db):
+    cycle.run_cycle(now=NOON, db=db)
+    [mine, brief] = standing(db, 45, 40, ttl_at=after(30))
+    bid(db, brief.bidder_id, brief.task_id, 40, ttl_at=after(0.5))
+
+    told = explain(db, mine)
+    assert told.competes_next_at == after(1)
+    assert "it competes next at 12:01:00 UTC on 2026-05-01" in told.sentence
+    told = explain(db, brief)
+    assert told.competes_next_at is None
+    assert "its time to live ends before the next round, at 12:01:00 UTC on 2026-05-01" in told.sentence
+
+
+def test_a_paused_market_names_no_next_round(db):
+    cycle.run_cycle(now=NOON, db=db)
+    cycle.pause(now=NOON, db=db)
+    [mine] = standing(db, 45)
+
+    assert explain(db, mine).competes_next_at is None
+    assert "next at" not in explain(db, mine).sentence
+
+
+def test_a_loser_learns_when_the_next_round_is(db):
+    bids = standing(db, 50, 40)
+    offer(db)
+    cycle.run_cycle(now=NOON, db=db)
+
+    assert "a bid for the next round competes at 12:01:00 UTC on 2026-05-01" in explain(db, bids[1]).sentence
+
+
+def test_a_bid_past_its_time_to_live_says_so_before_it_is_swept(db):
+    [late] = standing(db, 40, ttl_at=after(1))
+
+    told = explain(db, late, now=after(2))
+    assert (told.status, told.reason) == ("open", "ttl_passed")
+    assert told.sentence == (
+        "Its time to live ended at 12:01:00 UTC on 2026-05-01, and what it set aside is free with the next sweep or"
+        " round; its wallet has 960 tokens available."
+    )
+
+
+def test_a_suspended_bid_learns_what_its_wallet_lacks(db):
+    fund(db, 100, "me")
+    rests = bid(db, "me", "rests", 50, time_in_force="gtt")
+    bid(db, "me", "wins", 60)
+    offer(db)
+    standing(db, 55)
+    assert won_tasks(clear(db)) == {"wins"}
+
+    told = explain(db, rests)
+    assert (told.status, told.reason, told.available_tokens) == ("open", "suspended", 45)
+    assert told.sentence == (
+        "It is suspended: it would set aside 50 tokens more and its wallet has 45 available;"
+        " it holds nothing and competes again as soon as it is covered."
+    )
+    [waiting] = [one for one in compute_auction.get_order_book(now=NOON, db=db)["bids"] if one["id"] == rests.id]
+    assert waiting["reason"] == "suspended"
+
+    # Beside a bid of 20 it would hold no more than its own 50, of which 20 are held already.
+    bid(db, "me", "small", 20, time_in_force="gtt")
+    assert "set aside 30 tokens more and its wallet has 25 available" in explain(db, rests).sentence
+
+    token_ledger.mint("me", 5, now=NOON, db=db)
+    assert explain(db, rests).sentence.startswith("It is open and would be number 1 in the next round")
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence"),
+    [
+        ("blocked", "its task waits for another task; it competes again once that one is done"),
+        ("done", "its task is done; it competes again only if its task is opened again"),
+        ("failed", "its task has failed; it competes again only if its task is opened again"),
+    ],
+)
+def test_a_bid_that_may_not_compete_learns_what_it_waits_for(db, state, sentence):
+    fund(db, 100, "me")
+    know_task(db, "t", state, account_id="me")
+    waits = bid(db, "me", "t", 60, time_in_force="gtt")
+
+    told = explain(db, waits).sentence
+    assert told == f"It is open but may not compete now: {sentence}; its wallet has 40 tokens available."
+
+
+def test_a_quests_bid_learns_what_its_claim_counts_for(db):
+    compute_auction.configure_pool(now=NOON, db=db)
+    quest(db, tokens=100_000)
+    task(db, "a", 10.0)
+    [placed] = ev_scorer.submit_bids_for_tasks(NOON, None, db=db)
+
+    told = explain(db, placed)
+    assert told.calibration_factor == pytest.approx(exp(-1.2))
+    assert "its claim of 10.00 USD counts as 3.01" in told.sentence
+
+    compute_auction.configure_pool(profile="brief", now=NOON, db=db)
+    assert explain(db, placed).calibration_factor is None
+
+
+def test_an_agents_own_bid_is_taken_at_its_price(db):
+    compute_auction.configure_pool(now=NOON, db=db)
+    [mine] = standing(db, 45, expected_value_usd=10.0)
+
+    assert explain(db, mine).calibration_factor is None
 
 
 def test_expired_bids_do_not_count_in_a_rank(db):
@@ -119,6 +269,9 @@ def test_a_bid_that_ended_unsold_learns_how(db):
 
     assert (explain(db, gone).status, explain(db, gone).reason) == ("cancelled", "no use")
     assert explain(db, gone).sentence == "It was cancelled before it could win a slot."
+    assert explain(db, late).sentence == (
+        "It reached the end of its time to live at 12:01:00 UTC on 2026-05-01 before it could win a slot."
+    )
     assert (explain(db, late).status, explain(db, late).reason) == ("expired", "ttl_passed")
 
 
@@ -132,7 +285,10 @@ def test_a_bid_behind_a_better_one_for_its_task_learns_so(db):
     told = explain(db, second)
 
     assert told.reason == "superseded"
-    assert told.sentence == "It did not compete in its round: a better bid for the same task stands before it."
+    assert told.sentence == (
+        "It did not compete in its round: a better bid for the same task stands before it;"
+        " its wallet has 100 tokens available."
+    )
     assert (told.rank, told.price_to_win_tokens) == (None, None)
 
 
@@ -274,3 +430,35 @@ def test_a_round_asked_for_the_least_that_would_have_won_a_slot(db, bids, reserv
 def test_a_quote_of_an_unknown_pool_is_refused(db):
     with pytest.raises(UnknownPool):
         quote(db, pool="nowhere")
+
+
+@pytest.mark.parametrize("mechanism", ["uniform_price", "mcafee", "trade_reduction"])
+def test_a_quote_of_nine_tenths_wins_about_nine_rounds_in_ten(db, mechanism):
+    """A market of 130 rounds, in which a newcomer asks before the others bid, and bids what it was told."""
+    chance = Random(11)
+    names = [f"rival:{number}" for number in range(8)]
+    fund(db, 10**9, *names, "me")
+    compute_auction.create_pool("p", mechanism=mechanism, now=NOON, db=db)
+    won = told = 0
+    for minute in range(130):
+        at = after(minute)
+        # Eight rivals for three slots of their own reserves, of which trade reduction gives up the dearest.
+        for reserve in (0, 50, 100):
+            offer(db, 1, pool="p", reserve_price_tokens=reserve, expires_at=after(minute + 0.5), now=at)
+        asked = compute_auction.quote(0.9, pool="p", now=at, db=db).max_price_tokens
+        rivals = [int(1_000 * exp(chance.gauss(0, 0.5))) for _ in names]
+        bids = [
+            {"bidder_id": name, "task_id": f"{name} {minute}", "max_price_tokens": max(1, price), "pool": "p"}
+            for name, price in zip(names, rivals, strict=True)
+        ]
+        compute_auction.place_bids(bids, now=at, db=db)
+        with_mine = {"bidder_id": "me", "task_id": f"mine {minute}", "max_price_tokens": asked, "pool": "p"}
+        if minute >= 40:
+            mine = compute_auction.place_bids([with_mine], now=at, db=db)[0]
+            won += mine.task_id in won_tasks(clear(db, at, pool="p", dry_run=True))
+            told += 1
+            compute_auction.cancel_bid(mine.id, now=at, db=db)
+        clear(db, at, pool="p")
+
+    assert told == 90
+    assert 0.85 <= won / told <= 0.95

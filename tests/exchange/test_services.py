@@ -83,7 +83,7 @@ def test_an_agent_finds_the_slots_that_it_provides_and_those_that_it_bought(mark
     [provided] = services.won_slots(BOB, db=market)
     assert provided.assignment_id == own[0].slot_id
     assert provided[:1] + provided[2:] == (
-        "auction", BOB, "a", "q1", "A", {"command": ["true"]}, "scidex-agent", 500, 60, 7.0
+        "auction", BOB, "a", "q1", "A", {"command": ["true"]}, "scidex-agent", 500, 60, 7.0, None
     )  # fmt: skip
     [bought] = services.won_slots(ADA, db=market)
     assert (bought.assignment_id, bought.task_id, bought.quest_id, bought.payload) == (

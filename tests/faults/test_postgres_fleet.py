@@ -99,7 +99,7 @@ def test_workers_outlive_a_database_that_breaks_down_and_comes_back(processes, t
         pytest.skip("the server is not ours to break")
     with running_postgres() as server, server.new_database() as url, connect(url) as db:
         compute_auction.ensure_schema(db=db)
-        open_market(db, {f"t{n}": ["sleep", "0.2"] for n in range(12)})
+        open_market(db, {f"t{n}": ["sleep", "0.2"] for n in range(8)})
         loop = processes.start("clear", url=url)
         workers = [
             processes.start("work", url=url, directory=str(tmp_path / "runs"), seats=2, lease_seconds=5.0)
@@ -107,9 +107,9 @@ def test_workers_outlive_a_database_that_breaks_down_and_comes_back(processes, t
         ]
         wait_until(lambda: done(db) >= 2, "some tasks are done")
         break_down(url)
-        wait_until(lambda: done(db) >= 5, "some more are done")
+        wait_until(lambda: done(db) >= 4, "some more are done")
         break_down(url)
-        wait_until(lambda: done(db) == 12, "every task is done", seconds=60)
+        wait_until(lambda: done(db) == 8, "every task is done", seconds=60)
         stop(processes, *workers)
         processes.kill(loop)
         sweeper.sweep(db=db)

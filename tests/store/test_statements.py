@@ -39,7 +39,7 @@ def test_every_statement_is_loaded_under_its_name():
     names = {name for _, name, _ in written()}
     assert names == set(load("sqlite")) | set(load("postgres"))
     assert set(load("sqlite")) - set(load("postgres")) == set()
-    assert set(load("postgres")) - set(load("sqlite")) == {"lock_shared", "lock_exclusive"}
+    assert set(load("postgres")) - set(load("sqlite")) == {"lock_shared", "lock_exclusive", "lock_for_bid"}
 
 
 def test_a_name_is_given_once_in_a_folder():
@@ -82,7 +82,9 @@ def test_sqlite_can_plan_every_statement():
 
 
 def test_postgresql_can_plan_every_statement(postgres_template, new_database):
-    planned = [statement for statement in load("postgres").values() if not statement.sql.startswith("CREATE")]
+    loaded = load("postgres").values()
+    for_one_row = [statement.for_one_row for statement in loaded if statement.for_one_row]
+    planned = [statement for statement in (*loaded, *for_one_row) if not statement.sql.startswith("CREATE")]
     with psycopg.connect(new_database(template=postgres_template), autocommit=True) as connection:
         for number, statement in enumerate(planned):
             # PREPARE has the server find the type of every argument, as it does for the real ones.

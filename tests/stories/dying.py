@@ -62,11 +62,11 @@ def watch(db: Database, life: Life) -> None:
         watched: Any = Watched(db._writer, life)
         db._writer = db._writing._connection = watched
         return
-    # A statement is only put in a buffer until somebody waits for an answer, so these are all the points there are.
+    # A statement is only put in a buffer until the buffer is sent, so these are all the points there are.
     named: dict[str, Callable[..., str]] = {
         "say": lambda _, command: f"saying {command.decode()}",
         # What was sent is on its way when this is over, and not yet answered.
-        "_flush": lambda _: "putting it on the wire",
+        "flush": lambda _: "putting it on the wire",
         "receive": lambda _: "hearing the answers",
     }
     for method, name in named.items():

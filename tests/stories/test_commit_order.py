@@ -59,6 +59,9 @@ VERBS: dict[str, Step] = {
     "bid for a task that runs": ("bid", 2, 0, 11, 2, False, 90, None),
     "rest a bid for a task that runs": ("bid", 0, 0, 31, 2, True, 90, None),
     "bid for another's task": ("bid", 0, 3, 41, 2, False, 90, None),
+    "bid once more": ("bid", 0, 5, 17, 2, False, 90, None),
+    "amend a bid": ("bid", 0, 6, 21, 2, False, 90, None),
+    "bid where a bid rests": ("bid", 1, 3, 4, 2, False, 90, None),
     "offer": ("offer", 1, 0, 0, False, None),
     "withdraw": ("withdraw", 3),
     "refund": ("refund",),
@@ -92,6 +95,11 @@ PAIRS = [("clear", second) for second in VERBS if second not in NOT_WITH_CLEAR] 
     ("settle", "bid for a task that runs"),
     ("settle", "rest a bid for a task that runs"),
     ("cancel", "refund"),
+    ("bid once more", "bid for another's task"),
+    ("bid once more", "amend a bid"),
+    ("bid once more", "bid where a bid rests"),
+    ("bid once more", "clear another pool"),
+    ("bid once more", "give by one whose bids stand"),
     ("lease", "lease by another"),
     ("lease", "stop"),
     ("lease", "clear the fleet's pool"),
@@ -114,7 +122,7 @@ PAIRS = [("clear", second) for second in VERBS if second not in NOT_WITH_CLEAR] 
 ]
 # Long enough for a verb that waits for nothing; one that waits for the other is let go on after it.
 SECONDS = 0.06
-READS = {"lock_shared", "lock_exclusive", "expire_asks"}
+READS = {"lock_shared", "lock_exclusive", "lock_for_bid", "expire_asks"}
 
 
 @dataclass
@@ -150,17 +158,18 @@ def test_writes_at_once_leave_what_the_journal_tells(place, first, second, point
     def stopping(method: str) -> Callable[..., Any]:
         whole = getattr(PostgresTransaction, method)
 
-        def stopped(self: PostgresTransaction, statement: str, /, *rows: Any, **arguments: Any) -> Any:
+        def stopped(self: PostgresTransaction, what: Any, /, *rows: Any, **arguments: Any) -> Any:
+            statement = what if isinstance(what, str) else what[0][0]  # of several writes, the first
             if point == "before it writes":
                 stop(self, statement)
-            result = whole(self, statement, *rows, **arguments)
+            result = whole(self, what, *rows, **arguments)
             if statement == "append_journal":
                 stop(self, statement)
             return result
 
         return stopped
 
-    for method in ("run", "run_many", "post"):
+    for method in ("run", "run_many", "run_columns", "run_together", "post", "post_along"):
         monkeypatch.setattr(PostgresTransaction, method, stopping(method))
     answers: dict[str, Any] = {}
 

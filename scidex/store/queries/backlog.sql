@@ -1,20 +1,22 @@
 -- name: add_quest!
 -- Add a quest.
-INSERT INTO quests (quest_id, title, account_id, priority, status, created_at)
-VALUES (:quest_id, :title, :account_id, :priority, :status, :created_at)
+INSERT INTO quests (quest_id, title, account_id, priority, status, created_at, strategy)
+VALUES (:quest_id, :title, :account_id, :priority, :status, :created_at, :strategy)
 ON CONFLICT (quest_id) DO NOTHING;
 
 -- name: save_quests!
 -- Store quests again.
-UPDATE quests SET title = :title, priority = :priority, status = :status WHERE quest_id = :quest_id;
+UPDATE quests SET title = :title, priority = :priority, status = :status, strategy = :strategy
+WHERE quest_id = :quest_id;
 
 -- name: quests_named
 -- These quests.
-SELECT quest_id, title, account_id, priority, status, created_at FROM quests WHERE quest_id IN each_text(:quest_ids);
+SELECT quest_id, title, account_id, priority, status, created_at, strategy, floor_entitled
+FROM quests WHERE quest_id IN each_text(:quest_ids);
 
 -- name: quests_page
 -- Quests in the order of their ids.
-SELECT quest_id, title, account_id, priority, status, created_at FROM quests
+SELECT quest_id, title, account_id, priority, status, created_at, strategy, floor_entitled FROM quests
 WHERE quest_id > :after ORDER BY quest_id LIMIT :page;
 
 -- name: quests_with_open_tasks
@@ -123,7 +125,7 @@ ORDER BY t.expected_value_usd DESC, t.task_id;
 
 -- name: tasks_to_bid_for
 -- Tasks that may run now and hold no slot, with the wallets that bid for them, the highest expected value first.
-SELECT t.task_id, t.quest_id, q.account_id, t.pool, t.expected_value_usd, t.deadline_at
+SELECT t.task_id, t.quest_id, q.account_id, q.strategy, t.pool, t.expected_value_usd, t.deadline_at
 FROM tasks t JOIN quests q ON q.quest_id = t.quest_id
 WHERE t.status = 'open' AND q.status = 'active' AND (t.deadline_at IS NULL OR t.deadline_at > :now)
     AND NOT EXISTS (SELECT 1 FROM compute_auction_clears c

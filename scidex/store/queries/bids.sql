@@ -59,10 +59,13 @@ UPDATE compute_auction_book_counts SET
     round_id = :round_id
 WHERE pool = :pool AND stripe = :stripe;
 
--- name: bids_in_book
--- How many open bids a pool's book has.
-SELECT CAST(COALESCE(SUM(CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END + resting_bids), 0) AS BIGINT)
-FROM compute_auction_book_counts WHERE pool = :pool;
+-- name: book_sizes
+-- How many open bids a pool's book has, and how many rest in any book.
+SELECT
+    CAST(COALESCE(SUM(CASE WHEN pool = :pool THEN
+        CASE WHEN round_id = :round_id THEN round_bids ELSE 0 END + resting_bids ELSE 0 END), 0) AS BIGINT) AS bids,
+    CAST(COALESCE(SUM(resting_bids), 0) AS BIGINT) AS resting_bids
+FROM compute_auction_book_counts;
 
 -- name: book_range
 -- The best bids of a pool that may compete in a round (0: those that rest), best first.
@@ -84,10 +87,11 @@ WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.ttl_at
 ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
 
 -- name: expired_bids
--- Open bids of a pool and round (0: those that rest) whose time to live has passed.
+-- Open bids of a pool and round (0: those that rest) whose time to live has passed, the longest ago first: in the order
+-- of their index, since a planner would walk all bids by their ids for an order by these.
 SELECT id, bidder_id, pool, task_id, round_id, reason FROM compute_auction_bids
 WHERE status = 'open' AND id > 0 AND pool = :pool AND round_id = :round_id AND ttl_at <= :now
-ORDER BY id;
+ORDER BY ttl_at, id;
 
 -- name: bid
 -- One bid as it stands.
@@ -96,19 +100,23 @@ SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, sta
 FROM compute_auction_bid_states WHERE id = :id;
 
 -- name: open_bids_page
--- An account's open bids, the dearest first.
+-- An account's open bids, the dearest first, those behind one of them (0: all).
 SELECT s.id, s.bidder_id, s.task_id, s.max_price_tokens, s.expected_value_usd, s.ttl_at, s.status, s.pool, s.placed_at,
     s.sequence, s.time_in_force, s.round_id, s.reason
 FROM compute_auction_bids b JOIN compute_auction_bid_states s ON s.id = b.id
 WHERE b.status = 'open' AND s.status = 'open' AND b.bidder_id = :bidder_id AND s.ttl_at > :now
+    AND (CAST(:after AS BIGINT) = 0 OR (-s.max_price_tokens, s.sequence) > (
+        SELECT -past.max_price_tokens, past.sequence FROM compute_auction_bids past WHERE past.id = :after))
 ORDER BY s.max_price_tokens DESC, s.sequence LIMIT :page;
 
 -- name: bids_of_round
--- The bids that competed in a round, best first, as they stand.
+-- The bids that competed in a round, best first, as they stand, those behind one of them (0: all).
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
     time_in_force, round_id, reason
 FROM compute_auction_bid_states
 WHERE pool = :pool AND round_id = :round_id AND competing = 1
+    AND (CAST(:after AS BIGINT) = 0 OR (-max_price_tokens, sequence) > (
+        SELECT -past.max_price_tokens, past.sequence FROM compute_auction_bids past WHERE past.id = :after))
 ORDER BY max_price_tokens DESC, sequence LIMIT :page;
 
 -- name: bids_by_id

@@ -205,11 +205,12 @@ WHERE (l.status = 'live' OR :ended_too = 1) AND (:any_worker = 1 OR l.worker_id 
 ORDER BY l.fence DESC LIMIT :page;
 
 -- name: run_of_slot
--- What a worker has to know of a sold slot.
-SELECT c.slot_id, c.winning_task_id, c.pool, k.token_allowance, k.max_seconds, b.expected_value_usd,
+-- What a worker has to know of a sold slot; what the floor gave away has no bid.
+SELECT c.slot_id, c.winning_task_id, c.pool, k.token_allowance, k.max_seconds,
+    COALESCE(b.expected_value_usd, t.expected_value_usd) AS expected_value_usd,
     t.quest_id, t.title, t.payload
 FROM compute_auction_clears c
 JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-JOIN compute_auction_bids b ON b.id = c.bid_id
+LEFT JOIN compute_auction_bids b ON b.id = c.bid_id
 LEFT JOIN tasks t ON t.task_id = c.winning_task_id
 WHERE c.slot_id = :slot_id;

@@ -35,12 +35,12 @@ WHERE k.status = 'open' AND k.pool = :pool AND k.available_at <= :now
 ORDER BY k.reserve_price_tokens, k.sequence;
 
 -- name: asks_of_round
--- The slots that a cleared round sold.
+-- The slots that a cleared round sold to bids.
 SELECT k.slot_id, k.provider_id, a.owner_id, a.kind, k.reserve_price_tokens, k.sequence
 FROM compute_auction_clears c
 JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 JOIN token_accounts a ON a.account_id = k.provider_id
-WHERE c.round_id = :round_id;
+WHERE c.round_id = :round_id AND c.bid_id > 0;
 
 -- name: lock_ask
 -- Lock one slot's offer.
@@ -98,7 +98,8 @@ INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task
     provider_proceeds_tokens, runner_up_price_tokens, status)
 VALUES (:slot_id, :clearing_price_tokens, :winning_task_id, :runner_up_task_id,
     :slot_started_at, :pool, :round_id, :bid_id, :bidder_id, :provider_id, :max_price_tokens,
-    :winning_premium_tokens, :provider_proceeds_tokens, :runner_up_price_tokens, 'won');
+    CAST(:max_price_tokens AS BIGINT) - CAST(:clearing_price_tokens AS BIGINT), :provider_proceeds_tokens,
+    :runner_up_price_tokens, 'won');
 
 -- name: lock_clear
 -- Lock one slot's sale.
@@ -114,14 +115,14 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
 FROM compute_auction_clears WHERE slot_id = :slot_id;
 
 -- name: clears_of_round
--- The slots a round sold, in the order in which they were offered.
+-- The slots a round sold, in the order in which they were offered, what its floor gave away after them.
 SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_id, c.slot_started_at,
     c.slot_finished_at, c.pool, c.round_id, c.bid_id, c.bidder_id, c.provider_id, c.max_price_tokens,
     c.winning_premium_tokens, c.provider_proceeds_tokens, c.runner_up_price_tokens,
     CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
     c.actual_impact, c.roi, c.attested_by, c.status, c.reason
 FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.round_id = :round_id ORDER BY k.sequence;
+WHERE c.round_id = :round_id ORDER BY CASE WHEN c.bid_id < 0 THEN 1 ELSE 0 END, k.sequence;
 
 -- name: clears_page
 -- A pool's slots sold, newest round first, those past one of them.
@@ -135,7 +136,7 @@ WHERE pool = :pool AND round_id <= :before_round AND (round_id < :before_round O
 ORDER BY round_id DESC, bid_id DESC LIMIT :page;
 
 -- name: live_clears_of_bidder
--- The slots that an account has won and that are not settled, oldest round first.
+-- The slots that an account has won and that are not settled, oldest round first, those behind one of them ('': all).
 SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at,
     pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
     provider_proceeds_tokens, runner_up_price_tokens,
@@ -143,6 +144,8 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
     actual_impact, roi, attested_by, status, reason
 FROM compute_auction_clears
 WHERE bidder_id = :bidder_id AND status IN ('won', 'running')
+    AND (:after = '' OR (round_id, bid_id) > (
+        SELECT past.round_id, past.bid_id FROM compute_auction_clears past WHERE past.slot_id = :after))
 ORDER BY round_id, bid_id LIMIT :page;
 
 -- name: top_clears

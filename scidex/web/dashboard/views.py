@@ -148,7 +148,7 @@ def health(db: Database, pool: str, now: datetime) -> dict[str, Any]:
     return {
         "books": token_ledger.verify(db),
         "proved_at": now,
-        "claims": epistemic_health.report(now=now, db=db)[:_MOST_WALLETS],
+        "claims": epistemic_health.report(pool, now=now, db=db)[:_MOST_WALLETS],
         "cycle": cycle.cycle_status(pool, db=db),
     }
 

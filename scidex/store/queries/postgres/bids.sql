@@ -37,3 +37,31 @@ CROSS JOIN LATERAL (
         AND status = 'open'
     LIMIT 1
 ) AS b;
+
+-- name: ground_of_bid
+-- What decides one bid for a pool's open round, where its bidder has none that rest: the pool, the bar on the task, the
+-- bid that stands, the prices beside it, and the wallet, on a row for each pool in which that sets something aside.
+SELECT p.mechanism, p.open_round_id AS bid_round_id, a.account_id, a.kind, a.owner_id, a.balance_tokens, a.held_tokens,
+    a.entries, h.pool, h.round_id, h.round_tokens, h.resting_tokens, h.suspended_bids, o.open_round_id,
+    t.status AS task_status,
+    (SELECT 1 FROM compute_auction_clears
+        WHERE winning_task_id = :task_id AND status IN ('won', 'running')) AS task_is_live,
+    (SELECT CAST(json_agg(b.max_price_tokens) AS text) FROM compute_auction_bids b
+        WHERE b.bidder_id = :bidder_id AND b.pool = p.pool AND b.round_id = p.open_round_id
+            AND b.status = 'open' AND b.reason <> 'suspended') AS prices,
+    s.id AS standing_id, s.max_price_tokens AS standing_price_tokens, s.sequence AS standing_sequence,
+    nextval('bid_numbers') AS next_number
+FROM compute_auction_pools p
+JOIN token_accounts a ON a.account_id = :bidder_id
+-- Locked against change until this has committed, where the backlog knows it.
+LEFT JOIN LATERAL (SELECT status FROM tasks WHERE task_id = :task_id FOR SHARE) AS t ON true
+LEFT JOIN token_bid_holds h ON h.account_id = a.account_id
+LEFT JOIN compute_auction_pools o ON o.pool = h.pool
+LEFT JOIN LATERAL (
+    -- There is at most one; the limit says so to the planner, who then looks it up by the index.
+    SELECT id, max_price_tokens, sequence FROM compute_auction_bids
+    WHERE task_id = :task_id AND pool = p.pool AND round_id = p.open_round_id AND bidder_id = :bidder_id
+        AND status = 'open'
+    LIMIT 1
+) AS s ON true
+WHERE p.pool = :pool;

@@ -3,17 +3,15 @@
 INSERT INTO compute_auction_clears (slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id,
     slot_started_at, pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
     provider_proceeds_tokens, runner_up_price_tokens, status)
-SELECT n.slot_id, n.clearing_price_tokens, n.winning_task_id, n.runner_up_task_id,
-    n.slot_started_at, n.pool, n.round_id, n.bid_id, n.bidder_id, n.provider_id, n.max_price_tokens,
-    n.winning_premium_tokens, n.provider_proceeds_tokens, n.runner_up_price_tokens, 'won'
+SELECT n.slot_id, n.clearing_price_tokens, n.winning_task_id, CAST(:runner_up_task_id AS text),
+    CAST(:slot_started_at AS timestamptz), CAST(:pool AS text), CAST(:round_id AS bigint), n.bid_id, n.bidder_id,
+    n.provider_id, n.max_price_tokens, n.max_price_tokens - n.clearing_price_tokens, n.provider_proceeds_tokens,
+    CAST(:runner_up_price_tokens AS bigint), 'won'
 FROM unnest(CAST(:slot_id AS text[]), CAST(:clearing_price_tokens AS bigint[]), CAST(:winning_task_id AS text[]),
-    CAST(:runner_up_task_id AS text[]), CAST(:slot_started_at AS timestamptz[]), CAST(:pool AS text[]),
-    CAST(:round_id AS bigint[]), CAST(:bid_id AS bigint[]), CAST(:bidder_id AS text[]),
-    CAST(:provider_id AS text[]), CAST(:max_price_tokens AS bigint[]), CAST(:winning_premium_tokens AS bigint[]),
-    CAST(:provider_proceeds_tokens AS bigint[]), CAST(:runner_up_price_tokens AS bigint[]))
-    AS n (slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, pool, round_id,
-        bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens, provider_proceeds_tokens,
-        runner_up_price_tokens);
+    CAST(:bid_id AS bigint[]), CAST(:bidder_id AS text[]), CAST(:provider_id AS text[]),
+    CAST(:max_price_tokens AS bigint[]), CAST(:provider_proceeds_tokens AS bigint[]))
+    AS n (slot_id, clearing_price_tokens, winning_task_id, bid_id, bidder_id, provider_id, max_price_tokens,
+        provider_proceeds_tokens);
 
 -- name: insert_asks!
 -- Offer slots.

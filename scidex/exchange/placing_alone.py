@@ -1,0 +1,87 @@
+"""
+One bid for a round, by a bidder with none that rest: the common case, at the fewest statements.
+
+The rules are those of a batch (exchange/placing.py), which also decides and refuses whatever is not as plain.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import timedelta
+
+from scidex.exchange import bid_terms, book, resting, wallets
+from scidex.exchange.bid_terms import Request, Terms
+from scidex.exchange.book import Counted
+from scidex.exchange.records import Bid
+from scidex.exchange.resting import Prices
+from scidex.exchange.wallets import Wallet
+from scidex.store.database import Row
+from scidex.store.db_writes import Work
+
+
+def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> Bid | None:
+    """Place a bid whose idempotency key is taken; None, and nothing written, where it is for the batch to decide."""
+    if request["time_in_force"] != "round" or (request["ttl_at"] is not None and request["ttl_at"] <= work.now):
+        return None
+    rows = _locked_ground(work, request)
+    wallet = _wallet(work, request["pool"], rows)
+    if wallet is None:
+        return None
+    ground = rows[0]
+    stands = _standing(ground)
+    prices = Prices(json.loads(ground["prices"] or "[]"))
+    if stands is None and len(prices) >= most_open_bids:
+        return None
+    terms = _terms(work, request, ground, stands, ttl)
+    prices.put(terms, stands)
+    hold = resting.hold_in_round(ground["mechanism"], ground["bid_round_id"], prices)
+    if not wallet.covers(request["pool"], hold):
+        return None
+    wallet.set_hold(request["pool"], hold)
+    _write(work, terms, stands, wallet, ground["next_number"])
+    return bid_terms.answer(terms)
+
+
+def _locked_ground(work: Work, request: Request) -> Sequence[Row]:
+    pool, task_id, bidder_id = request["pool"], request["task_id"], request["bidder_id"]
+    # By a statement of its own: what is read after it has waited is then no older than the locks.
+    work.tx.lock_one(pool_lock=book.lock_name(pool), task_lock=resting.lock_name(task_id), account_id=bidder_id)
+    return work.tx.rows("ground_of_bid", pool=pool, task_id=task_id, bidder_id=bidder_id)
+
+
+def _wallet(work: Work, pool: str, rows: Sequence[Row]) -> Wallet | None:
+    """Return the bidder's wallet, or None where there is none, or it is the system's, or bids rest in this pool."""
+    if not rows or rows[0]["kind"] == "system":
+        return None
+    holds = [row for row in rows if row["pool"] is not None]
+    wallet = wallets.read(rows[:1], wallets.while_rounds_stay(work.tx, holds, locked_pools=[pool]))
+    known = wallet[rows[0]["account_id"]]
+    return None if known.rests_in(pool) else known
+
+
+def _standing(ground: Row) -> Row | None:
+    if ground["standing_id"] is None:
+        return None
+    return {
+        "id": ground["standing_id"],
+        "max_price_tokens": ground["standing_price_tokens"],
+        "sequence": ground["standing_sequence"],
+        "round_id": ground["bid_round_id"],
+        "reason": "",
+    }
+
+
+def _terms(work: Work, request: Request, ground: Row, stands: Row | None, ttl: timedelta) -> Terms:
+    reason = resting.bar_of(ground["task_status"], live=ground["task_is_live"] is not None)
+    return bid_terms.new_terms(request, stands, round_id=ground["bid_round_id"], reason=reason, now=work.now, ttl=ttl)
+
+
+def _write(work: Work, terms: Terms, stands: Row | None, wallet: Wallet, next_number: int) -> None:
+    if terms["sequence"] is None:
+        bid_terms.number(terms, work.number_read("bid_numbers", next_number))
+    counted = (
+        [book.count_of_one(Counted(terms["pool"], terms["bidder_id"], terms["round_id"]))] if stands is None else []
+    )
+    bid = ("insert_bids" if stands is None else "amend_bids", [terms])
+    work.tx.run_together([bid, *wallets.changes([wallet]), *counted])

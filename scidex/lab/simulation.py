@@ -1,0 +1,69 @@
+"""A policy in a world, cycle by cycle: which tasks ran, and when."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from scidex.lab.policies import Backlog, Policy, Results
+from scidex.lab.worlds import Flags, Integers, World
+
+
+class Hidden(NamedTuple):
+    """A quest that shows no more than its best few tasks."""
+
+    quest: int
+    most_shown: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """What came of a policy in a world."""
+
+    world: World
+    ran: Integers
+    """The places of the tasks that ran, in the order in which they did."""
+    served: Integers
+    """Slots by cycle and quest."""
+    wanting: Flags
+    """Which quests had open tasks, by cycle."""
+
+    def value_of(self, quest: int) -> float:
+        """Return what a quest's tasks that ran were worth, in USD."""
+        mine = self.ran[self.world.quest[self.ran] == quest]
+        return float(self.world.value[mine].sum())
+
+
+def run(world: World, policy: Policy, *, hidden: Hidden | None = None) -> Run:
+    """Return what comes of a policy: the same each time. Tasks end in the cycle in which they ran, or unrun."""
+    spec = world.spec
+    arrived = np.searchsorted(world.arrives, np.arange(spec.cycles + 1))
+    waiting = np.empty(0, dtype=np.int64)
+    ran: list[Integers] = []
+    served = np.zeros((spec.cycles, spec.quests), dtype=np.int64)
+    wanting = np.zeros((spec.cycles, spec.quests), dtype=np.bool_)
+    for cycle in range(spec.cycles):
+        waiting = np.concatenate([waiting, np.arange(arrived[cycle], arrived[cycle + 1])])
+        waiting = waiting[world.last[waiting] >= cycle]
+        wanting[cycle] = np.bincount(world.quest[waiting], minlength=spec.quests) > 0
+        shown = _shown(world, waiting, hidden)
+        backlog = Backlog(cycle, shown, world.quest[shown], world.claim[shown])
+        chosen = shown[policy.choose(backlog)]
+        policy.learn(Results(world.quest[chosen], world.claim[chosen], world.realised[chosen]))
+        served[cycle] = np.bincount(world.quest[chosen], minlength=spec.quests)
+        waiting = waiting[~np.isin(waiting, chosen)]
+        ran.append(chosen)
+    assert served.sum(axis=1).max() <= spec.slots
+    return Run(world=world, ran=np.concatenate(ran), served=served, wanting=wanting)
+
+
+def _shown(world: World, waiting: Integers, hidden: Hidden | None) -> Integers:
+    if hidden is None:
+        return waiting
+    is_mine = world.quest[waiting] == hidden.quest
+    mine = waiting[is_mine]
+    best = mine[np.argsort(-world.claim[mine], kind="stable")[: hidden.most_shown]]
+    shown: Integers = waiting[~is_mine | np.isin(waiting, best)]
+    return shown

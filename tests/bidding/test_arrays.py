@@ -1,0 +1,108 @@
+"""What holds of strategies on arrays: they bid as the strategies of one quest do, to the last token."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scidex.bidding import STRATEGIES, Position, arrays
+from scidex.bidding.calibration import Calibration
+from scidex.bidding.rank_cap import rank_cap
+from scidex.errors import UnknownStrategy
+from scidex.mechanism.hold import most_owed
+from scidex.money.tokens import in_tokens
+from scidex.profiles import PROFILES
+
+QUESTS = 3
+RECOMMENDED = PROFILES["recommended"]
+
+dollars = st.one_of(st.integers(0, 50).map(float), st.floats(0, 1e6), st.integers(0, 10**9).map(lambda n: n / 1e4))
+shares = st.one_of(st.sampled_from([0.6, 0.1, 0.5, 0.3]), st.integers(100_000, 10**9).map(lambda n: n / 1e9))
+tasks = st.lists(st.tuples(st.integers(0, QUESTS - 1), dollars), max_size=12)
+wallets = st.lists(st.integers(0, 10**7), min_size=QUESTS, max_size=QUESTS)
+prices = st.lists(st.tuples(st.integers(0, QUESTS - 1), st.integers(0, 40)), max_size=12)
+
+
+def positions_of(tasks, wallets, alphas, tokens_per_usd=1_000):
+    quest = np.array([quest for quest, _ in tasks], dtype=np.int64)
+    return arrays.Positions(
+        quest=quest,
+        values=np.array([value for _, value in tasks], dtype=np.float64),
+        tokens_per_usd=tokens_per_usd,
+        wallet_tokens=np.array(wallets, dtype=np.int64),
+        open_tasks=np.bincount(quest, minlength=QUESTS),
+        alpha=np.array(alphas),
+    )
+
+
+def of_each_quest(tasks, answer):
+    """Answer for each quest's tasks alone, and put the answers back into the order of all tasks."""
+    found = [0] * len(tasks)
+    for quest in range(QUESTS):
+        places = [place for place, (owner, _) in enumerate(tasks) if owner == quest]
+        for place, price in zip(places, answer(quest, [tasks[place][1] for place in places]), strict=True):
+            found[place] = price
+    return found
+
+
+@pytest.mark.parametrize("name", sorted(STRATEGIES))
+@settings(deadline=None)
+@given(tasks=tasks, wallets=wallets, alphas=st.lists(shares, min_size=QUESTS, max_size=QUESTS))
+def test_arrays_bid_as_each_quest_would(name, tasks, wallets, alphas):
+    positions = positions_of(tasks, wallets, alphas)
+
+    def alone(quest, values):
+        values_in_tokens: list[Fraction] = [in_tokens(value, 1_000) for value in values]
+        return STRATEGIES[name](Position(wallets[quest], values_in_tokens, len(values), alphas[quest]), RECOMMENDED)
+
+    assert arrays.bids(name, positions, RECOMMENDED).tolist() == of_each_quest(tasks, alone)
+
+
+@settings(deadline=None)
+@given(prices=prices, wallets=st.lists(st.integers(0, 60), min_size=QUESTS, max_size=QUESTS))
+def test_arrays_cap_ranks_as_each_quest_would(prices, wallets):
+    quest, bids = (np.array(one, dtype=np.int64) for one in ([q for q, _ in prices], [p for _, p in prices]))
+
+    capped = arrays.rank_cap(bids, quest, np.array(wallets))
+
+    assert capped.tolist() == of_each_quest(prices, lambda quest, mine: rank_cap(mine, wallets[quest]))
+
+
+@settings(deadline=None)
+@given(prices=prices, wallets=st.lists(st.integers(0, 60), min_size=QUESTS, max_size=QUESTS))
+def test_as_many_of_the_best_bids_are_covered_as_can_be_owed(prices, wallets):
+    quest, bids = (np.array(one, dtype=np.int64) for one in ([q for q, _ in prices], [p for _, p in prices]))
+
+    def alone(quest, mine):
+        best = sorted(range(len(mine)), key=lambda place: -mine[place])
+        fits = [n for n in range(len(mine) + 1) if owed([mine[place] for place in best[:n]]) <= wallets[quest]]
+        return [price if place in best[: max(fits)] else 0 for place, price in enumerate(mine)]
+
+    def owed(prices):
+        return most_owed("uniform_price", prices)
+
+    assert arrays.covered(bids, quest, np.array(wallets)).tolist() == of_each_quest(prices, alone)
+
+
+@settings(deadline=None)
+@given(
+    claims=st.lists(st.one_of(st.just(0.0), st.floats(1e-6, 1e6)), max_size=10),
+    slope=st.floats(0.1, 1.0),
+    intercept=st.floats(-4, 2),
+)
+def test_arrays_calibrate_to_the_same_nine_digits(claims, slope, intercept):
+    calibrations = [Calibration(slope, intercept), Calibration(1.0, 0.0)]
+    bidder = np.arange(len(claims)) % 2
+
+    values = arrays.calibrated(np.array(claims, dtype=np.float64), bidder, calibrations)
+
+    assert values.tolist() == [calibrations[place % 2].value(claim) for place, claim in enumerate(claims)]
+
+
+def test_a_strategy_that_there_is_not_is_refused():
+    with pytest.raises(UnknownStrategy):
+        arrays.bids("lucky", positions_of([(0, 1.0)], [1] * QUESTS, [0.6] * QUESTS), RECOMMENDED)

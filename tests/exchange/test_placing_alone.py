@@ -1,0 +1,214 @@
+"""A bid that comes alone is placed with fewer statements, and as a batch would place it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scidex.errors import InsufficientTokens, TooManyOpenBids
+from scidex.exchange import compute_auction, placing_alone
+from scidex.store import Database, connect
+from scidex.store.database import Transaction
+from tests.databases import differences
+from tests.histories import STEPS, History, Step, steps
+from tests.market import NOON, after, bid, clear, fund, know_task, offer, status, wallet
+from tests.raw_sql import query, row_counts
+
+
+@contextmanager
+def reads_noted() -> Iterator[list[Any]]:
+    """Note what each bid that was placed alone came to; None where it was left to the batch."""
+    placed: list[Any] = []
+    place = placing_alone.place
+
+    def noting(*arguments: Any) -> Any:
+        placed.append(place(*arguments))
+        return placed[-1]
+
+    with mock.patch.object(placing_alone, "place", noting):
+        yield placed
+
+
+def answers(db: Database, script: list[Step]) -> list[Any]:
+    history = History(db)
+    history.open()
+    taken = [history.take(step) for step in script]
+    return [repr(answer) for answer in taken]
+
+
+# Bids for rounds by bidders with few that rest, for the most part: those that may be placed alone.
+_plain = STEPS["bid"].map(lambda told: ("bid", *told[:4], False, *told[5:]))
+
+
+@settings(max_examples=150)
+@given(script=st.lists(st.one_of(_plain, _plain, steps()), min_size=5, max_size=40))
+def test_it_is_placed_as_the_batch_would_place_it(script):
+    with connect("sqlite:///:memory:") as alone, connect("sqlite:///:memory:") as together:
+        told = answers(alone, script)
+        with mock.patch.object(placing_alone, "place", return_value=None):
+            assert told == answers(together, script)
+        assert differences(alone, together) == []
+
+
+# --- which bids are placed so
+
+
+def test_a_plain_bid_is(db):
+    fund(db, 100, "a")
+    with reads_noted() as placed:
+        first = bid(db, "a", "t", 30)
+        amended = bid(db, "a", "t", 40)
+        kept = bid(db, "a", "t", 40, expected_value_usd=2.0)
+        keyed = bid(db, "a", "t2", 20, idempotency_key="k")
+
+    assert placed == [first, amended, kept, keyed]
+    assert (first.id, first.sequence < amended.sequence) == (amended.id, True)
+    assert (kept.sequence, kept.expected_value_usd) == (amended.sequence, 2.0)
+    assert wallet(db, "a") == (100, 40)
+
+
+def test_a_bid_for_a_task_that_waits_is(db):
+    fund(db, 100, "a")
+    know_task(db, "t", "blocked", account_id="a")
+    with reads_noted() as placed:
+        waiting = bid(db, "a", "t", 30)
+
+    assert placed == [waiting]
+    assert waiting.reason == "task_blocked"
+    offer(db)
+    assert clear(db).sold == 0
+
+
+def test_a_bid_for_a_task_that_holds_a_slot_is(db):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30)
+    offer(db)
+    clear(db)
+    with reads_noted() as placed:
+        again = bid(db, "a", "t", 30)
+
+    assert placed == [again]
+    assert again.reason == "task_running"
+
+
+@pytest.mark.parametrize(
+    ("terms", "held"),
+    [({"time_in_force": "gtt"}, 18), ({"task_id": "rests"}, 9), ({"task_id": "other"}, 18)],
+    ids=["one that rests", "one instead of it", "one beside it"],
+)
+def test_a_bid_of_a_bidder_with_bids_that_rest_is_left_to_the_batch(db, terms, held):
+    fund(db, 100, "a")
+    bid(db, "a", "rests", 10, time_in_force="gtt")
+    with reads_noted() as placed:
+        compute_auction.place_bid(
+            **{"bidder_id": "a", "task_id": "t", "max_price_tokens": 9, "now": NOON, **terms}, db=db
+        )
+
+    assert placed == [None]
+    assert wallet(db, "a") == (100, held)
+
+
+def test_a_bid_whose_bidder_has_bids_in_another_pool_is(db):
+    compute_auction.create_pool("gpu", now=NOON, db=db)
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30, pool="gpu")
+    lost = bid(db, "a", "t2", 60)
+    offer(db)
+    clear(db)
+    with reads_noted() as placed:
+        more = bid(db, "a", "t3", 40)
+
+    assert placed == [more]
+    # 30 stand in the other pool, the round that has cleared sold at 0, and 40 stand in the open one.
+    assert wallet(db, "a") == (100, 70)
+    assert status(db, lost) == "won"
+
+
+# --- what it refuses is refused by the batch, and nothing is written
+
+
+def test_what_the_wallet_does_not_cover_is_refused(db):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 60)
+    before = row_counts(db)
+
+    with pytest.raises(InsufficientTokens) as refused:
+        bid(db, "a", "t2", 51)
+
+    assert refused.value.facts == {"field": "max_price_tokens", "account_id": "a", "needed": 42, "available": 40}
+    assert (wallet(db, "a"), row_counts(db)) == ((100, 60), before)
+    assert bid(db, "a", "t2", 50).status == "open"
+
+
+def test_one_bid_too_many_is_refused_and_an_amendment_is_not(db, monkeypatch):
+    monkeypatch.setenv("SCIDEX_MOST_OPEN_BIDS", "2")
+    fund(db, 100, "a")
+    bid(db, "a", "t", 10)
+    bid(db, "a", "t2", 10)
+
+    with pytest.raises(TooManyOpenBids):
+        bid(db, "a", "t3", 10)
+    assert bid(db, "a", "t2", 20).max_price_tokens == 20
+
+
+def test_a_bid_that_would_end_at_once_is_refused_unplaced(db):
+    fund(db, 100, "a")
+    with reads_noted() as placed, pytest.raises(Exception, match="ttl_at must lie after now"):
+        bid(db, "a", "t", 10, now=after(1), ttl_at=after(1))
+
+    assert placed == [None]
+
+
+# --- at few statements
+
+
+def test_it_reads_once_and_writes_at_once(db, monkeypatch):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30)
+    asked: list[str] = []
+    kind: Any = type(_transaction(db))
+    for method in ("rows", "tuples", "run", "run_many", "gather", "lock", "draw_numbers"):
+        whole = getattr(kind, method)
+
+        def noting(self: Transaction, what: Any, *rest: Any, whole: Any = whole, **arguments: Any) -> Any:
+            asked.append(what)
+            return whole(self, what, *rest, **arguments)
+
+        monkeypatch.setattr(kind, method, noting)
+
+    bid(db, "a", "t2", 20)
+
+    assert [one for one in asked if one != "note_numbers"] == ["ground_of_bid"]
+    assert len(query(db, "SELECT 1 FROM compute_auction_bids")) == 2
+
+
+def test_a_bid_that_changes_no_hold_writes_no_wallet(db):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30)
+    statements: list[str] = []
+    kind: Any = type(_transaction(db))
+    together = kind.run_together
+
+    def noting(self: Transaction, calls: Any) -> None:
+        statements.extend(statement for statement, rows in calls if rows)
+        together(self, calls)
+
+    with mock.patch.object(kind, "run_together", noting):
+        bid(db, "a", "t2", 10)
+    assert statements == ["insert_bids", "count_bids"]
+    assert wallet(db, "a") == (100, 30)
+    with mock.patch.object(kind, "run_together", noting):
+        bid(db, "a", "t3", 29)
+    assert statements[2:] == ["insert_bids", "save_accounts", "save_bid_holds", "count_bids"]
+    assert wallet(db, "a") == (100, 58)
+
+
+def _transaction(db: Database) -> Transaction:
+    with db.reading() as tx:
+        return tx
