@@ -29,7 +29,7 @@ def report(
 
     with opened(db) as market:
         until = market.now()
-        found = runs.report(until - timedelta(hours=hours), until, charged_usd=charged_usd, db=market)
+        found = runs.report_costs(until - timedelta(hours=hours), until, charged_usd=charged_usd, db=market)
     if as_json:
         print_json({**found._asdict(), "tasks": [task._asdict() for task in found.tasks]})
         return

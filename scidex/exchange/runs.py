@@ -20,7 +20,7 @@ __all__ = [
     "record_output",
     "record_pull_request",
     "record_usage",
-    "report",
+    "report_costs",
 ]
 
 ENDS = ("exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost")
@@ -151,7 +151,7 @@ def list_pull_requests(run_id: str | None = None, *, limit: int = 100, db: Datab
         return recording.pull_requests(tx, run_id)[:page]
 
 
-def report(
+def report_costs(
     since: datetime | None = None,
     until: datetime | None = None,
     *,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from typing import Any
 
 from scidex.errors import (
@@ -27,7 +28,7 @@ from scidex.exchange import (
 from scidex.exchange.records import Clear
 from scidex.exchange.refilling import Terms
 from scidex.exchange.wallets import Move, Wallet
-from scidex.money.overrun import charge
+from scidex.money.overrun import charge, declared_payment
 from scidex.profiles import Profile
 from scidex.settings import ISSUANCE, TREASURY
 from scidex.store.database import Transaction
@@ -254,6 +255,9 @@ def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profi
     """Debit what a run used past its slot's allowance, where the pool says so; what is not there is owed."""
     assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
     allowance = work.tx.values("allowance_of_slot", slot_id=settled.slot_id)[0]
+    if declared := work.tx.row("declared_allowance", slot_id=settled.slot_id):
+        _charge_by_declaration(work, locked, settled, declared["declared_tokens"], allowance, profile)
+        return
     charged = charge(
         actual_cost_tokens=settled.actual_cost_tokens,
         token_allowance=allowance,
@@ -262,6 +266,26 @@ def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profi
     )
     # To the treasury and not to the provider, whose word on the cost it may rest on.
     arrears.take(work, locked, settled.bidder_id, sum(charged), f"overrun {settled.slot_id}", to=TREASURY)
+
+
+def _charge_by_declaration(
+    work: Work, locked: dict[str, Wallet], settled: Clear, declared_tokens: int, allowance: int, profile: Profile
+) -> None:
+    """Charge or return what declared units come to beside the price, which bought the slot's own allowance."""
+    assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
+    due = declared_payment(
+        actual_cost_tokens=settled.actual_cost_tokens,
+        declared_tokens=declared_tokens,
+        unit_price=Fraction(settled.clearing_price_tokens, allowance),
+        profile=profile,
+    )
+    more = due - settled.clearing_price_tokens
+    reason = f"declared allowance {settled.slot_id}"
+    if more < 0:
+        # Never more than the price, which the treasury has just been paid.
+        wallets.transfer(work, locked, [Move(TREASURY, settled.bidder_id, -more, reason)])
+    else:
+        arrears.take(work, locked, settled.bidder_id, more, reason, to=TREASURY)
 
 
 def _refill(work: Work, attested: Clear, terms: Terms, *, revision: int) -> None:

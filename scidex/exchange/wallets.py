@@ -30,7 +30,7 @@ class BidHold:
     round_tokens: int = 0
     resting_tokens: int = 0
     suspended_bids: int = 0
-    changed: bool = False
+    changed: bool = field(default=False, compare=False)
 
     @property
     def tokens(self) -> int:
@@ -62,8 +62,9 @@ class Wallet:
     def set_hold(self, pool: str, hold: BidHold) -> None:
         """Replace what the bids in `pool` set aside. Raises InsufficientTokens."""
         before = self.holds.get(pool)
-        more = hold.tokens - (before.tokens if before else 0)
-        self.hold_more(more)
+        if hold == before:  # a bid below those that decide it: nothing to write
+            return
+        self.hold_more(hold.tokens - (before.tokens if before else 0))
         hold.changed = True
         self.holds[pool] = hold
 

@@ -64,7 +64,7 @@ def test_a_run_that_tells_nothing_settles_at_a_cost_that_is_not_known(market, tm
 
     assert report.finished.clear.actual_cost_tokens is None
     assert [usage.provenance for usage in runs.get_usage(run_id, db=market)] == ["none"]
-    assert runs.report(db=market).runs_unknown == 1
+    assert runs.report_costs(db=market).runs_unknown == 1
 
 
 class Judge:
@@ -161,7 +161,7 @@ def test_a_run_is_settled_by_what_its_key_was_charged(market, tmp_path):
         assert report.result.stdout == f"sk- {proxy.url}\n"
         assert [key["blocked"] for key in proxy.keys.values()] == [True]
     assert report.finished.clear.actual_cost_tokens == 750
-    assert runs.report(db=market).billed_usd == 0.75
+    assert runs.report_costs(db=market).billed_usd == 0.75
     assert runs.get_usage(run_id, db=market)[0].provenance == "billed"
 
 

@@ -6,10 +6,11 @@ from datetime import timedelta
 
 import pytest
 
+from scidex.errors import AlreadySettled, AlreadyStarted, InvalidArgument
 from scidex.exchange import services, token_ledger
-from scidex.exchange.compute_auction import configure_pool
+from scidex.exchange.compute_auction import configure_pool, declare_allowance
 from tests.backlogs import agents, quest, task
-from tests.market import NOON, TREASURY, bid, clear, offer, settle, wallet
+from tests.market import NOON, TREASURY, bid, clear, fund, offer, settle, wallet
 from tests.raw_sql import query
 
 
@@ -106,3 +107,74 @@ def test_nobody_elses_price_depends_on_what_a_run_used(db, slot):
         bid(db, "agent:bob", f"b{number}", price)
 
     assert clear(db).clearing_price_tokens == 30
+
+
+# --- declared allowances
+
+
+@pytest.fixture
+def priced(db):
+    """Return a maker of a slot with an allowance of 100 tokens that ada won at 200: two tokens a unit."""
+
+    def won(**settings):
+        configure_pool(**{"declared_allowance": True, **settings}, now=NOON, db=db)
+        fund(db, 1_000, "agent:ada", "agent:bob")
+        [ask] = offer(db, token_allowance=100)
+        bid(db, "agent:ada", "t", 300)
+        bid(db, "agent:bob", "b", 200)
+        clear(db)
+        return ask.slot_id
+
+    return won
+
+
+@pytest.mark.parametrize(
+    ("declared", "cost", "paid"),
+    [(100, 100, 200), (150, 150, 300), (80, 80, 160), (100, 110, 236), (100, 90, 184), (10, 0, 4)],
+)
+def test_a_declared_run_pays_its_units_dearer_past_them_and_less_short_of_them(db, priced, declared, cost, paid):
+    slot_id = priced()
+    declare_allowance(slot_id, declared, now=NOON, db=db)
+    settle(db, slot_id, cost)
+
+    assert (wallet(db, "agent:ada"), wallet(db, TREASURY)) == ((1_000 - paid, 0), (paid, 0))
+    assert query(db, "SELECT clearing_price_tokens FROM compute_auction_clears") == [{"clearing_price_tokens": 200}]
+
+
+def test_what_was_declared_last_counts(db, priced):
+    slot_id = priced()
+    for declared in (50, 100, 100):
+        declare_allowance(slot_id, declared, now=NOON, db=db)
+    settle(db, slot_id, 100)
+
+    assert wallet(db, "agent:ada") == (800, 0)
+
+
+def test_a_run_without_a_declaration_pays_the_price(db, priced):
+    settle(db, priced(), 5_000)
+
+    assert wallet(db, "agent:ada") == (800, 0)
+
+
+def test_a_pool_that_takes_no_declarations_refuses_them(db, priced):
+    with pytest.raises(InvalidArgument, match="takes no declarations"):
+        declare_allowance(priced(declared_allowance=False), 100, now=NOON, db=db)
+
+
+def test_only_slots_of_the_treasury_with_an_allowance_take_declarations(db, priced):
+    priced()
+    [ask] = offer(db)
+    bid(db, "agent:bob", "b2", 1)
+    clear(db)
+    with pytest.raises(InvalidArgument, match="with a token allowance"):
+        declare_allowance(ask.slot_id, 100, now=NOON, db=db)
+
+
+def test_what_runs_or_has_ended_takes_no_declaration(db, priced):
+    slot_id = priced()
+    services.start(services.won_slots("agent:ada", db=db)[0], now=NOON, db=db)
+    with pytest.raises(AlreadyStarted):
+        declare_allowance(slot_id, 100, now=NOON, db=db)
+    settle(db, slot_id, 1)
+    with pytest.raises(AlreadySettled):
+        declare_allowance(slot_id, 100, now=NOON, db=db)

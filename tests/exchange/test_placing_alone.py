@@ -188,6 +188,27 @@ def test_it_reads_once_and_writes_at_once(db, monkeypatch):
     assert len(query(db, "SELECT 1 FROM compute_auction_bids")) == 2
 
 
+def test_a_bid_that_changes_no_hold_writes_no_wallet(db):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30)
+    statements: list[str] = []
+    kind: Any = type(_transaction(db))
+    together = kind.run_together
+
+    def noting(self: Transaction, calls: Any) -> None:
+        statements.extend(statement for statement, rows in calls if rows)
+        together(self, calls)
+
+    with mock.patch.object(kind, "run_together", noting):
+        bid(db, "a", "t2", 10)
+    assert statements == ["insert_bids", "count_bids"]
+    assert wallet(db, "a") == (100, 30)
+    with mock.patch.object(kind, "run_together", noting):
+        bid(db, "a", "t3", 29)
+    assert statements[2:] == ["insert_bids", "save_accounts", "save_bid_holds", "count_bids"]
+    assert wallet(db, "a") == (100, 58)
+
+
 def _transaction(db: Database) -> Transaction:
     with db.reading() as tx:
         return tx

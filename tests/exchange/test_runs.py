@@ -49,7 +49,7 @@ def finish(db, work, usage=None, **outcome):
 
 
 def report(db, **span):
-    return runs_of.report(NOON - timedelta(hours=1), after(60), **span, db=db)
+    return runs_of.report_costs(NOON - timedelta(hours=1), after(60), **span, db=db)
 
 
 # --- what a run is settled by
@@ -326,9 +326,9 @@ def test_a_report_is_of_the_runs_that_ended_in_its_span(market):
 
     spans = [(NOON, after(5)), (after(5), after(6)), (NOON, after(4))]
 
-    assert [runs_of.report(*span, db=market).runs for span in spans] == [1, 0, 0]
+    assert [runs_of.report_costs(*span, db=market).runs for span in spans] == [1, 0, 0]
     with pytest.raises(InvalidTime):
-        runs_of.report(after(5), after(5), db=market)
+        runs_of.report_costs(after(5), after(5), db=market)
 
 
 def test_a_run_that_nobody_metered_is_counted_by_the_tokens_it_was_settled_by(market):

@@ -256,3 +256,78 @@ def test_many_more_statements_than_fit_into_a_socket_are_written(db):
     db.write(work)
 
     assert query(db, "SELECT COUNT(*) FROM idempotency_keys") == [(2_000,)]
+
+
+# --- writes that go together
+
+
+def hold(name: str, tokens: int) -> dict[str, object]:
+    return {
+        "account_id": name,
+        "pool": "scidex-agent",
+        "round_id": 1,
+        "round_tokens": tokens,
+        "resting_tokens": 0,
+        "suspended_bids": 0,
+    }
+
+
+def counted(stripe: int) -> dict[str, object]:
+    return {"pool": "scidex-agent", "stripe": stripe, "round_id": 1, "round_bids": 1, "resting_bids": 0}
+
+
+def noted(tx: Transaction) -> None:
+    tx.post_along("append_journal", verb="test", actor="test", arguments="{}", generated="{}", made_at=T0)
+
+
+def written(db: Database) -> tuple[list[tuple[object, ...]], int, int]:
+    holds = query(db, "SELECT account_id, round_tokens FROM token_bid_holds ORDER BY account_id")
+    counts = query(db, "SELECT 1 FROM compute_auction_book_counts")
+    return holds, len(counts), len(query(db, "SELECT 1 FROM journal WHERE verb = 'test'"))
+
+
+@pytest.mark.parametrize("holders", [("ada",), ("ada", "bob", "eve")], ids=["of one row", "of several rows"])
+def test_writes_that_go_together_are_all_written(db, holders):
+    def work(tx: Transaction) -> None:
+        for name in holders:
+            add(tx, name)
+        tx.run_together([("save_bid_holds", [hold(name, 5) for name in holders]), ("count_bids", [counted(3)])])
+        noted(tx)
+
+    db.write(work)
+
+    assert written(db) == ([(name, 5) for name in holders], 1, 1)
+
+
+def test_writes_that_go_together_are_seen_by_what_comes_after_them(db):
+    def work(tx: Transaction) -> list[object]:
+        add(tx, "ada")
+        tx.run_together([("save_bid_holds", [hold("ada", 5)]), ("count_bids", [counted(3)])])
+        seen: list[object] = [row["round_tokens"] for row in tx.rows("bid_holds_of", account_ids=["ada"])]
+        tx.run_together([("save_bid_holds", [hold("ada", 6)])])
+        tx.run_together([("save_bid_holds", [hold("ada", 7)])])
+        seen += [row["round_tokens"] for row in tx.rows("bid_holds_of", account_ids=["ada"])]
+        return seen
+
+    assert db.write(work) == [5, 7]
+    assert written(db) == ([("ada", 7)], 1, 0)
+
+
+def test_the_last_writes_that_go_together_are_committed_without_more(db):
+    db.write(lambda tx: (add(tx, "ada"), tx.run_together([("save_bid_holds", [hold("ada", 5)])])))
+    db.write(lambda tx: tx.run_together([("save_bid_holds", []), ("count_bids", [])]))
+    db.write(noted)
+
+    assert written(db) == ([("ada", 5)], 0, 1)
+
+
+def test_one_that_is_refused_undoes_those_that_go_with_it(db):
+    def work(tx: Transaction) -> None:
+        add(tx, "ada")
+        tx.run_together([("count_bids", [counted(3)]), ("save_bid_holds", [hold("ada", -1)])])
+        noted(tx)
+
+    with pytest.raises(StoreError):
+        db.write(work)
+
+    assert (names(db), written(db)) == ([], ([], 0, 0))

@@ -140,3 +140,13 @@ SELECT token_allowance FROM compute_auction_asks WHERE slot_id = :slot_id;
 SELECT DISTINCT a.owner_id FROM compute_auction_bids b JOIN token_accounts a ON a.account_id = b.bidder_id
 WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.time_in_force = 'round'
 ORDER BY a.owner_id LIMIT :page;
+
+-- name: declared_allowance
+-- What the winner of a slot declared that its run will use.
+SELECT slot_id, declared_tokens, declared_at FROM declared_allowances WHERE slot_id = :slot_id;
+
+-- name: save_declared_allowance!
+-- Store what the winner of a slot declares that its run will use.
+INSERT INTO declared_allowances (slot_id, declared_tokens, declared_at)
+VALUES (:slot_id, :declared_tokens, :declared_at)
+ON CONFLICT (slot_id) DO UPDATE SET declared_tokens = excluded.declared_tokens, declared_at = excluded.declared_at;
