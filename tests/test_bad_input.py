@@ -435,7 +435,6 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "attested_by": "judge",
         "fence": None,
     },
-    "timeline": lambda m: {"slot_id": m.sold_slot()},
     "transfer": lambda m: m.amount(debit="a", credit="b"),
     "verify": lambda _: {},
     "void": lambda m: {"slot_id": m.sold_slot(), "reason": "because"},

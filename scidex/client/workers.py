@@ -77,15 +77,17 @@ class WorkerCalls:
         lease: Lease,
         *,
         succeeded: bool,
-        usage: Usage,
+        usage: Usage | None = None,
+        actual_cost_tokens: int | None = None,
         actual_impact: float | None = None,
         attested_by: str | None = None,
         note: str = "",
     ) -> Finished:
-        """Tell what came of a run; the same again answers the same."""
+        """Tell what came of a run, its cost by its usage unless it is given; the same again answers the same."""
         outcome = {
             "succeeded": succeeded,
-            "usage": usage._asdict(),
+            "usage": None if usage is None else usage._asdict(),
+            "actual_cost_tokens": actual_cost_tokens,
             "actual_impact": actual_impact,
             "attested_by": attested_by,
             "note": note,

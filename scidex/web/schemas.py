@@ -275,6 +275,12 @@ class QuestChange(Request):
     strategy: StrategyWord | None = None
 
 
+class Entitlement(Request):
+    """Whether the floor serves a quest."""
+
+    entitled: bool
+
+
 class NewTask(Request):
     """A task to add to a quest's backlog."""
 

@@ -117,6 +117,7 @@ ROUTES: dict[str, frozenset[str]] = {
             "POST /api/wallets",
             "POST /api/wallets/{account_id}/mint",
             "POST /api/quests",
+            "PUT /api/quests/{quest_id}/floor",
             "POST /api/keys",
             "POST /api/cycles/{pool}/pause",
             "POST /api/cycles/{pool}/resume",

@@ -53,6 +53,13 @@ def set_quest(quest_id: Name, change: schemas.QuestChange, who: Who, db: Db) -> 
     return backlog.set_quest(quest_id, **change.model_dump(), db=db)
 
 
+@routes.put("/quests/{quest_id:id}/floor", response_model=schemas.Quest)
+@allows("admin")
+def entitle_quest(quest_id: Name, floor: schemas.Entitlement, db: Db) -> Quest:
+    """Entitle a quest to the floor of its pools, or end that."""
+    return backlog.entitle_quest(quest_id, floor.entitled, db=db)
+
+
 @routes.get("/quest-budget-allocations", response_model=schemas.Allocations)
 @allows(*ANY)
 def list_allocations(db: Db) -> list[Allocation]:
