@@ -362,6 +362,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     },
     "stop_worker": lambda m: {"worker_id": m.worker()},
     "sweep": lambda _: {"most": 1},
+    "timeline": lambda m: {"slot_id": m.open_slot()},
     "wait_for_round": lambda _: {"after": 0, "seconds": 0.0, "pool": "scidex-agent"},
     "attest": lambda m: {"slot_id": m.settled_slot(), "actual_impact": 1.0, "attested_by": "judge"},
     "burn": lambda m: m.amount(account_id="a"),
