@@ -62,9 +62,9 @@ def test_a_workplace_can_be_discarded(place):
 def test_the_usage_file_reports_tokens(place, written, tokens):
     place.usage_file.write_text(json.dumps(written))
 
-    assert UsageFileMeter().read(place, result())._replace(input_tokens=None, output_tokens=None) == Usage(
-        "file", "reported", tokens
-    )
+    usage = UsageFileMeter().read(place, result())
+
+    assert usage._replace(input_tokens=None, output_tokens=None) == Usage("file", "reported", tokens)
 
 
 def test_without_a_usage_file_nothing_is_known(place):

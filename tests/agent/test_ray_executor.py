@@ -155,6 +155,14 @@ def test_a_command_gets_the_named_environment_alone(on, tmp_path, monkeypatch):
     assert "RAY_" not in result.stdout
 
 
+def test_a_directory_that_cannot_be_made_is_said(on, tmp_path):
+    (tmp_path / "file").touch()
+
+    result = on().run(Run(("true",), tmp_path / "file" / "run", 5.0))
+
+    assert (result.ended, "could not be made" in result.reason) == ("not_started", True)
+
+
 def test_a_command_that_takes_too_long_is_ended(on, tmp_path):
     result = on().run(python("import time; time.sleep(600)", tmp_path, max_seconds=0.5))
 
@@ -362,9 +370,28 @@ def test_a_cluster_that_does_not_answer_is_refused():
 # --- loopback
 
 
-def test_the_cluster_of_the_tests_listens_on_this_machine_alone(cluster):
-    listening = subprocess.run(["ss", "-ltnpH"], capture_output=True, text=True, check=True).stdout
-    rays = [line for line in listening.splitlines() if "gcs_server" in line or "raylet" in line or "ray::" in line]
+# How the system's tables of sockets write 127.0.0.1, also as an address of the newer kind, and ::1.
+LOOPBACK = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
 
-    assert rays
-    assert all("127.0.0.1" in line.split()[3] for line in rays), rays
+
+def listening() -> dict[str, str]:
+    """The address of every listening socket, by its number."""
+    rows = [row.split() for table in ("tcp", "tcp6") for row in Path(f"/proc/net/{table}").read_text().splitlines()]
+    return {row[9]: row[1].partition(":")[0] for row in rows if row[3] == "0A"}
+
+
+def sockets_of(place: Path) -> set[str]:
+    try:
+        return {str(file.readlink()).removeprefix("socket:[").rstrip("]") for file in (place / "fd").iterdir()}
+    except OSError:
+        return set()
+
+
+def test_the_cluster_of_the_tests_listens_on_this_machine_alone(cluster):
+    places = [place for place in Path("/proc").iterdir() if place.name.isdigit()]
+    rays = [place for place in places if b"/ray/" in _title(place) or _title(place).startswith(b"ray::")]
+    sockets = {number for place in rays for number in sockets_of(place)}
+    addresses = {address for number, address in listening().items() if number in sockets}
+
+    assert addresses
+    assert addresses <= LOOPBACK

@@ -50,6 +50,10 @@ class RayExecutor:
         began = time.monotonic()
         stop = stop or threading.Event()
         sent = self._as_sent(run)
+        try:
+            run.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        except OSError as error:
+            return RunResult.without_output("not_started", f"its directory could not be made: {error}")
         restarts = 0
         while True:
             left = began + self.most_wait_seconds + run.max_seconds - time.monotonic()
