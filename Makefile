@@ -93,7 +93,7 @@ format: setup ## Put the code in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
-test: setup postgres chromium ## Run the tests (PYTEST_ARGS adds to them)
+test: setup setup-ray postgres chromium ## Run the tests (PYTEST_ARGS adds to them)
 	$(BIN)/python -m pytest $(PYTEST_ARGS)
 
 demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See a fleet at work (DEMO_SECONDS=60 stops by itself; DEMO_ARGS)

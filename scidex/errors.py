@@ -119,6 +119,10 @@ class UnknownAssignment(UnknownId):
     """No work was given out under this id."""
 
 
+class UnknownKey(UnknownId):
+    """No key has this id."""
+
+
 class UnknownWorker(UnknownId):
     """No worker has this id."""
 
@@ -288,6 +292,22 @@ class ImportRefused(ScidexError):
     def _sentence(self) -> str:
         line, field, fact = self.errors[0]
         return f"{len(self.errors)} faults, so nothing was imported; line {line}, {field}: {fact}"
+
+
+class NotAuthenticated(ScidexError):
+    """This needs a key that is known, has not expired and was not revoked."""
+
+
+class NotAllowed(ScidexError):
+    """The key may not do this."""
+
+
+class NotYourAccount(NotAllowed):
+    """The key acts for another account than the one named."""
+
+
+class KeyRevoked(ScidexError):
+    """The key was revoked or has expired, so it cannot be rotated."""
 
 
 class StoreError(ScidexError):

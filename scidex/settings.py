@@ -44,6 +44,17 @@ class Settings:
     database_deadline_seconds: float = 30.0
     # Connections that one process keeps to PostgreSQL.
     postgres_connections: int = 16
+    # Where the keys of served markets are kept for this user's commands, beside those next to a SQLite file.
+    key_directory: str = "~/.config/scidex"
+    # Bids that one account may place over HTTP in a second; a batch counts each of its bids.
+    most_bids_per_second: int = 20_000
+    # Requests that one key may make in a second.
+    most_requests_per_second: int = 5_000
+    # Requests without a valid key that one address may make in a second.
+    most_refusals_per_second: int = 20
+    # Event streams that one process keeps open, and that one key may.
+    most_event_streams: int = 200
+    most_event_streams_per_key: int = 20
 
 
 _DEFAULTS = vars(Settings())

@@ -12,7 +12,18 @@ from typing import Any
 import pytest
 
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError
-from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, runs, services, token_ledger
+from scidex.exchange import (
+    backlog,
+    compute_auction,
+    cycle,
+    ev_scorer,
+    leases,
+    runs,
+    services,
+    sweeper,
+    token_ledger,
+    workers,
+)
 from scidex.exchange.records import Assignment, Usage
 from scidex.senate import epistemic_health
 from scidex.store import Database, default_database
@@ -74,6 +85,22 @@ LEGAL: dict[str, set[str]] = {
     "add_task.task_id": A_NAME,
     "after": A_NAME | {"empty"},
     "agent_id": A_KNOWN_THING,
+    "ended_too": {"true"},
+    "fences": {"list"},
+    "find_lease.fence": A_KNOWN_THING,
+    "get_lease.fence": A_KNOWN_THING,
+    "heartbeat.fence": A_KNOWN_THING,
+    "lease_seconds": {"none", "float"},
+    "list_leases.worker_id": A_NAME | {"none"},
+    "note_step.fence": A_KNOWN_THING,
+    "register_worker.worker_id": A_NAME,
+    "run_id": A_KNOWN_THING,
+    "seats": A_POSITIVE_NUMBER,
+    "seconds": {"zero", "minus zero", "float"},
+    "step": A_WORD,
+    "wait_for_round.after": {"zero", "2**53"},
+    "wanted": {"zero"},
+    "worker_id": A_KNOWN_THING,
     "amount_tokens": A_POSITIVE_NUMBER,
     "assignment": A_KNOWN_THING,
     "attested_by": A_KNOWN_THING,
@@ -96,8 +123,8 @@ LEGAL: dict[str, set[str]] = {
     "depends_on": {"list"},
     "declared_tokens": A_POSITIVE_NUMBER,
     "dry_run": {"true"},
-    "ended": A_WORD,
     "entitled": {"true"},
+    "ended": A_WORD,
     "estimated_cost_tokens": {"none", "zero"},
     "exit_code": {"none", "zero", "minus one"},
     "expected_value_usd": {"zero", "minus zero", "float"},
@@ -117,6 +144,8 @@ LEGAL: dict[str, set[str]] = {
     "list_tasks.status": {"none"},
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
+    "list_open_bids.after": A_CURSOR,
+    "list_round_bids.after": A_CURSOR,
     "mechanism": A_WORD,
     "merged_at": A_KNOWN_THING,
     "most": A_POSITIVE_NUMBER,
@@ -137,8 +166,6 @@ LEGAL: dict[str, set[str]] = {
     "reason": A_LINE,
     "reserve_price_tokens": {"zero"},
     "round_id": A_KNOWN_THING,
-    "run_id": A_KNOWN_THING,
-    "seconds": {"zero", "minus zero", "float"},
     "seed_commitment": A_LINE | {"none"},
     "set_quest.priority": {"none", "zero"},
     "set_quest.status": {"none"},
@@ -242,6 +269,13 @@ class Market:
             "idempotency_key": self.name(),
         }
 
+    def worker(self) -> str:
+        workers.register_worker("w", "a", lease_seconds=86_400.0, db=self.db)
+        return "w"
+
+    def lease(self) -> int:
+        return leases.lease(self.sold_slot(), self.worker(), db=self.db).fence
+
     def amount(self, **accounts: str) -> dict[str, Any]:
         return {**accounts, "amount_tokens": 1, "reason": "because", "idempotency_key": self.name()}
 
@@ -274,6 +308,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "entitle_quest": lambda _: {"quest_id": "q", "entitled": True},
     "finish": lambda m: {
         "assignment": m.started(),
+        "fence": None,
         "succeeded": True,
         "actual_cost_tokens": 1,
         "actual_impact": 1.0,
@@ -284,7 +319,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "get_quest_budget_allocation": lambda _: {},
     "get_task": lambda m: {"task_id": m.open_task()},
     "get_titles": lambda m: {"task_ids": [m.open_task()]},
-    "give_back": lambda m: {"assignment": m.won(), "reason": "because"},
+    "give_back": lambda m: {"assignment": m.won(), "reason": "because", "fence": None},
     "list_mode_switches": lambda _: {"pool": "scidex-agent", "limit": 1},
     "list_quests": lambda _: {"after": "a", "limit": 1},
     "list_tasks": lambda _: {"quest_id": "q", "status": "open", "pool": "scidex-agent", "after": "a", "limit": 1},
@@ -300,6 +335,35 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "start": lambda m: {"assignment": m.won()},
     "submit_bids_for_tasks": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
     "won_slots": lambda _: {"agent_id": "a"},
+    "check_in": lambda m: {"worker_id": m.worker(), "fences": [m.lease()]},
+    "find_lease": lambda m: {"fence": m.lease()},
+    "get_lease": lambda m: {"fence": m.lease()},
+    "heartbeat": lambda m: {"fence": m.lease()},
+    "held_by": lambda m: {"worker_id": m.worker()},
+    "keep_offers": lambda m: {
+        "worker_id": m.worker(),
+        "wanted": 1,
+        "reserve_price_tokens": 1,
+        "token_allowance": 1,
+        "max_seconds": 1,
+    },
+    "lease": lambda m: {"run_id": m.sold_slot(), "worker_id": m.worker()},
+    "lease_next": lambda m: {"worker_id": m.worker()},
+    "lease_task": lambda m: {"worker_id": m.worker()},
+    "list_leases": lambda m: {"worker_id": m.worker(), "ended_too": False, "limit": 1},
+    "list_workers": lambda _: {"ended_too": False, "limit": 1},
+    "note_step": lambda m: {"fence": m.lease(), "step": "started", "note": "because"},
+    "register_worker": lambda m: {
+        "worker_id": m.name(),
+        "account_id": "a",
+        "pool": "scidex-agent",
+        "seats": 1,
+        "lease_seconds": 60.0,
+    },
+    "stop_worker": lambda m: {"worker_id": m.worker()},
+    "sweep": lambda _: {"most": 1},
+    "timeline": lambda m: {"slot_id": m.open_slot()},
+    "wait_for_round": lambda _: {"after": 0, "seconds": 0.0, "pool": "scidex-agent"},
     "attest": lambda m: {"slot_id": m.settled_slot(), "actual_impact": 1.0, "attested_by": "judge"},
     "burn": lambda m: m.amount(account_id="a"),
     "cancel_bid": lambda m: {"bid_id": m.open_bid(), "reason": "because"},
@@ -332,13 +396,13 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "list_accounts": lambda _: {"after": "a", "limit": 1},
     "list_clears": lambda _: {"pool": "scidex-agent", "before_round": 1, "before_bid": 1, "limit": 1},
     "list_income": lambda _: {"account_id": "a", "before": "2026-05-01", "limit": 1},
-    "list_open_bids": lambda _: {"bidder_id": "a", "limit": 1},
+    "list_open_bids": lambda _: {"bidder_id": "a", "after": 1, "limit": 1},
     "list_pools": lambda _: {},
     "list_pull_requests": lambda m: {"run_id": m.sold_slot(), "limit": 1},
-    "list_round_bids": lambda m: {"round_id": m.round_id(), "limit": 1},
+    "list_round_bids": lambda m: {"round_id": m.round_id(), "after": 1, "limit": 1},
     "list_rounds": lambda _: {"pool": "scidex-agent", "before": 1, "limit": 1},
     "list_wallets": lambda _: {"after": "a", "limit": 1},
-    "list_won_slots": lambda _: {"bidder_id": "a", "limit": 1},
+    "list_won_slots": lambda _: {"bidder_id": "a", "after": "slot-1", "limit": 1},
     "mint": lambda m: m.amount(account_id="a"),
     "offer_slots": lambda m: m.offer(),
     "place_bid": lambda m: m.bid(),
@@ -372,7 +436,6 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "attested_by": "judge",
         "fence": None,
     },
-    "timeline": lambda m: {"slot_id": m.sold_slot()},
     "transfer": lambda m: m.amount(debit="a", credit="b"),
     "verify": lambda _: {},
     "void": lambda m: {"slot_id": m.sold_slot(), "reason": "because"},
@@ -387,7 +450,19 @@ def verbs_of(module: ModuleType) -> Iterator[tuple[str, Callable[..., Any]]]:
             yield name, verb
 
 
-MODULES = (compute_auction, token_ledger, backlog, ev_scorer, runs, services, cycle, epistemic_health)
+MODULES = (
+    compute_auction,
+    token_ledger,
+    backlog,
+    ev_scorer,
+    runs,
+    services,
+    leases,
+    workers,
+    sweeper,
+    cycle,
+    epistemic_health,
+)
 VERBS = {name: verb for module in MODULES for name, verb in verbs_of(module)}
 
 

@@ -27,8 +27,10 @@ from scidex.exchange import (
     compute_auction,
     cycle,
     ev_scorer,
+    keys,
     leases,
     records,
+    runs,
     services,
     sweeper,
     token_ledger,
@@ -243,7 +245,9 @@ VERB_MODULES = {
         leases,
         workers,
         sweeper,
+        runs,
         cycle,
+        keys,
         epistemic_health,
     )
 }
@@ -320,7 +324,7 @@ def operations_of(app: FastAPI) -> dict[str, set[str]]:
     page = app.openapi()
     return {
         f"{method.upper()} {address}": {
-            *(one["name"] for one in operation.get("parameters", []) if one["in"] != "path"),
+            *(one["name"].lower() for one in operation.get("parameters", []) if one["in"] != "path"),
             *fields_of(operation.get("requestBody", {}), page["components"]["schemas"]),
         }
         for address, methods in page["paths"].items()
@@ -358,7 +362,7 @@ def test_every_address_outside_the_api_is_told_of(app):
 
 
 def test_every_refusals_status_is_told():
-    statuses = {name: row for name, row in rows_of(reference("http.md")).items() if " /" not in name}
+    statuses = rows_of(sections_of(reference("http.md"), 2)["Refusals"])
 
     assert statuses == {kind.__name__: [str(status)] for kind, status in problems.STATUS.items()}
 

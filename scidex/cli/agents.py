@@ -88,7 +88,7 @@ def run(
     """
     Offer idle slots, run what they sold and settle it, until stopped by Ctrl-C or SIGTERM.
 
-    Then it takes its slots off the market and lets runs end within the grace time. A second signal ends them at once.
+    Stopped, it takes its slots off the market and lets runs end within the grace time; a second signal ends them now.
     """
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     if db is not None and url is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import accounting, agents, lab, looking, opening, quests, tasks, up
+from scidex.cli import accounting, agents, keys, lab, login, looking, opening, quests, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -16,10 +16,12 @@ app = typer.Typer(
 )
 app.command("init")(opening.init)
 app.command("up")(up.up)
+app.command("login")(login.login)
 app.add_typer(agents.app, name="agent")
 app.add_typer(quests.app, name="quest")
 app.add_typer(tasks.app, name="task")
 app.add_typer(lab.app, name="lab")
+app.add_typer(keys.app, name="key")
 for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
 app.command("report")(accounting.report)

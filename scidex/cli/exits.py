@@ -11,6 +11,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import IntEnum
+from typing import Any
 
 from scidex.errors import ImportRefused, ScidexError, StoreError
 
@@ -46,7 +47,16 @@ def exits() -> Iterator[None]:
 def _is_of_address(error: ScidexError) -> bool:
     # Only a command that serves has loaded the server's refusals.
     refusals = sys.modules.get("scidex.web.refusals")
-    return refusals is not None and isinstance(error, (refusals.AddressUnavailable, refusals.AddressNotLoopback))
+    return refusals is not None and isinstance(error, _addresses(refusals))
+
+
+def _addresses(refusals: Any) -> tuple[type[ScidexError], ...]:
+    return (
+        refusals.AddressUnavailable,
+        refusals.AddressNotLoopback,
+        refusals.TransportNotSafe,
+        refusals.NoKeyYet,
+    )
 
 
 def _leave(sentence: str, code: Exit) -> None:

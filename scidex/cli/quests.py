@@ -10,7 +10,7 @@ from scidex.cli.options import DatabaseOption, JsonOption
 
 app = typer.Typer(help="Quests: list them, and say how they bid.", no_args_is_help=True)
 
-_COLUMNS = ("quest_id", "priority", "status", "strategy", "account_id", "title")
+_COLUMNS = ("quest_id", "priority", "status", "strategy", "floor_entitled", "account_id", "title")
 
 
 @app.command("list")
@@ -49,4 +49,20 @@ def set_(
 
     with opened(db) as market:
         quest = backlog.set_quest(quest_id, title=title, priority=priority, status=status, strategy=strategy, db=market)
+    print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
+
+
+@app.command("entitle")
+def entitle(
+    quest_id: Annotated[str, typer.Argument(help="The quest.")],
+    end: Annotated[bool, typer.Option("--end", help="End that.")] = False,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Entitle a quest to the floor of its pools, which serves whoever has waited long."""
+    from scidex.cli.markets import opened, print_rows
+    from scidex.exchange import backlog
+
+    with opened(db) as market:
+        quest = backlog.entitle_quest(quest_id, not end, db=market)
     print_rows([quest._asdict()], _COLUMNS, as_json=as_json)

@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from scidex.cli.opening import RECOMMENDED
 from scidex.cli.options import POOL, DatabaseOption, PoolOption
+from scidex.cli.reach import (
+    CertificateOption,
+    HostOption,
+    InsecureOption,
+    NamesOption,
+    PrivateKeyOption,
+    transport_of,
+)
 from scidex.cli.stopping import stop_signal
+
+if TYPE_CHECKING:
+    from scidex.web.serving import Transport
 
 _USUAL_CYCLE_SECONDS = 60.0
 _DEMO_CYCLE_SECONDS = 1.0
@@ -35,8 +46,12 @@ SecondsOption = Annotated[
 
 def up(
     db: DatabaseOption = None,
-    host: Annotated[str, typer.Option(help="A loopback address to serve at.")] = "127.0.0.1",
+    host: HostOption = "127.0.0.1",
     port: PortOption = None,
+    names: NamesOption = None,
+    certificate: CertificateOption = None,
+    private_key: PrivateKeyOption = None,
+    insecure: InsecureOption = False,
     pool: PoolOption = POOL,
     cycle_seconds: CycleOption = None,
     profile: Annotated[
@@ -50,7 +65,9 @@ def up(
     """Serve a market with its dashboard, and clear its rounds, until stopped by Ctrl-C or SIGTERM."""
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     if not demo:
-        _serve(db, host, port, pool, _USUAL_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds, profile)
+        transport = transport_of(names, certificate, private_key, insecure=insecure)
+        every = _USUAL_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds
+        _serve(db, host, port, transport, pool, every, profile)
         return
 
     from rich.console import Console
@@ -71,16 +88,22 @@ def up(
         run_demo(plan, stop, Console())
 
 
-def _serve(db: str | None, host: str, port: int | None, pool: str, cycle_seconds: float, profile: str) -> None:
+def _serve(
+    db: str | None, host: str, port: int | None, transport: Transport, pool: str, cycle_seconds: float, profile: str
+) -> None:
     from scidex.exchange import compute_auction
     from scidex.web.market_up import clearing, served_market
 
-    with stop_signal() as stop, served_market(db, host=host, port=port, pool=pool, profile=profile) as market:
+    with (
+        stop_signal() as stop,
+        served_market(db, host=host, port=port, transport=transport, pool=pool, profile=profile) as market,
+    ):
         settings = compute_auction.get_market_settings(pool, db=market.db)
         # An address of PostgreSQL may hold a password.
         print(f"database    {market.db.url if market.db.dialect == 'sqlite' else 'PostgreSQL'}")
         print(f"rounds      every {cycle_seconds:g} s in pool {pool}, by the profile {settings.profile}")
-        print(f"dashboard   {market.dashboard}")
+        print(f"dashboard   {market.dashboard()}")
+        print(f"api         {market.address}")
         print("to stop     Ctrl-C", flush=True)
         with clearing(market.db, pool=pool, cycle_seconds=cycle_seconds):
             stop.wait()

@@ -60,7 +60,7 @@ def run_demo(plan: Plan, stop: threading.Event, console: Console, out: Callable[
     with served_market(url, host=plan.host, port=plan.port, profile=plan.profile) as market:
         stage = _Stage(plan, workload, show, market.db)
         accounts = stage.open()
-        show.doors(dashboard=market.dashboard, findings=str(directory / "findings"), seconds=plan.seconds)
+        show.doors(dashboard=market.dashboard(), findings=str(directory / "findings"), seconds=plan.seconds)
         with (
             clearing(market.db, cycle_seconds=plan.cycle_seconds, on_cycle=stage.cycle_done),
             working_fleet(market.db, accounts, workload, directory, stage.tally.add_run),

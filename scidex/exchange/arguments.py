@@ -146,3 +146,8 @@ def database(value: Any) -> Database:
     if value is not None and not isinstance(value, Database):
         raise InvalidArgument(field="db", value=value, fact="must be a database that `connect` returned")
     return default_database() if value is None else value
+
+
+def moment(value: Any, db: Database) -> datetime:
+    """Return the time given, or the database's own: a worker's clock may be wrong, and must change nothing."""
+    return db.now() if value is None else instant(value, "now")

@@ -321,15 +321,17 @@ def list_rounds(
     return reading.rounds(checked.database(db), checked.identifier(pool, "pool"), last, page)
 
 
-def list_round_bids(round_id: int, *, limit: int = 1_000, db: Database | None = None) -> list[Bid]:
+def list_round_bids(
+    round_id: int, *, after: int | None = None, limit: int = 1_000, db: Database | None = None
+) -> list[Bid]:
     """
     Return the bids that were for a cleared round and could compete, and those resting that won in it, best first.
 
-    Resting bids that lost stand in the book, for any round, and are not among them. At most `limit` are answered.
-    Raises UnknownRound.
+    Resting bids that lost stand in the book, for any round, and are not among them. At most `limit` are answered (1 to
+    10,000); pass the last bid's id as `after` for the next page. Raises UnknownRound.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), page)
+    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), _past(after), page)
 
 
 def list_clears(
@@ -351,19 +353,33 @@ def list_clears(
     return reading.clears(checked.database(db), checked.identifier(pool, "pool"), **last, page=page)
 
 
-def list_won_slots(bidder_id: str, *, limit: int = 1_000, db: Database | None = None) -> list[Clear]:
-    """Return the slots that a bidder has won and that are not settled, the oldest first. Raises UnknownAccount."""
+def list_won_slots(bidder_id: str, *, after: str = "", limit: int = 1_000, db: Database | None = None) -> list[Clear]:
+    """
+    Return the slots that a bidder has won and that are not settled, the oldest first, at most `limit` (1 to 10,000).
+
+    Pass the last slot_id as `after` for the next page. Raises UnknownAccount.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), page)
+    past = "" if after == "" else checked.identifier(after, "after")
+    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), past, page)
 
 
 def list_open_bids(
-    bidder_id: str, *, limit: int = 1_000, now: datetime | None = None, db: Database | None = None
+    bidder_id: str,
+    *,
+    after: int | None = None,
+    limit: int = 1_000,
+    now: datetime | None = None,
+    db: Database | None = None,
 ) -> list[Bid]:
-    """Return a bidder's open bids in every pool, the dearest first. Raises UnknownAccount."""
+    """
+    Return a bidder's open bids in every pool, the dearest first, at most `limit` (1 to 10,000).
+
+    Pass the last bid's id as `after` for the next page. Raises UnknownAccount.
+    """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     bidder = checked.identifier(bidder_id, "bidder_id")
-    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), page)
+    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), _past(after), page)
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -661,3 +677,8 @@ def _theta(theta: Any, *, takes_one: bool) -> str | None:
             raise InvalidArgument(field="theta", value=theta, fact="is not for this mechanism")
         return None
     return str(checked.weight("1/2" if theta is None else theta, "theta"))
+
+
+def _past(bid_id: int | None) -> int:
+    """Return the bid behind which a page begins; 0 is before all."""
+    return 0 if bid_id is None else _number(bid_id, "after")

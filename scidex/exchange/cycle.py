@@ -33,6 +33,7 @@ __all__ = [
 _LOG = logging.getLogger(__name__)
 _MOST_SECONDS = 7 * 86_400.0
 _MOST_PAGE = 1_000
+_MOST_NUMBER = 2**53 - 1
 # Decided bids are written down in chunks, and no more than these at the end of one cycle.
 _CHUNK_BIDS = 2_000
 _MOST_CHUNKS = 10
@@ -131,16 +132,19 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     return execute_journaled(database, cycling.switch_mode, arguments, now=moment)
 
 
-def list_mode_switches(pool: str = DEFAULT_POOL, *, limit: int = 100, db: Database | None = None) -> list[ModeSwitch]:
+def list_mode_switches(
+    pool: str = DEFAULT_POOL, *, before: int | None = None, limit: int = 100, db: Database | None = None
+) -> list[ModeSwitch]:
     """
     Return a pool's changes between the auction and the fallback, newest first, at most `limit` (1 to 1,000).
 
-    Raises UnknownPool.
+    Pass the last ordinal as `before` for the next page. Raises UnknownPool.
     """
+    last = _MOST_NUMBER if before is None else checked.count(before, "before", most=_MOST_NUMBER)
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
         cycling.read_cycle(tx, checked.identifier(pool, "pool"))
-        rows = tx.rows("mode_switches_page", pool=pool, page=page)
+        rows = tx.rows("mode_switches_page", pool=pool, before=last, page=page)
     return [ModeSwitch(**row) for row in rows]
 
 

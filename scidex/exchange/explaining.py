@@ -87,9 +87,10 @@ class _Told:
         standing = [one for one in others if one["reason"] != resting.SUSPENDED]
         held = resting.hold_of(market, resting.prices_of(standing)).tokens
         needed = resting.hold_of(market, resting.prices_of([*standing, {**bid._asdict(), "reason": ""}])).tokens - held
+        available = self._available()
         return self._say(
             bid.reason,
-            f"It is suspended: it would set aside {needed:,} tokens and its wallet has {self._available():,} available",
+            f"It is suspended: it would set aside {needed:,} tokens more and its wallet has {available:,} available",
             "it holds nothing and competes again as soon as it is covered",
             self._claim(),
             wallet=False,

@@ -12,7 +12,6 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import assigning, cycle, leasing, running, staffing
 from scidex.exchange.book import read_pools
 from scidex.exchange.records import Assignment, Lease, LeaseState
-from scidex.exchange.workers import moment_of
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.database import Row, Transaction
@@ -51,7 +50,7 @@ def lease(run_id: str, worker_id: str, *, now: datetime | None = None, db: Datab
         "run_id": checked.identifier(run_id, "run_id"),
         "worker_id": checked.identifier(worker_id, "worker_id"),
     }
-    return execute_journaled(database, leasing.lease, arguments, now=moment_of(now, database))
+    return execute_journaled(database, leasing.lease, arguments, now=checked.moment(now, database))
 
 
 def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> Lease | None:
@@ -63,7 +62,7 @@ def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | No
     """
     database = checked.database(db)
     arguments = {"worker_id": checked.identifier(worker_id, "worker_id")}
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
     for _ in range(_MOST_TRIED):
         with database.reading() as tx:  # mostly nothing waits: that must not cost a write
             worker = staffing.alive(tx, worker_id)
@@ -87,7 +86,7 @@ def lease_task(worker_id: str, *, now: datetime | None = None, db: Database | No
     """
     database = checked.database(db)
     name = checked.identifier(worker_id, "worker_id")
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
     with database.reading() as tx:
         worker = staffing.alive(tx, name)
     given: dict[str, Any] = {
@@ -138,9 +137,14 @@ def find_lease(fence: int, *, db: Database | None = None) -> Lease:
 
 
 def held_by(worker_id: str, *, db: Database | None = None) -> list[Lease]:
-    """Return what a worker holds, the oldest first, as it was leased: for one that does not know whether it got it."""
+    """
+    Return what a worker holds, the oldest first, as it was leased: for one that does not know whether it got it.
+
+    Raises UnknownWorker.
+    """
     name = checked.identifier(worker_id, "worker_id")
     with checked.database(db).reading() as tx:
+        staffing.known(tx, name)
         rows = tx.rows("leases_page", ended_too=0, any_worker=0, worker_id=name, page=_MOST_PAGE)
         return [_lease(tx, row) for row in reversed(rows)]
 
@@ -178,7 +182,7 @@ def wait_for_round(after: int, seconds: float = 10.0, *, pool: str = DEFAULT_POO
 
 def _note(fence: int, steps: dict[str, str], now: datetime | None, db: Database | None) -> LeaseState:
     database, number = checked.database(db), _fence(fence)
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
 
     def work(tx: Transaction) -> LeaseState:
         renewed = tx.row("lock_leases_to_renew", fences=[number], now=moment)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from scidex.errors import NotTheWorkersSlot
+from scidex.errors import NotTheWorkersSlot, UnknownSlot
 from scidex.exchange import assigning, fencing, running, settling, staffing
 from scidex.exchange.records import Assignment, Lease
 from scidex.store.database import Row
@@ -18,6 +18,8 @@ def lease(work: Work, *, run_id: str, worker_id: str) -> Lease:
     worker = staffing.lock_alive(work.tx, worker_id)
     given = work.tx.row("assignment", assignment_id=run_id)
     if given is None:
+        if work.tx.row("ask", slot_id=run_id) is None:
+            raise UnknownSlot(field="run_id", slot_id=run_id)
         return _lease_slot(work, worker, run_id)
     if (given["agent_id"], given["pool"]) != (worker["account_id"], worker["pool"]):
         raise NotTheWorkersSlot(field="run_id", run_id=run_id, worker_id=worker_id)

@@ -85,25 +85,25 @@ def clears(db: Database, name: str, before_round: int, before_bid: int, page: in
         return [Clear(**row) for row in tx.rows("clears_page", pool=name, **past, page=page)]
 
 
-def won_slots(db: Database, bidder_id: str, page: int) -> list[Clear]:
+def won_slots(db: Database, bidder_id: str, after: str, page: int) -> list[Clear]:
     """Return the slots that an account holds, those won first foremost. Raises UnknownAccount."""
     with db.reading() as tx:
         _check_account(tx, bidder_id)
-        return [Clear(**row) for row in tx.rows("live_clears_of_bidder", bidder_id=bidder_id, page=page)]
+        return [Clear(**row) for row in tx.rows("live_clears_of_bidder", bidder_id=bidder_id, after=after, page=page)]
 
 
-def open_bids(db: Database, bidder_id: str, now: datetime, page: int) -> list[Bid]:
+def open_bids(db: Database, bidder_id: str, now: datetime, after: int, page: int) -> list[Bid]:
     """Return an account's open bids, the dearest first. Raises UnknownAccount."""
     with db.reading() as tx:
         _check_account(tx, bidder_id)
-        return [Bid(**row) for row in tx.rows("open_bids_page", bidder_id=bidder_id, now=now, page=page)]
+        return [Bid(**row) for row in tx.rows("open_bids_page", bidder_id=bidder_id, now=now, after=after, page=page)]
 
 
-def round_bids(db: Database, round_id: int, page: int) -> list[Bid]:
+def round_bids(db: Database, round_id: int, after: int, page: int) -> list[Bid]:
     """Return the bids that were for a cleared round and could compete, best first. Raises UnknownRound."""
     with db.reading() as tx:
         known = known_round(tx, round_id)
-        rows = tx.rows("bids_of_round", pool=known["pool"], round_id=round_id, page=page)
+        rows = tx.rows("bids_of_round", pool=known["pool"], round_id=round_id, after=after, page=page)
     return [Bid(**row) for row in rows]
 
 

@@ -7,6 +7,8 @@ from fractions import Fraction
 from math import ceil
 from typing import Any, NamedTuple
 
+from scidex.store import answers
+
 
 class Account(NamedTuple):
     """A wallet's identity: who it is, what it is, and which principal stands behind it."""
@@ -572,3 +574,41 @@ class ModeSwitch(NamedTuple):
     mode: str
     reason: str
     switched_at: datetime
+
+
+class Key(NamedTuple):
+    """A key of the API: for which account it acts, what it may do, and until when. Its secret is kept nowhere."""
+
+    key_id: str
+    account_id: str
+    scopes: tuple[str, ...]
+    label: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+    successor_id: str | None
+    last_used_at: datetime | None
+
+
+class NewKey(NamedTuple):
+    """A key just made, and its text, which is told this once; None where the same call made it before."""
+
+    key: Key
+    text: str | None
+
+
+class Principal(NamedTuple):
+    """Who acts by a key: its account, the owner behind that, and what the key may do."""
+
+    key_id: str
+    account_id: str
+    owner_id: str
+    scopes: frozenset[str]
+
+    @property
+    def is_operator(self) -> bool:
+        """Whether it acts for the system, and so sees all accounts."""
+        return self.owner_id == "system"
+
+
+answers.know(kind for kind in list(vars().values()) if isinstance(kind, type) and issubclass(kind, tuple))

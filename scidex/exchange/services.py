@@ -42,7 +42,7 @@ def next_task(
     UnknownPool.
     """
     database = checked.database(db)
-    moment = _moment(now, database)
+    moment = checked.moment(now, database)
     arguments: dict[str, Any] = {
         "agent_id": checked.identifier(agent_id, "agent_id"),
         "pool": checked.identifier(pool, "pool"),
@@ -67,7 +67,7 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     UnknownSlot, UnknownAssignment.
     """
     database = checked.database(db)
-    moment = _moment(now, database)
+    moment = checked.moment(now, database)
     if _is_sale(assignment):
         execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
@@ -118,7 +118,7 @@ def finish(
         **_fenced(fence),
     }
     database = checked.database(db)
-    moment = _moment(now, database)
+    moment = checked.moment(now, database)
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
         return execute_journaled(database, running.finish_slot, sale, now=moment)
@@ -141,7 +141,7 @@ def give_back(
     AlreadyFinished, UnknownSlot, UnknownAssignment.
     """
     database = checked.database(db)
-    moment = _moment(now, database)
+    moment = checked.moment(now, database)
     why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
@@ -177,8 +177,3 @@ def _is_sale(assignment: Assignment) -> bool:
     if not isinstance(assignment, Assignment):
         raise InvalidArgument(field="assignment", value=assignment, fact="must be an Assignment of this market")
     return assignment.source == "auction"
-
-
-def _moment(now: datetime | None, db: Database) -> datetime:
-    # The database's own time: a worker's clock may be wrong, and must change nothing.
-    return db.now() if now is None else checked.instant(now, "now")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from scidex.errors import AskNotOpen, UnknownAccount, UnknownWorker, WorkerExists, WorkerLost
 from scidex.exchange import assigning, book, offering, settling
 from scidex.exchange.records import Ask
-from scidex.store.database import Row, Transaction
-from scidex.store.db_writes import Work, effect
+from scidex.store.database import Database, Row, Transaction
+from scidex.store.db_writes import Work, effect, execute_journaled
 
 
 @effect("register_worker")
@@ -22,9 +22,9 @@ def register_worker(
     except UnknownAccount:
         raise UnknownAccount(field="account_id", account_id=account_id) from None
     book.read_pools(tx, [pool])
-    known = tx.row("lock_worker_to_end", worker_id=worker_id)
-    if known is not None and known["account_id"] != account_id:
-        raise WorkerExists(field="worker_id", worker_id=worker_id, account_id=known["account_id"])
+    before = tx.row("lock_worker_to_end", worker_id=worker_id)
+    if before is not None and before["account_id"] != account_id:
+        raise WorkerExists(field="worker_id", worker_id=worker_id, account_id=before["account_id"])
     tx.run(
         "add_worker",
         worker_id=worker_id,
@@ -71,7 +71,7 @@ def keep_offers(
 @effect("stop_worker")
 def stop_worker(work: Work, *, worker_id: str) -> None:
     """Say that a worker has stopped; what it still has on offer or won is for others to clear away."""
-    _known(work.tx, worker_id)
+    _lock_to_end(work.tx, worker_id)
     work.changed = work.tx.run("end_worker", worker_id=worker_id, status="stopped", now=work.now) == 1
 
 
@@ -79,7 +79,7 @@ def stop_worker(work: Work, *, worker_id: str) -> None:
 def lose_worker(work: Work, *, worker_id: str) -> bool:
     """Say that a worker is lost, if it was not heard of in time; return whether it is."""
     tx = work.tx
-    worker = _known(tx, worker_id)
+    worker = _lock_to_end(tx, worker_id)
     unheard = work.make_up("unheard", lambda: tx.rows("worker_end", worker_id=worker_id)[0]["ends_at"] <= work.now)
     work.changed = worker["status"] == "alive" and unheard
     if work.changed:
@@ -91,7 +91,7 @@ def lose_worker(work: Work, *, worker_id: str) -> bool:
 def clear_away_slot(work: Work, *, slot_id: str, worker_id: str) -> str | None:
     """End a slot whose worker is gone and that nobody leased: on offer it expires, sold it is voided."""
     tx = work.tx
-    worker = _known(tx, worker_id)
+    worker = _lock_to_end(tx, worker_id)
     ask = tx.rows("ask", slot_id=slot_id)[0]
     work.changed = worker["status"] != "alive"
     if not work.changed:
@@ -132,6 +132,26 @@ def alive(tx: Transaction, worker_id: str) -> Row:
     return _assert_alive(tx.row("worker", worker_id=worker_id), worker_id)
 
 
+def known(tx: Transaction, worker_id: str) -> Row:
+    """Return a worker, alive or not. Raises UnknownWorker."""
+    worker = tx.row("worker", worker_id=worker_id)
+    if worker is None:
+        raise UnknownWorker(field="worker_id", worker_id=worker_id)
+    return worker
+
+
+def clear_away(db: Database, now: datetime, *, most: int) -> dict[str, int]:
+    """End the slots of workers that are gone, each in its transaction; return how many expired and were voided."""
+    ended = {"expired": 0, "voided": 0}
+    with db.reading() as tx:
+        found = [*tx.rows("slots_of_ended_workers", most=most), *tx.rows("slots_without_a_worker", most=most)]
+    for slot in found:
+        end = execute_journaled(db, clear_away_slot, slot, now=now)
+        if end is not None:
+            ended[end] += 1
+    return ended
+
+
 def slots_of(tx: Transaction, worker_id: str) -> tuple[list[str], list[str]]:
     """Return a worker's slots that are on offer, the latest first, and those that were sold and not leased."""
     on_offer, waiting = (
@@ -154,7 +174,7 @@ def _assert_alive(worker: Row | None, worker_id: str) -> Row:
     return worker
 
 
-def _known(tx: Transaction, worker_id: str) -> Row:
+def _lock_to_end(tx: Transaction, worker_id: str) -> Row:
     worker = tx.row("lock_worker_to_end", worker_id=worker_id)
     if worker is None:
         raise UnknownWorker(field="worker_id", worker_id=worker_id)

@@ -9,7 +9,6 @@ from datetime import datetime
 from scidex.exchange import arguments as checked
 from scidex.exchange import leasing, staffing
 from scidex.exchange.records import Swept
-from scidex.exchange.workers import clear_away, moment_of
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
@@ -28,10 +27,10 @@ def sweep(now: datetime | None = None, *, most: int = 500, db: Database | None =
     """
     database = checked.database(db)
     page = checked.count(most, "most", most=_MOST)
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
     expired = sum(_expire(database, moment, page))
     lost = sum(_lose(database, moment, page))
-    ended = clear_away(database, moment, most=page)
+    ended = staffing.clear_away(database, moment, most=page)
     return Swept(expired, lost, ended["expired"], ended["voided"])
 
 

@@ -41,8 +41,12 @@ def _of_slot(tx: Transaction, ask: Row) -> Iterator[TimelineEvent]:
 
 
 def _reason_or_cost(clear: Row) -> str:
-    cost = f"cost {clear['actual_cost_tokens']} tokens" if clear["status"] == "settled" else ""
-    return "; ".join(filter(None, (cost, clear["reason"])))
+    return "; ".join(filter(None, (_cost(clear) if clear["status"] == "settled" else "", clear["reason"])))
+
+
+def _cost(clear: Row) -> str:
+    cost = clear["actual_cost_tokens"]
+    return "cost not known" if cost is None else f"cost {cost} tokens"
 
 
 def _of_assignment(given: Row) -> Iterator[TimelineEvent]:

@@ -46,7 +46,7 @@ def register_worker(
         "seats": checked.count(seats, "seats", most=MOST_SEATS),
         "lease_seconds": checked.number(seconds, "lease_seconds", least=0.05, most=MOST_LEASE_SECONDS),
     }
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
     execute_journaled(database, staffing.register_worker, arguments, now=moment)
     with database.reading() as tx:
         return Worker(**tx.rows("worker", worker_id=worker_id)[0])
@@ -63,7 +63,7 @@ def check_in(
     database = checked.database(db)
     name = checked.identifier(worker_id, "worker_id")
     held = checked.numbers(fences, "fences", most=MOST_SEATS)
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
 
     def work(tx: Transaction) -> list[int]:
         worker = staffing.lock_not_lost(tx, name)
@@ -108,7 +108,7 @@ def keep_offers(
         staffing.alive(tx, worker_id)
         if sum(map(len, staffing.slots_of(tx, worker_id))) == wanted:
             return []
-    return execute_journaled(database, staffing.keep_offers, arguments, now=moment_of(now, database))
+    return execute_journaled(database, staffing.keep_offers, arguments, now=checked.moment(now, database))
 
 
 def stop_worker(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> None:
@@ -119,9 +119,9 @@ def stop_worker(worker_id: str, *, now: datetime | None = None, db: Database | N
     """
     database = checked.database(db)
     name = checked.identifier(worker_id, "worker_id")
-    moment = moment_of(now, database)
+    moment = checked.moment(now, database)
     execute_journaled(database, staffing.stop_worker, {"worker_id": name}, now=moment)
-    clear_away(database, moment, most=MOST_SEATS)
+    staffing.clear_away(database, moment, most=MOST_SEATS)
 
 
 def list_workers(*, ended_too: bool = False, limit: int = 1_000, db: Database | None = None) -> list[Worker]:
@@ -129,23 +129,6 @@ def list_workers(*, ended_too: bool = False, limit: int = 1_000, db: Database | 
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
         return _page(tx, ended_too=checked.flag(ended_too, "ended_too"), page=page)
-
-
-def clear_away(db: Database, now: datetime, *, most: int) -> dict[str, int]:
-    """End the slots of workers that are gone, and return how many expired and how many were voided."""
-    ended = {"expired": 0, "voided": 0}
-    with db.reading() as tx:
-        found = [*tx.rows("slots_of_ended_workers", most=most), *tx.rows("slots_without_a_worker", most=most)]
-    for slot in found:
-        end = execute_journaled(db, staffing.clear_away_slot, slot, now=now)
-        if end is not None:
-            ended[end] += 1
-    return ended
-
-
-def moment_of(now: datetime | None, db: Database) -> datetime:
-    """Return the time given, or the database's own: a worker's clock may be wrong, and must change nothing."""
-    return db.now() if now is None else checked.instant(now, "now")
 
 
 def _page(tx: Transaction, *, ended_too: bool, page: int = _MOST_PAGE) -> list[Worker]:

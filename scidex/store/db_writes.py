@@ -15,6 +15,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
+from scidex.store import answers, requests
 from scidex.store.database import Database, Transaction, text_of
 from scidex.store.migrate import migrate
 
@@ -117,6 +118,28 @@ class Work:
             raise IdempotencyConflict(field="idempotency_key", idempotency_key=key)
         return with_times(json.loads(known["answer"]))
 
+    def answered(self, asked: requests.Call, act: Callable[[], Result]) -> Result:
+        """
+        Return `act()`, or what it answered when the same request asked for it before.
+
+        The key is journaled with the effect; of one that changed nothing no answer is kept. Raises IdempotencyConflict.
+        """
+        if asked.idempotency_key is None:
+            return act()
+        body = {"digest": asked.digest}
+        first = self.first_answer(asked.scope, asked.idempotency_key, body)
+        if first is not None:
+            self.changed = False
+            result: Result = answers.unpacked(first["result"])
+            return result
+        result = act()
+        if not self.changed:  # asked again it may do something then: a worker that found nothing asks again and again
+            self.tx.run("forget_key", scope=asked.scope, idempotency_key=asked.idempotency_key)
+            return result
+        self.keep_answer(asked.scope, asked.idempotency_key, {"result": answers.packed(result)})
+        self.generated["request"] = [asked.scope, asked.idempotency_key, asked.digest]
+        return result
+
     def keep_answer(self, scope: str, key: str, result: Any) -> None:
         """Remember the first answer to a key that was taken."""
         self.tx.run("store_answer", scope=scope, idempotency_key=key, answer=as_json(_fields_of(result)))
@@ -169,11 +192,14 @@ def execute_journaled(
     made_at = utc_now() if now is None else now.astimezone(UTC)
     actor = _ACTOR.get()
     verb = _VERBS[what]
+    asked = requests.call_of(verb, dry_run=dry_run)
 
     def work(tx: Transaction) -> Result:
         doing = Work(tx, made_at, actor)
         doing.dry_run = dry_run
-        result = what(doing, **arguments)
+        if asked.key_id is not None:
+            requests.assert_key_lives(tx, asked.key_id, made_at)
+        result = doing.answered(asked, partial(what, doing, **arguments))
         if dry_run:
             raise _Undo(result)
         if doing.changed:
@@ -265,8 +291,9 @@ def _redo(tx: Transaction, entry: JournalEntry) -> None:
     if entry.verb not in _EFFECTS:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact="no such verb")
     doing = Work(tx, entry.made_at, entry.actor, recorded=entry.generated)
+    scope, key, digest = entry.generated.get("request", ("", None, ""))
     try:
-        _EFFECTS[entry.verb](doing, **entry.arguments)
+        doing.answered(requests.Call(None, scope, key, digest), partial(_EFFECTS[entry.verb], doing, **entry.arguments))
     except (ScidexError, LookupError, TypeError, ValueError, AssertionError) as error:
         raise JournalMismatch(entry_id=entry.entry_id, verb=entry.verb, fact=str(error)) from error
     if doing.generated != entry.generated:

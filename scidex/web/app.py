@@ -1,19 +1,36 @@
-"""The web application: the API and the dashboard over one market's database."""
+"""The web application: the API and the dashboard over one market's database, closed to whoever has no key."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
+from starlette.concurrency import run_in_threadpool
 
 from scidex import __version__
 from scidex.store import Database
 from scidex.web import problems
+from scidex.web.access import Access
 from scidex.web.dashboard import pages
+from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
+from scidex.web.metrics import Metrics
 from scidex.web.rounds import RoundNews
-from scidex.web.routes import backlog, cycles, health, market, runs, slots, wallets
+from scidex.web.routes import backlog, cycles, events, health, keys, market, runs, sessions, slots, wallets
+from scidex.web.sessions import Sessions
+
+# Requests that may be at work side by side. Bids that wait for the disk share a commit, so more threads, more bids.
+_THREADS = 128
 
 
-def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> FastAPI:
+def create_app(
+    db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES, sessions_of_server: Sessions | None = None
+) -> FastAPI:
     """
     Return the application over an open database whose schema is up to date; the caller closes it.
 
@@ -27,12 +44,45 @@ def create_app(db: Database, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> 
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
+        lifespan=_running,
     )
     app.state.db = db
+    app.state.access = Access(db, sessions_of_server or Sessions())
+    app.state.feed = Feed(db)
+    app.state.metrics = Metrics(db)
     app.state.rounds = RoundNews(db)
-    for room in (market, slots, runs, wallets, backlog, cycles, health):
+    for room in (market, slots, runs, wallets, backlog, cycles, keys, sessions, events, health):
         app.include_router(room.routes)
+    app.include_router(sessions.pages)
     pages.install(app, db)
     problems.install(app)
-    app.add_middleware(Gate, host_names=host_names)
+    app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics)
+    app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # as FastAPI says to extend it
     return app
+
+
+@asynccontextmanager
+async def _running(app: FastAPI) -> AsyncIterator[None]:
+    """Note when keys were used while the server runs, and once more at its end."""
+    current_default_thread_limiter().total_tokens = _THREADS
+    access: Access = app.state.access
+    noting = asyncio.create_task(access.note_uses_for_ever())
+    try:
+        yield
+    finally:
+        noting.cancel()
+        with suppress(asyncio.CancelledError):
+            await noting
+        await run_in_threadpool(access.note_uses)
+
+
+def _described(app: FastAPI) -> dict[str, Any]:
+    """Return the description of the API, with the kind of key that it takes."""
+    if app.openapi_schema is None:
+        described = get_openapi(
+            title=app.title, version=app.version, summary=app.summary, routes=app.routes, openapi_version="3.1.0"
+        )
+        told = "A key of an account, as `scidex key create` makes it. An operation needs one of the scopes it names."
+        described["components"]["securitySchemes"] = {"key": {"type": "http", "scheme": "bearer", "description": told}}
+        app.openapi_schema = described
+    return app.openapi_schema

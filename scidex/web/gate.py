@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 from urllib.parse import unquote
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scidex.errors import ScidexError
+from scidex.web.metrics import Metrics
 from scidex.web.problems import response_to
 from scidex.web.refusals import BodyTooLarge, BodyTooSlow, ForeignPage, UnknownHost, UnsupportedMediaType
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
 MOST_BODY_BYTES = 1024 * 1024
 _BODY_SECONDS = 10.0
-_SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 
 # Stands for a slash within an id while routes are matched, so that no id chooses a route. Half of a surrogate pair:
 # no address can spell it.
@@ -36,8 +38,9 @@ _HEADERS = {
 class Gate:
     """ASGI middleware: refuses what comes from elsewhere or is too much, and sends the security headers."""
 
-    def __init__(self, app: ASGIApp, *, host_names: frozenset[str] = LOOPBACK_NAMES) -> None:
+    def __init__(self, app: ASGIApp, *, metrics: Metrics, host_names: frozenset[str] = LOOPBACK_NAMES) -> None:
         self.app = app
+        self.metrics = metrics
         self.host_names = host_names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -49,13 +52,15 @@ class Gate:
         headers = Headers(scope=scope)
         try:
             self._check_host(scope, headers)
-            if scope["method"] not in _SAFE_METHODS:
-                _check_page(scope, headers)
+            _check_page(scope, headers)
             body = await _whole_body(headers, receive)
         except ScidexError as refused:
             await response_to(refused)(scope, receive, send)
             return
-        await self.app(_with_ids_kept_whole(scope), _replaying(body, receive), send)
+        whole = _with_ids_kept_whole(scope)
+        answer: dict[str, Any] = {}
+        with self.metrics.timed(whole, answer):
+            await self.app(whole, _replaying(body, receive), _noting_status(send, answer))
 
     def _check_host(self, scope: Scope, headers: Headers) -> None:
         """Refuse a name that is neither ours nor the address that was reached. Raises UnknownHost."""
@@ -67,9 +72,14 @@ class Gate:
 
 
 def _check_page(scope: Scope, headers: Headers) -> None:
-    """Refuse to act for a page from elsewhere. Programs send neither header. Raises ForeignPage."""
+    """
+    Refuse to answer a page from elsewhere, whatever the method. Programs send neither header.
+
+    A link from elsewhere may lead to our pages: it brings no cookie, since that is strict. Raises ForeignPage.
+    """
     site, origin = headers.get("sec-fetch-site"), headers.get("origin")
-    if site not in (None, "same-origin", "none"):
+    follows_link = scope["method"] in SAFE_METHODS and headers.get("sec-fetch-mode") == "navigate"
+    if site not in (None, "same-origin", "none") and not (follows_link and not scope["path"].startswith("/api/")):
         raise ForeignPage(field="Sec-Fetch-Site", site=site)
     if origin is not None and origin != f"{scope['scheme']}://{headers['host']}":
         raise ForeignPage(field="Origin", origin=origin)
@@ -116,9 +126,18 @@ def _with_ids_kept_whole(scope: Scope) -> Scope:
     """Return the scope of an API request with each segment of its path decoded on its own."""
     raw = scope.get("raw_path")
     if raw is None or not scope["path"].startswith("/api/"):
-        return scope
+        return {**scope}
     segments = raw.decode("ascii", "replace").split("/")
     return {**scope, "path": "/".join(unquote(segment).replace("/", SLASH_IN_ID) for segment in segments)}
+
+
+def _noting_status(send: Send, answer: dict[str, Any]) -> Send:
+    async def send_and_note(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            answer["status"] = message["status"]
+        await send(message)
+
+    return send_and_note
 
 
 def _with_headers(send: Send) -> Send:

@@ -7,27 +7,29 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scidex.exchange import compute_auction
+from scidex.exchange import compute_auction, keys, operator_key
 from scidex.exchange.cycle import CycleRunner
 from scidex.exchange.records import CycleReport
 from scidex.exchange.sweeper import SweepRunner
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, connect
 from scidex.web.refusals import PortInUse
-from scidex.web.serving import DEFAULT_PORT, listen, running_server
+from scidex.web.serving import DEFAULT_PORT, PLAIN, Transport, check_transport, listen, running_server
+from scidex.web.sessions import Sessions
 
 
 @dataclass(frozen=True)
 class ServedMarket:
-    """An open market: its database, and the address where it is served."""
+    """An open market: its database, the address where it is served, the operator's key, and the sessions it opens."""
 
     db: Database
     address: str
+    key: str
+    sessions: Sessions
 
-    @property
     def dashboard(self) -> str:
-        """Where people look at it."""
-        return f"{self.address}/resources"
+        """Return where the operator looks at it: an address that opens a session, once."""
+        return f"{self.address}{self.sessions.new_link(keys.id_of(self.key))}"
 
 
 @contextmanager
@@ -38,19 +40,29 @@ def served_market(
     port: int | None = None,
     pool: str = DEFAULT_POOL,
     profile: str = "recommended",
+    transport: Transport = PLAIN,
 ) -> Iterator[ServedMarket]:
     """
     Open a market, bring its schema up to date, and serve it while the block runs; a new pool is set to the profile.
 
-    Without a port the usual one is taken, or where that is in use any free one. Raises StoreError where the database
-    cannot be used, InvalidSetting, UnknownPool, PortInUse, AddressUnavailable, AddressNotLoopback.
+    Its operator's key is made where there is none, and commands of this user find it. Without a port the usual one is
+    taken, or where that is in use any free one. Raises StoreError where the database cannot be used, OSError where the
+    key cannot be kept, InvalidSetting, UnknownPool, PortInUse, AddressUnavailable, AddressNotLoopback,
+    TransportNotSafe.
     """
+    check_transport(host, transport)
     chosen = _usual_port(host) if port is None else port
     with connect(url) as db:
         compute_auction.ensure_schema(db=db)
         compute_auction.configure_pool(pool, profile, only_new=True, db=db)
-        with running_server(db, host=host, port=chosen) as address:
-            yield ServedMarket(db, address)
+        key = operator_key.operator_key(db)
+        sessions = Sessions(operator_key.session_secret(key))
+        with running_server(db, host=host, port=chosen, transport=transport, sessions=sessions) as address:
+            operator_key.announce(address, key)
+            try:
+                yield ServedMarket(db, address, key, sessions)
+            finally:
+                operator_key.withdraw(address, key)
 
 
 @contextmanager

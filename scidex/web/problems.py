@@ -32,6 +32,8 @@ STATUS: dict[type[ScidexError], int] = {
     errors.TasksRefused: 422,
     errors.IdempotencyConflict: 422,
     errors.UnknownId: 404,
+    errors.NotAuthenticated: 401,
+    errors.NotAllowed: 403,
     errors.AttesterNotIndependent: 403,
     errors.NotTheWorkersSlot: 403,
     errors.StoreError: 500,
@@ -43,7 +45,14 @@ STATUS: dict[type[ScidexError], int] = {
     refusals.UnsupportedMediaType: 415,
     refusals.UnknownHost: 421,
     refusals.ForeignPage: 403,
+    refusals.SessionLinkUsed: 403,
+    refusals.TooManyRequests: 429,
+    refusals.TooManyEventStreams: 429,
 }
+
+
+# To people who open a page these are told as a page.
+_CLOSED = (errors.NotAuthenticated, errors.NotAllowed, refusals.SessionLinkUsed)
 
 
 class ProblemResponse(Response):
@@ -69,8 +78,16 @@ def install(app: FastAPI) -> None:
 
 def response_to(error: ScidexError) -> ProblemResponse:
     """Return a refusal as a response."""
-    status = status_of(error)
-    return ProblemResponse(document_of(error), headers={"Retry-After": "1"} if status == 503 else None)
+    return ProblemResponse(document_of(error), headers=_headers_of(error))
+
+
+def _headers_of(error: ScidexError) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if status_of(error) in (429, 503):
+        headers["Retry-After"] = str(error.facts.get("retry_after_seconds", 1))
+    if isinstance(error, errors.NotAuthenticated):
+        headers["WWW-Authenticate"] = 'Bearer realm="scidex"'
+    return headers
 
 
 def status_of(error: ScidexError) -> int:
@@ -101,6 +118,11 @@ async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScidexError)
     if isinstance(error, errors.StoreError):
         _LOG.error("%s %s: %s", request.method, request.url.path, error)
+    if isinstance(error, _CLOSED) and "text/html" in request.headers.get("accept", ""):
+        address = f"{request.url.scheme}://{request.headers.get('host', '')}"
+        page: Response = request.app.state.pages.closed(_title_of(error), address, status_of(error))
+        page.headers.update(_headers_of(error))
+        return page
     return response_to(error)
 
 

@@ -30,7 +30,7 @@ class ForeignPage(ScidexError):
 
 
 class AddressNotLoopback(ScidexError):
-    """The server listens on loopback addresses alone."""
+    """The server listens on an address given as a number, or on localhost."""
 
 
 class AddressUnavailable(ScidexError):
@@ -39,3 +39,31 @@ class AddressUnavailable(ScidexError):
 
 class PortInUse(AddressUnavailable):
     """Another program listens on this port already."""
+
+
+class TooManyRequests(ScidexError):
+    """There were more of these in a second than may be."""
+
+
+class TooManyEventStreams(ScidexError):
+    """As many streams of events are open as may be."""
+
+
+class RequestInFlight(ScidexError):
+    """A request with this idempotency key is being done now."""
+
+
+class IdempotencyKeyMissing(InvalidArgument):
+    """What moves tokens needs an idempotency key, so that sending it again cannot do it again."""
+
+
+class SessionLinkUsed(ScidexError):
+    """This link opens the dashboard once, and soon after it was made."""
+
+
+class NoKeyYet(ScidexError):
+    """An address that others reach is served once the market has a key."""
+
+
+class TransportNotSafe(ScidexError):
+    """An address that others reach is served over TLS, or by an explicit word without."""

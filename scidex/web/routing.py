@@ -1,8 +1,10 @@
-"""Routes that take JSON strictly, know all their parameters, and keep ids whole."""
+"""Routes that ask for a key, take JSON strictly, know all their parameters, act once a request, and keep ids whole."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+import hashlib
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import ExitStack
 from typing import Any
 
 from fastapi import Request, Response
@@ -10,9 +12,23 @@ from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 
 from scidex.errors import InvalidArgument
+from scidex.exchange.records import Principal
+from scidex.store import requests
+from scidex.store.db_writes import acting_as
 from scidex.web import strict_json
-from scidex.web.gate import SLASH_IN_ID
-from scidex.web.refusals import UnsupportedMediaType
+from scidex.web.access import Access, idempotency_key_of, moves_tokens, new_request_id, scopes_of
+from scidex.web.gate import SAFE_METHODS, SLASH_IN_ID
+from scidex.web.refusals import IdempotencyKeyMissing, UnsupportedMediaType
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+_KEY_PARAMETER = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and request get the first answer, and act once. Needed where tokens move.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 150, "pattern": "^[ -~]+$"},
+}
 
 
 class IdConvertor(Convertor[str]):
@@ -47,21 +63,78 @@ class StrictRequest(Request):
 
 
 class StrictRoute(APIRoute):
-    """A route that refuses unknown and repeated parameters, and JSON that readers could read in two ways."""
+    """
+    A route that is closed to whoever has no key for it, and refuses what readers could read in two ways.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    A route that does not say which scopes it takes cannot be made.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        self.scopes = scopes_of(endpoint)
+        self.moves_tokens = moves_tokens(endpoint)
+        extra = dict(options.pop("openapi_extra", None) or {})
+        if self.scopes:
+            extra["security"] = [{"key": sorted(self.scopes)}]
+        if not set(options.get("methods") or ["GET"]) <= SAFE_METHODS:
+            extra["parameters"] = [{**_KEY_PARAMETER, "required": False}]
+        super().__init__(path, endpoint, openapi_extra=extra or None, **options)
+
+    def get_route_handler(self) -> Handler:
         """Return what answers this route's requests."""
         handle = super().get_route_handler()
         known = {parameter.alias for parameter in self.dependant.query_params}
 
         async def handle_strictly(request: Request) -> Response:
+            access: Access = request.app.state.access
+            request.state.who = who = await access.admit(request, self.scopes) if self.scopes else None
             _check_parameters(request, known)
             strict = StrictRequest(request.scope, request.receive)
             if await strict.body():
                 await strict.json()  # read here, where a refusal keeps its name
-            return await handle(strict)
+            if request.method in SAFE_METHODS or who is None:
+                return await _unless_known(request, handle(strict))
+            return await self._act(access, who, strict, handle)
 
         return handle_strictly
+
+    async def _act(self, access: Access, who: Principal, request: StrictRequest, handle: Handler) -> Response:
+        """Do a write as its principal, once for an idempotency key."""
+        key = idempotency_key_of(request)
+        if key is None and self.moves_tokens and not _brings_keys(await request.json() if await request.body() else {}):
+            raise IdempotencyKeyMissing(
+                field="Idempotency-Key", fact="must be sent, as any text that is new, such as a UUID"
+            )
+        scope = f"{who.account_id} {request.method} {self.path_format}"
+        digest = hashlib.sha256(f"{request.url.path}?{request.url.query}\n".encode("utf-8", "replace"))
+        digest.update(await request.body())
+        request.state.id = new_request_id()
+        with ExitStack() as stack:
+            stack.enter_context(access.in_flight(scope, key))
+            stack.enter_context(acting_as(f"{who.account_id} key:{who.key_id} request:{request.state.id}"))
+            stack.enter_context(requests.serving(requests.Request(who.key_id, scope, key, digest.hexdigest())))
+            response = await handle(request)
+        response.headers["X-Request-Id"] = request.state.id
+        return response
+
+
+def _brings_keys(body: Any) -> bool:
+    """Return whether each thing in a body has an idempotency key of its own."""
+    items = body if isinstance(body, list) else [body]
+    return all(isinstance(item, dict) and item.get("idempotency_key") for item in items)
+
+
+async def _unless_known(request: Request, answer: Awaitable[Response]) -> Response:
+    """Return an answer with the tag of its content, or that the client has this very content."""
+    response = await answer
+    body = getattr(response, "body", None)
+    if response.status_code != 200 or not body or not request.url.path.startswith("/api/"):
+        return response
+    tag = f'"{hashlib.sha256(body).hexdigest()[:32]}"'
+    headers = {"ETag": tag, "Cache-Control": "private, no-cache"}
+    if tag in [one.strip().removeprefix("W/") for one in request.headers.get("if-none-match", "").split(",")]:
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return response
 
 
 def _check_parameters(request: Request, known: set[str]) -> None:

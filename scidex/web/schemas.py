@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from scidex.exchange import records
 from scidex.exchange.backlog_fields import STRATEGY_WORDS
-from scidex.settings import DEFAULT_POOL, MOST_TOKENS, TREASURY
+from scidex.settings import DEFAULT_POOL, MOST_TOKENS
 
 
 def _instant(value: Any) -> Any:
@@ -34,6 +34,7 @@ Usd = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 Impact = Annotated[float, Field(ge=-1e15, le=1e15, allow_inf_nan=False)]
 Provenance = Literal["billed", "reported", "estimated", "none"]
 CostUsd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
+Scope = Annotated[str, Field(pattern="^(admin|attest|bid|read|work)$")]
 Line = Annotated[str, Field(max_length=2_000)]
 StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
@@ -45,9 +46,9 @@ class Request(BaseModel):
 
 
 class NewBid(Request):
-    """A bid for the next slot of a pool. The time is the server's."""
+    """A bid for the next slot of a pool. The bidder is the key's account, the time the server's."""
 
-    bidder_id: Id
+    bidder_id: Id | None = None
     task_id: Id
     max_price_tokens: Price
     expected_value_usd: Usd = 0.0
@@ -71,10 +72,35 @@ class NewAsks(Request):
     expires_at: Instant | None = None
     pool: Id = DEFAULT_POOL
     reserve_price_tokens: Tokens = 0
-    provider_id: Id = TREASURY
+    provider_id: Id | None = None
     token_allowance: Price | None = None
     max_seconds: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
     idempotency_key: Id | None = None
+
+
+class NewPool(Request):
+    """A pool to open."""
+
+    pool: Id
+    mechanism: Id = "uniform_price"
+    theta: Annotated[str, Field(max_length=40)] | None = None
+    tie_rule: Annotated[str, Field(pattern="^(arrival|lottery)$")] = "arrival"
+
+
+class KeyWanted(Request):
+    """A key to make."""
+
+    account_id: Id
+    scopes: Annotated[list[Scope], Field(min_length=1, max_length=5)]
+    expires_at: Instant | None = None
+    label: Line = ""
+
+
+class Rotation(Request):
+    """How long the old key works on, and when the new one ends."""
+
+    overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
+    expires_at: Instant | None = None
 
 
 class ClearNow(Request):
@@ -97,7 +123,7 @@ class Attestation(Request):
     """What a settled slot's impact was, and who says so."""
 
     actual_impact: Impact
-    attested_by: Id
+    attested_by: Id | None = None
 
 
 class Reason(Request):
@@ -249,6 +275,12 @@ class QuestChange(Request):
     strategy: StrategyWord | None = None
 
 
+class Entitlement(Request):
+    """Whether the floor serves a quest."""
+
+    entitled: bool
+
+
 class NewTask(Request):
     """A task to add to a quest's backlog."""
 
@@ -302,6 +334,10 @@ def _many(model: type[BaseModel]) -> Any:
     return GenericAlias(list, (model,))
 
 
+Key = mirror(records.Key)
+Keys = _many(Key)
+NewKeyTold = mirror(records.NewKey, key=Key)
+Principal = mirror(records.Principal, is_operator=bool)
 Account = mirror(records.Account)
 WalletSummaries = _many(mirror(records.WalletSummary, available=int))
 Balance = mirror(records.Balance, available=int)
@@ -352,6 +388,8 @@ ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)
 )
+
+SessionLink = create_model("SessionLink", __doc__="A path that opens the dashboard once.", path=(str, ...))
 
 
 class Problem(BaseModel):

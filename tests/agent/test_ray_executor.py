@@ -13,11 +13,14 @@ from pathlib import Path
 
 import pytest
 
+from scidex.agent.agent import Agent, Work
+from scidex.agent.commands import command_of_task
 from scidex.agent.executors import Run
 from scidex.agent.executors.cluster import connect
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.executors.ray import RayExecutor
 from scidex.errors import ExecutorUnavailable, InvalidArgument
+from scidex.exchange import backlog, cycle, token_ledger
 from tests.agent.clusters import ENVIRONMENT
 
 # Read by Ray when it is first loaded.
@@ -184,6 +187,35 @@ def test_what_a_run_needs_wins_over_what_is_usual(on, tmp_path):
     assert on("a", most_wait_seconds=0.5).run(larger).ended == "lost"
 
 
+def test_agents_share_a_cluster_and_wait_for_each_other(on, cluster, tmp_path):
+    """Each agent is a process of its own, and to Ray another job."""
+    code = "import time; began = time.time(); time.sleep(1.0); print(began, time.time())"
+    other = subprocess.Popen(
+        [sys.executable, "-c", ASKS.format(address=cluster.address, needs={"cpus": 1.0, "on_a": 1.0}, code=code)],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+    own = on("a").run(python(code, tmp_path / "own"))
+    printed, _ = other.communicate(timeout=60)
+
+    first, second = sorted(tuple(map(float, said.split())) for said in (own.stdout, printed))
+    assert first[1] <= second[0]
+
+
+ASKS = """
+import pathlib, sys
+from scidex.agent.agent import Agent, Work
+from scidex.agent.commands import command_of_task
+from scidex.agent.executors import Run
+from scidex.agent.executors.ray import RayExecutor
+executor = RayExecutor({address!r}, needs={needs}, most_silence_seconds=2.0)
+print(executor.run(Run((sys.executable, "-c", {code!r}), pathlib.Path("run").absolute(), 60.0)).stdout)
+"""
+
+
 # --- deaths
 
 
@@ -245,14 +277,10 @@ def test_a_run_whose_guard_is_killed_is_given_back(on, tmp_path):
 
 def test_a_run_is_ended_with_the_agent_that_asked_for_it(cluster, tmp_path):
     """An agent is another process: killed, it can end nothing itself."""
-    asks = (
-        "import sys; from pathlib import Path; from scidex.agent.executors import Run; "
-        "from scidex.agent.executors.ray import RayExecutor; "
-        f"executor = RayExecutor({cluster.address!r}, most_silence_seconds=2.0); "
-        f"executor.run(Run((sys.executable, '-c', {HANGS_ONCE!r}), Path({str(tmp_path)!r}), 99.0))"
-    )
-    agent = subprocess.Popen([sys.executable, "-c", asks], env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)})
-    pids = tmp_path / "pids"
+    asks = ASKS.format(address=cluster.address, needs={"cpus": 1.0}, code=HANGS_ONCE)
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    agent = subprocess.Popen([sys.executable, "-c", asks], cwd=tmp_path, env=environment)
+    pids = tmp_path / "run" / "pids"
     until(lambda: pids.exists() and pids.read_text())
     [first] = map(int, pids.read_text().split())
 
@@ -260,6 +288,33 @@ def test_a_run_is_ended_with_the_agent_that_asked_for_it(cluster, tmp_path):
     agent.wait()
 
     until(lambda: not is_alive(first))
+
+
+def test_a_task_whose_worker_is_killed_is_settled_once(on, db, tmp_path):
+    """The lease stays the record: the market knows of one run, whatever became of its copies."""
+    quest = backlog.add_quest("docs", db=db)
+    token_ledger.mint(quest.account_id, 1_000, db=db)
+    token_ledger.create_account("worker:ada", kind="worker", db=db)
+    command = [sys.executable, "-c", HANGS_ONCE + "open('usage.json', 'w').write('{\"tokens\": 7}')"]
+    backlog.add_task("write", "docs", expected_value_usd=1.0, payload={"command": command}, db=db)
+    work = Work(command_of_task, tmp_path, executor=on("a"), max_seconds=60.0)
+    agent = Agent("worker:ada", work, db=db)
+    list(agent.take())
+    cycle.run_cycle(db=db)
+    [lease] = agent.take()
+    reports: list = []
+    thread = threading.Thread(target=lambda: reports.append(agent.work_on(lease)))
+    thread.start()
+    until(lambda: list(tmp_path.glob("*/pids")))
+
+    os.kill(the_worker(), signal.SIGKILL)
+    thread.join(90)
+
+    [pids] = tmp_path.glob("*/pids")
+    assert len(pids.read_text().split()) == 2
+    assert (reports[0].finished.clear.status, reports[0].finished.clear.actual_cost_tokens) == ("settled", 7)
+    assert (reports[0].finished.attempts, backlog.get_task("write", db=db).status) == (1, "done")
+    assert token_ledger.verify(db).ok
 
 
 # --- stopping

@@ -190,11 +190,15 @@ def test_a_suspended_bid_learns_what_its_wallet_lacks(db):
     told = explain(db, rests)
     assert (told.status, told.reason, told.available_tokens) == ("open", "suspended", 45)
     assert told.sentence == (
-        "It is suspended: it would set aside 50 tokens and its wallet has 45 available;"
+        "It is suspended: it would set aside 50 tokens more and its wallet has 45 available;"
         " it holds nothing and competes again as soon as it is covered."
     )
     [waiting] = [one for one in compute_auction.get_order_book(now=NOON, db=db)["bids"] if one["id"] == rests.id]
     assert waiting["reason"] == "suspended"
+
+    # Beside a bid of 20 it would hold no more than its own 50, of which 20 are held already.
+    bid(db, "me", "small", 20, time_in_force="gtt")
+    assert "set aside 30 tokens more and its wallet has 25 available" in explain(db, rests).sentence
 
     token_ledger.mint("me", 5, now=NOON, db=db)
     assert explain(db, rests).sentence.startswith("It is open and would be number 1 in the next round")

@@ -195,6 +195,34 @@ def test_a_slot_that_was_voided_was_not_spent(db):
     assert shares(db)["q1", "scidex-agent"] == pytest.approx(0.3 * exp(0.06))
 
 
+def test_rounds_that_nobody_bid_between_count_with_their_targets(db):
+    configure_pool(**PLAIN, alpha_start=0.3, db=db)
+    quest(db, tokens=1_000_000)
+    task(db, "a", 100.0)
+    task(db, "b", 1.0)
+    submit(db)
+    [pace] = query(db, "SELECT target_tokens FROM quest_pacing")
+    spend(db, 1_000, minute=1)
+    offer(db)
+    clear(db, after(2))
+
+    submit(db, after(3))
+    expected = pacing.next_alpha(0.3, spent=1_000, target=2 * pace["target_tokens"], profile=RECOMMENDED)
+    assert shares(db) == {("q1", "scidex-agent"): expected}
+
+
+def test_a_named_strategy_goes_by_the_share_that_stands(db):
+    configure_pool(**PLAIN, alpha_start=0.3, db=db)
+    quest(db, tokens=1_000_000)
+    task(db, "a", 100.0)
+    task(db, "b", 1.0)
+    submit(db)
+    spend(db, 5_000, minute=1)
+
+    assert submit(db, after(2), strategy="paced") == {"b": 300}
+    assert shares(db) == {("q1", "scidex-agent"): 0.3}
+
+
 def test_a_named_strategy_adapts_nothing(db):
     configure_pool(**PLAIN, alpha_start=0.3, db=db)
     quest(db, tokens=1_000)

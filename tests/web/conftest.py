@@ -7,10 +7,12 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from scidex.exchange import backlog, compute_auction, token_ledger
+from scidex.exchange import backlog, compute_auction, keys, token_ledger
 from scidex.store import Database, connect
 from scidex.web.serving import running_server
+from scidex.web.sessions import Sessions
 from tests.chromium import arguments, find_chromium
+from tests.web.doors import key_for
 
 MARKUP = "<img src=x onerror=\"document.title='stolen'\"> & <b>bold</b>"
 
@@ -44,13 +46,24 @@ def market(db: Database) -> Database:
 
 
 @pytest.fixture
-def shown(tmp_path) -> Iterator[tuple[Database, str]]:
+def sessions() -> Sessions:
+    """The sessions of the server of `shown`."""
+    return Sessions()
+
+
+@pytest.fixture
+def shown(tmp_path, sessions) -> Iterator[tuple[Database, str]]:
     """The market of `open_market` on SQLite, and the address at which it is served."""
     with connect(f"sqlite:///{tmp_path}/market.db") as db:
         compute_auction.ensure_schema(db=db)
         open_market(db)
-        with running_server(db) as address:
+        with running_server(db, sessions=sessions) as address:
             yield db, address
+
+
+def link(db: Database, sessions: Sessions) -> str:
+    """Return the path that opens the dashboard for the operator, once."""
+    return sessions.new_link(keys.id_of(key_for(db, "system:treasury", "admin")))
 
 
 @pytest.fixture(scope="session")

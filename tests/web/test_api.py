@@ -16,9 +16,10 @@ import pytest
 from scidex.errors import DatabaseUnavailable
 from scidex.exchange import compute_auction, cycle, token_ledger
 from scidex.store import Database, connect
-from scidex.store.db_writes import read_journal
+from scidex.store.db_writes import JournalEntry, read_journal
 from scidex.web.gate import MOST_BODY_BYTES
 from scidex.web.serving import running_server
+from tests.web.doors import EveryKey
 
 BIDS = "/api/compute-auction/bids"
 BID = {"bidder_id": "ada", "task_id": "task", "max_price_tokens": 10}
@@ -36,7 +37,7 @@ def client(db: Database) -> Iterator[httpx.Client]:
     """A client of a served market in which ada has 1,000 tokens."""
     token_ledger.create_account("ada", db=db)
     token_ledger.mint("ada", 1_000, db=db)
-    with running_server(db) as address, httpx.Client(base_url=address, timeout=30) as client:
+    with running_server(db) as address, httpx.Client(base_url=address, timeout=30, auth=EveryKey(db)) as client:
         yield client
 
 
@@ -54,15 +55,20 @@ def refusing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         token_ledger.create_account("ada", db=db)
         token_ledger.mint("ada", 1_000, db=db)
         address = stack.enter_context(running_server(db))
-        yield Refusing(db, stack.enter_context(httpx.Client(base_url=address, timeout=30)))
+        yield Refusing(db, stack.enter_context(httpx.Client(base_url=address, timeout=30, auth=EveryKey(db))))
+
+
+def done(db: Database) -> list[JournalEntry]:
+    """Return what was done in a market, beside what its doors write down of keys."""
+    return [entry for entry in read_journal(db) if entry.verb not in ("create_key", "note_key_uses")]
 
 
 @pytest.fixture
 def written(refusing: Refusing) -> Iterator[None]:
     """Check at the end of a test that it has written nothing."""
-    before = list(read_journal(refusing.db))
+    before = done(refusing.db)
     yield
-    assert list(read_journal(refusing.db)) == before
+    assert done(refusing.db) == before
     assert token_ledger.verify(refusing.db).ok
 
 
@@ -105,8 +111,9 @@ def test_a_round_from_bid_to_settlement(client):
     cleared = client.post("/api/compute-auction/clear", json={}).json()
     slot = cleared["clears"][0]["slot_id"]
     held = client.get("/api/compute-auction/slots", params={"bidder_id": "ada"}).json()
-    settlement = {"actual_cost_tokens": 2_000, "actual_impact": 3.0, "attested_by": "evaluator:ci"}
-    settled = client.post(f"/api/compute-auction/slots/{slot}/settle", json=settlement).json()
+    client.post(f"/api/compute-auction/slots/{slot}/settle", json={"actual_cost_tokens": 2_000}).raise_for_status()
+    attestation = {"actual_impact": 3.0, "attested_by": "evaluator:ci"}
+    settled = client.post(f"/api/compute-auction/slots/{slot}/attest", json=attestation).json()
 
     assert (cleared["clearing_price_tokens"], cleared["sold"]) == (10, 1)
     assert [clear["slot_id"] for clear in held] == [slot]
@@ -138,12 +145,12 @@ def test_a_slot_that_died_is_voided_and_its_tokens_are_free(client):
 def test_a_dry_run_tells_the_round_and_writes_nothing(client, db):
     client.post("/api/compute-auction/asks", json={})
     client.post(BIDS, json=BID)
-    before = list(read_journal(db))
+    before = done(db)
 
     told = client.post("/api/compute-auction/clear", json={"dry_run": True}).json()
 
     assert told["sold"] == 1
-    assert list(read_journal(db)) == before
+    assert done(db) == before
 
 
 def test_a_bid_is_cancelled_once(client):
@@ -280,8 +287,8 @@ HUGE = 10**400
 WRONG: list[tuple[int, str, list[Any]]] = [
     (422, "max_price_tokens", [0, -1, 1.5, 1.0, "10", "12abc", True, None, [], {}, 2**53, 2**63, HUGE]),
     (409, "max_price_tokens", [2**53 - 1]),
-    (422, "bidder_id", ["", None, 7, "x" * 201, "a\u200bb", "\ud800", "a\x00b", " a", "e\u0301"]),
-    (404, "bidder_id", ["nobody", "'; DROP TABLE token_accounts; --"]),
+    (422, "bidder_id", ["", 7, "x" * 201, "\ud800"]),
+    (403, "bidder_id", ["nobody", "a\u200bb", "a\x00b", " a", "e\u0301", "'; DROP TABLE token_accounts; --"]),
     (422, "task_id", ["", None, 7, "x" * 201, "\n"]),
     (422, "expected_value_usd", [-1, "1", None, 1e16, HUGE, True]),
     (422, "ttl_at", ["2026-01-01T00:00:00", "yesterday", 1_900_000_000, "2001-01-01T00:00:00Z", True]),
@@ -311,7 +318,7 @@ def test_a_wrong_field_is_named_and_nothing_is_written(refusing, field, value, s
 
     problem = refused(one, status, one.json().get("field"))
     assert problem["field"] == field[:100] or problem["field"].startswith(f"{field[:100]}x")
-    refused(many, 422, many.json()["field"])
+    refused(many, 403 if status == 403 else 422, many.json()["field"])
     assert many.json()["field"].startswith("[1]")
 
 
@@ -334,7 +341,7 @@ def test_a_wrong_field_is_named_and_nothing_is_written(refusing, field, value, s
         (b"7", 422, "body"),
         (b"", 422, "body"),
         (b"[7]", 422, "[0]"),
-        (b"{}", 422, "bidder_id"),
+        (b"{}", 422, "task_id"),
     ],
 )
 @pytest.mark.usefixtures("written")
@@ -389,7 +396,7 @@ def test_a_body_at_the_limit_is_read(client):
         (f"{BIDS}/{2**63}", 422, "bid_id"),
         (f"{BIDS}/-1", 404, "bid_id"),
         (f"{BIDS}?bidder_id=nobody", 404, "bidder_id"),
-        (BIDS, 422, "bidder_id"),
+        (f"{BIDS}?bidder_id=", 422, "bidder_id"),
         ("/api/compute-auction/rounds/7", 404, "round_id"),
         ("/api/compute-auction/order-book?pool=nowhere", 404, "pool"),
         ("/api/compute-auction/order-book?pool=", 422, "pool"),

@@ -11,19 +11,20 @@ from playwright.sync_api import Browser, Page, expect
 
 from scidex.exchange import backlog, compute_auction, cycle, token_ledger
 from scidex.web.serving import running_server
-from tests.web.conftest import MARKUP
+from scidex.web.sessions import Sessions
+from tests.web.conftest import MARKUP, link
 
 Look = Callable[..., Page]
 
 
 @pytest.fixture
-def look(browser: Browser, shown) -> Iterator[Look]:
+def look(browser: Browser, shown, sessions) -> Iterator[Look]:
     """
     Return what opens the dashboard: `look(tab, …)`, with options of the browser's context.
 
     When the test ends, no page may have complained, and none may have asked anybody but the server for anything.
     """
-    _, address = shown
+    db, address = shown
     complaints: list[str] = []
     asked: set[str] = set()
     contexts = []
@@ -35,6 +36,7 @@ def look(browser: Browser, shown) -> Iterator[Look]:
         page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.on("request", lambda request: asked.add(urlsplit(request.url).netloc))
+        page.goto(f"{address}{link(db, sessions)}")
         page.goto(f"{address}/resources?tab={tab}")
         return page
 
@@ -303,8 +305,10 @@ def test_texts_stand_out_from_what_is_behind_them(look, scheme):
 def test_a_page_that_is_open_does_not_keep_the_server_from_stopping(browser, shown):
     db, _ = shown
     context = browser.new_context()
-    with running_server(db) as address:
+    sessions = Sessions()
+    with running_server(db, sessions=sessions) as address:
         page = context.new_page()
+        page.goto(f"{address}{link(db, sessions)}")
         page.goto(f"{address}/resources?tab=auction")
         expect(page.locator("#top-wins")).to_be_visible()
 

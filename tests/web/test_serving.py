@@ -12,8 +12,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from scidex.web.refusals import AddressNotLoopback, AddressUnavailable, PortInUse
-from scidex.web.serving import running_server, serve
+from scidex.web.refusals import AddressNotLoopback, AddressUnavailable, NoKeyYet, PortInUse, TransportNotSafe
+from scidex.web.serving import Transport, running_server, serve
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,10 +35,18 @@ def test_a_port_in_use_is_told_with_its_number(db):
             serve(db, port=port)
 
 
-@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "example.com", "", "127.0.0.1.example.com"])
-def test_an_address_that_others_could_reach_is_refused(db, host):
+@pytest.mark.parametrize("host", ["example.com", "", "127.0.0.1.example.com", "127.1"])
+def test_an_address_is_a_number(db, host):
     with pytest.raises(AddressNotLoopback):
         serve(db, host=host, port=0)
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1"])
+def test_an_address_that_others_could_reach_needs_tls_or_a_word_without_and_a_key(db, host):
+    with pytest.raises(TransportNotSafe):
+        serve(db, host=host, port=0)
+    with pytest.raises(NoKeyYet):
+        serve(db, host=host, port=0, transport=Transport(insecure=True))
 
 
 @pytest.mark.parametrize("port", [-1, 70_000])
@@ -85,7 +93,10 @@ def test_the_entry_point_serves_the_market_of_the_environment(tmp_path):
     environment = {**os.environ, "SCIDEX_DATABASE_URL": f"sqlite:///{tmp_path}/market.db"}
     asking = (
         "from starlette.testclient import TestClient; from api import app;"
-        "print(TestClient(app).get('/api/compute-auction/order-book').json())"
+        "from scidex.exchange.keys import create_key;"
+        "key = create_key('system:treasury', ['read']).text;"
+        "client = TestClient(app, headers={'Authorization': 'Bearer ' + key});"
+        "print(client.get('/api/compute-auction/order-book', headers={'Host': 'localhost'}).json())"
     )
 
     answer = subprocess.run(

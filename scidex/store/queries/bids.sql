@@ -100,19 +100,23 @@ SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, sta
 FROM compute_auction_bid_states WHERE id = :id;
 
 -- name: open_bids_page
--- An account's open bids, the dearest first.
+-- An account's open bids, the dearest first, those behind one of them (0: all).
 SELECT s.id, s.bidder_id, s.task_id, s.max_price_tokens, s.expected_value_usd, s.ttl_at, s.status, s.pool, s.placed_at,
     s.sequence, s.time_in_force, s.round_id, s.reason
 FROM compute_auction_bids b JOIN compute_auction_bid_states s ON s.id = b.id
 WHERE b.status = 'open' AND s.status = 'open' AND b.bidder_id = :bidder_id AND s.ttl_at > :now
+    AND (CAST(:after AS BIGINT) = 0 OR (-s.max_price_tokens, s.sequence) > (
+        SELECT -past.max_price_tokens, past.sequence FROM compute_auction_bids past WHERE past.id = :after))
 ORDER BY s.max_price_tokens DESC, s.sequence LIMIT :page;
 
 -- name: bids_of_round
--- The bids that competed in a round, best first, as they stand.
+-- The bids that competed in a round, best first, as they stand, those behind one of them (0: all).
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
     time_in_force, round_id, reason
 FROM compute_auction_bid_states
 WHERE pool = :pool AND round_id = :round_id AND competing = 1
+    AND (CAST(:after AS BIGINT) = 0 OR (-max_price_tokens, sequence) > (
+        SELECT -past.max_price_tokens, past.sequence FROM compute_auction_bids past WHERE past.id = :after))
 ORDER BY max_price_tokens DESC, sequence LIMIT :page;
 
 -- name: bids_by_id

@@ -47,4 +47,4 @@ VALUES (:pool, (SELECT COUNT(*) + 1 FROM market_mode_switches WHERE pool = :pool
 -- name: mode_switches_page
 -- A pool's changes between the auction and the fallback, newest first.
 SELECT pool, ordinal, mode, reason, switched_at FROM market_mode_switches
-WHERE pool = :pool ORDER BY ordinal DESC LIMIT :page;
+WHERE pool = :pool AND ordinal < :before ORDER BY ordinal DESC LIMIT :page;

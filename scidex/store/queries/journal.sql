@@ -14,6 +14,10 @@ INSERT INTO idempotency_keys (scope, idempotency_key, arguments_digest, made_at)
 VALUES (:scope, :idempotency_key, :arguments_digest, :made_at)
 ON CONFLICT (scope, idempotency_key) DO NOTHING;
 
+-- name: forget_key!
+-- Give an idempotency key back.
+DELETE FROM idempotency_keys WHERE scope = :scope AND idempotency_key = :idempotency_key;
+
 -- name: store_answer!
 -- Keep the first answer to a key.
 UPDATE idempotency_keys SET answer = :answer WHERE scope = :scope AND idempotency_key = :idempotency_key;
@@ -38,3 +42,16 @@ DELETE FROM compute_auction_pools;
 -- name: forget_accounts!
 -- Close the accounts of a market that was opened and not used.
 DELETE FROM token_accounts;
+
+-- name: journal_news
+-- A page of the journal for those who watch it; what is long is not for them.
+SELECT entry_id, verb, actor, made_at, CASE WHEN length(arguments) < 2000 THEN arguments ELSE '{}' END AS arguments
+FROM journal WHERE entry_id > :entry_id AND entry_id <= :last ORDER BY entry_id LIMIT :page;
+
+-- name: journal_numbers_after
+-- The numbers of the entries after one.
+SELECT entry_id FROM journal WHERE entry_id > :entry_id ORDER BY entry_id LIMIT :page;
+
+-- name: last_journal_number
+-- The number of the last entry.
+SELECT COALESCE(MAX(entry_id), 0) AS entry_id FROM journal;

@@ -136,7 +136,7 @@ WHERE pool = :pool AND round_id <= :before_round AND (round_id < :before_round O
 ORDER BY round_id DESC, bid_id DESC LIMIT :page;
 
 -- name: live_clears_of_bidder
--- The slots that an account has won and that are not settled, oldest round first.
+-- The slots that an account has won and that are not settled, oldest round first, those behind one of them ('': all).
 SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at,
     pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
     provider_proceeds_tokens, runner_up_price_tokens,
@@ -144,6 +144,8 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
     actual_impact, roi, attested_by, status, reason
 FROM compute_auction_clears
 WHERE bidder_id = :bidder_id AND status IN ('won', 'running')
+    AND (:after = '' OR (round_id, bid_id) > (
+        SELECT past.round_id, past.bid_id FROM compute_auction_clears past WHERE past.slot_id = :after))
 ORDER BY round_id, bid_id LIMIT :page;
 
 -- name: top_clears

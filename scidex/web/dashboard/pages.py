@@ -12,15 +12,17 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
 from scidex.clock import utc_now
-from scidex.errors import ScidexError
+from scidex.errors import NotAllowed, ScidexError
 from scidex.exchange import compute_auction
+from scidex.exchange.records import Principal
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
+from scidex.web.access import allows, allows_anybody
 from scidex.web.dashboard import formats, views
 from scidex.web.dashboard.assets import Assets
 from scidex.web.dashboard.recent import Recent
 from scidex.web.dashboard.reference import Description, operations_by_tag
-from scidex.web.dependencies import PoolName
+from scidex.web.dependencies import ANY, PoolName, Who
 from scidex.web.routing import StrictRoute
 
 Tab = Literal["budget", "auction", "wallets", "fleet", "health"]
@@ -79,6 +81,11 @@ class Pages:
             "_explanation.html", asked=bid, told=told, bid=compute_auction.get_bid(told.bid_id, db=self.db)
         )
 
+    def closed(self, fact: str, address: str, status: int) -> HTMLResponse:
+        """Return the page that whoever is not let in sees, with what is missing."""
+        html = self._render("closed.html", fact=fact, address=address)
+        return HTMLResponse(html, status_code=status)
+
     def reference(self, description: Description) -> HTMLResponse:
         """Return the page that tells what the API's description says."""
         return self._html("reference.html", tags=operations_by_tag(description))
@@ -113,27 +120,40 @@ def _pages(request: Request) -> Pages:
     return pages
 
 
+def _check_sees_all(who: Principal) -> None:
+    """Make sure that somebody may see every account. Raises NotAllowed."""
+    if not who.is_operator:
+        raise NotAllowed(field="account_id", account_id=who.account_id, fact="must be the operator's")
+
+
 @routes.get("/")
+@allows_anybody
 async def go_to_dashboard() -> RedirectResponse:
     """Send people to the dashboard."""
     return RedirectResponse("/resources", status_code=307)
 
 
 @routes.get("/resources")
-def show_page(request: Request, tab: Tab = "budget", pool: PoolName = DEFAULT_POOL) -> HTMLResponse:
+@allows(*ANY)
+def show_page(request: Request, who: Who, tab: Tab = "budget", pool: PoolName = DEFAULT_POOL) -> HTMLResponse:
     """Return the dashboard with one tab open."""
+    _check_sees_all(who)
     return _pages(request).page(tab, pool)
 
 
 @routes.get("/resources/parts/{name}")
-def show_part(request: Request, name: Literal[Tab, "status"], pool: PoolName = DEFAULT_POOL) -> HTMLResponse:
+@allows(*ANY)
+def show_part(request: Request, who: Who, name: Literal[Tab, "status"], pool: PoolName = DEFAULT_POOL) -> HTMLResponse:
     """Return one part of the page, to be refreshed in place."""
+    _check_sees_all(who)
     return HTMLResponse(_pages(request).part(name, pool))
 
 
 @routes.get("/resources/why")
-def show_why(request: Request, bid: BidNumber = "") -> HTMLResponse:
+@allows(*ANY)
+def show_why(request: Request, who: Who, bid: BidNumber = "") -> HTMLResponse:
     """Return why a bid stands where it stands: alone where the page asks for it, else on the page."""
+    _check_sees_all(who)
     pages = _pages(request)
     if "hx-request" in request.headers:
         return HTMLResponse(pages.explanation(bid))
@@ -141,12 +161,14 @@ def show_why(request: Request, bid: BidNumber = "") -> HTMLResponse:
 
 
 @routes.get("/docs")
+@allows_anybody
 def show_reference(request: Request) -> HTMLResponse:
     """Return the API's reference."""
     return _pages(request).reference(request.app.openapi())
 
 
 @routes.get("/static/{name:path}")
+@allows_anybody
 async def show_asset(request: Request, name: str, v: str = "") -> Response:
     """Return a file that the pages load."""
     response = _pages(request).assets.response(name, v)
@@ -156,6 +178,7 @@ async def show_asset(request: Request, name: str, v: str = "") -> Response:
 
 
 @routes.get("/favicon.ico")
+@allows_anybody
 async def show_icon(request: Request) -> Response:
     """Return the icon, where a browser looks for it unasked."""
     return await show_asset(request, "icon.svg")

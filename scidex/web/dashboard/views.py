@@ -14,11 +14,12 @@ from scidex.exchange import (
     cycle,
     ev_scorer,
     leases,
+    runs,
     services,
     token_ledger,
     workers,
 )
-from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, Quest, RoundSummary
+from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, RoundSummary
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
 from scidex.senate import epistemic_health
@@ -129,8 +130,16 @@ def fleet(db: Database) -> dict[str, Any]:
         "seats": sum(one.seats for one in alive),
         "running": sum(one.running for one in everybody),
         "on_offer": sum(one.on_offer for one in everybody),
-        "runs": [{"lease": one, "timeline": services.timeline(one.run_id, db=db)} for one in latest],
+        "runs": [_run(one, db) for one in latest],
         "titles": backlog.get_titles([one.task_id for one in latest], db=db),
+    }
+
+
+def _run(lease: LeaseState, db: Database) -> dict[str, Any]:
+    return {
+        "lease": lease,
+        "timeline": services.timeline(lease.run_id, db=db),
+        "output": runs.get_output(lease.run_id, db=db),
     }
 
 

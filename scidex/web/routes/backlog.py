@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import Query, Request, Response
 
-from scidex.exchange import backlog, ev_scorer
-from scidex.exchange.records import Allocation, Imported, Quest, ScoredTask, Task
+from scidex.errors import UnknownTask
+from scidex.exchange import backlog, ev_scorer, ownership
+from scidex.exchange.records import Allocation, Imported, Principal, Quest, ScoredTask, Task
+from scidex.store import Database
 from scidex.web import schemas
-from scidex.web.dependencies import Db, Limit, Name, router
+from scidex.web.access import allows
+from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router
+from scidex.web.paging import link_next
 
 routes = router("/api", "backlog")
 
@@ -18,37 +22,57 @@ Wanted = Annotated[str | None, Query(min_length=1, max_length=200)]
 
 
 @routes.get("/quests", response_model=schemas.Quests)
-def list_quests(db: Db, after: After = "", limit: Limit = 100) -> list[Quest]:
+@allows(*ANY)
+def list_quests(request: Request, response: Response, db: Db, after: After = "", limit: Limit = 100) -> list[Quest]:
     """Return quests in the order of their ids."""
-    return backlog.list_quests(after=after, limit=limit, db=db)
+    found = backlog.list_quests(after=after, limit=limit, db=db)
+    return link_next(request, response, found, limit, after=lambda last: last.quest_id)
 
 
 @routes.post("/quests", status_code=201, response_model=schemas.Quest)
+@allows("admin")
 def add_quest(quest: schemas.NewQuest, db: Db) -> Quest:
     """Add a quest, and open its wallet."""
     return backlog.add_quest(**quest.model_dump(), db=db)
 
 
 @routes.get("/quests/{quest_id:id}", response_model=schemas.Quest)
+@allows(*ANY)
 def get_quest(quest_id: Name, db: Db) -> Quest:
     """Return a quest."""
     return backlog.get_quest(quest_id, db=db)
 
 
 @routes.patch("/quests/{quest_id:id}", response_model=schemas.Quest)
-def set_quest(quest_id: Name, change: schemas.QuestChange, db: Db) -> Quest:
+@allows("bid", "admin")
+def set_quest(quest_id: Name, change: schemas.QuestChange, who: Who, db: Db) -> Quest:
     """Change a quest's title, priority or status; a paused one neither bids nor earns income."""
+    ownership.check_quest(who, quest_id, "quest_id", db=db)
+    if change.priority is not None:
+        ownership.check_is_operator(who, "priority")
     return backlog.set_quest(quest_id, **change.model_dump(), db=db)
 
 
+@routes.put("/quests/{quest_id:id}/floor", response_model=schemas.Quest)
+@allows("admin")
+def entitle_quest(quest_id: Name, floor: schemas.Entitlement, db: Db) -> Quest:
+    """Entitle a quest to the floor of its pools, or end that."""
+    return backlog.entitle_quest(quest_id, floor.entitled, db=db)
+
+
 @routes.get("/quest-budget-allocations", response_model=schemas.Allocations)
+@allows(*ANY)
 def list_allocations(db: Db) -> list[Allocation]:
     """Return the proportional split of today's bucket, which agents go by in the fallback."""
     return ev_scorer.get_quest_budget_allocation(db=db)
 
 
 @routes.get("/tasks", response_model=schemas.Tasks)
+@allows(*ANY)
 def list_tasks(
+    who: Who,
+    request: Request,
+    response: Response,
     db: Db,
     quest_id: Wanted = None,
     status: Wanted = None,
@@ -56,38 +80,70 @@ def list_tasks(
     after: After = "",
     limit: Limit = 100,
 ) -> list[Task]:
-    """Return tasks in the order of their ids."""
-    return backlog.list_tasks(quest_id=quest_id, status=status, pool=pool, after=after, limit=limit, db=db)
+    """Return tasks in the order of their ids; their payloads are for their quest and for operators."""
+    found = backlog.list_tasks(quest_id=quest_id, status=status, pool=pool, after=after, limit=limit, db=db)
+    link_next(request, response, found, limit, after=lambda last: last.task_id)
+    return _as_seen(who, found, db)
 
 
 @routes.post("/tasks", status_code=201, response_model=schemas.Task)
-def add_task(task: schemas.NewTask, db: Db) -> Task:
+@allows("bid", "admin")
+def add_task(task: schemas.NewTask, who: Who, db: Db) -> Task:
     """Add a task to a quest's backlog; it is blocked until all that it depends on is done."""
+    ownership.check_quest(who, task.quest_id, "quest_id", db=db)
     return backlog.add_task(**task.model_dump(), db=db)
 
 
 @routes.put("/tasks", response_model=schemas.Imported)
-def put_tasks(given: schemas.Import, db: Db) -> Imported:
+@allows("bid", "admin")
+def put_tasks(given: schemas.Import, who: Who, db: Db) -> Imported:
     """Add tasks, or change those that are there, all of them or none."""
+    if given.quests:
+        ownership.check_is_operator(who, "quests")
+    if not who.is_operator:
+        for place, task in enumerate(given.tasks):
+            _check_acts_on_task(who, task.task_id, task.quest_id, f"tasks[{place}].quest_id", db)
     return backlog.put_tasks(_as_sent(given.tasks), quests=_as_sent(given.quests), db=db)
 
 
 @routes.get("/tasks/{task_id:id}", response_model=schemas.Task)
-def get_task(task_id: Name, db: Db) -> Task:
-    """Return a task."""
-    return backlog.get_task(task_id, db=db)
+@allows(*ANY)
+def get_task(task_id: Name, who: Who, db: Db) -> Task:
+    """Return a task; its payload is for its quest and for operators."""
+    return _as_seen(who, [backlog.get_task(task_id, db=db)], db)[0]
 
 
 @routes.post("/tasks/{task_id:id}/status", response_model=schemas.Task)
-def set_task_status(task_id: Name, to: schemas.NewStatus, db: Db) -> Task:
+@allows("bid", "admin")
+def set_task_status(task_id: Name, to: schemas.NewStatus, who: Who, db: Db) -> Task:
     """Take a task to another status by hand."""
+    ownership.check_quest(who, backlog.get_task(task_id, db=db).quest_id, "task_id", db=db)
     return backlog.set_task_status(task_id, to.status, db=db)
 
 
 @routes.get("/task-ranking", response_model=schemas.ScoredTasks)
+@allows(*ANY)
 def rank_tasks(db: Db) -> list[ScoredTask]:
     """Return the unblocked tasks, the highest expected value first; nothing is spent."""
     return ev_scorer.score_all(db=db)
+
+
+def _check_acts_on_task(who: Principal, task_id: str, quest_id: str, field: str, db: Database) -> None:
+    """Make sure that both the quest that a task is in and the one that it is to be in are the principal's."""
+    ownership.check_quest(who, quest_id, field, db=db)
+    try:
+        known = backlog.get_task(task_id, db=db)
+    except UnknownTask:
+        return
+    ownership.check_quest(who, known.quest_id, field, db=db)
+
+
+def _as_seen(who: Principal, tasks: list[Task], db: Database) -> list[Task]:
+    """Return tasks without the payloads that are for others."""
+    if who.is_operator:
+        return tasks
+    own = {quest_id: backlog.get_quest(quest_id, db=db).account_id for quest_id in {task.quest_id for task in tasks}}
+    return [task if own[task.quest_id] == who.account_id else task._replace(payload={}) for task in tasks]
 
 
 def _as_sent(items: list[Any]) -> list[dict[str, Any]]:

@@ -4,163 +4,241 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import Body, Query
+from fastapi import Body, Query, Request, Response
 
-from scidex.exchange import compute_auction
+from scidex.exchange import compute_auction, ownership
 from scidex.exchange.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Quote, Round, RoundSummary
+from scidex.settings import TREASURY
 from scidex.web import schemas
-from scidex.web.dependencies import POOL, Before, Db, IdempotencyKey, Limit, Name, Number, PoolName, router
+from scidex.web.access import allows
+from scidex.web.dependencies import ANY, POOL, Before, Db, Doors, Limit, Name, Number, PoolName, Who, router
+from scidex.web.paging import link_next
 
 routes = router("/api/compute-auction", "compute auction")
 
 Hours = Annotated[float, Query(ge=0.001, le=24 * 366, description="How far to look back.")]
+Bidder = Annotated[str | None, Query(min_length=1, max_length=200, description="Whose; the key's own unless given.")]
+BidNumber = Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Only those behind this bid.")]
 Probability = Annotated[float, Query(gt=0, lt=1, description="The chance to win that is wanted.")]
 
 
 @routes.get("/order-book", response_model=schemas.OrderBook)
+@allows(*ANY)
 def get_order_book(db: Db, pool: PoolName = POOL, limit: Limit = 1_000) -> dict[str, Any]:
     """Return a pool's open bids, best first, and its slots on offer, soonest first."""
     return compute_auction.get_order_book(pool=pool, limit=limit, db=db)
 
 
 @routes.get("/stats")
+@allows(*ANY)
 def get_stats(db: Db, pool: PoolName = POOL, hours: Hours = 24) -> dict[str, Any]:
     """Return what a pool did lately: prices, fill rate, tokens, and the top 10 wins against realised impact."""
     return compute_auction.get_recent_stats(hours=hours, pool=pool, db=db)
 
 
 @routes.get("/bidders", response_model=schemas.BidderStats)
+@allows(*ANY)
 def get_bidder_stats(db: Db, pool: PoolName = POOL, hours: Hours = 24, limit: Limit = 100) -> list[BidderStats]:
     """Return what each bidder won lately, what it paid and what came of it; most paid first."""
     return compute_auction.get_bidder_stats(hours=hours, pool=pool, limit=limit, db=db)
 
 
 @routes.get("/quote", response_model=schemas.Quote)
+@allows(*ANY)
 def get_quote(db: Db, pool: PoolName = POOL, probability: Probability = 0.9) -> Quote:
     """Return what to bid to win the next round with a probability."""
     return compute_auction.quote(probability, pool=pool, db=db)
 
 
 @routes.get("/pools", response_model=schemas.Pools)
+@allows(*ANY)
 def list_pools(db: Db) -> list[Pool]:
     """Return every pool, by name."""
     return compute_auction.list_pools(db=db)
 
 
 @routes.get("/pools/{pool:id}", response_model=schemas.Pool)
+@allows(*ANY)
 def get_pool(pool: Name, db: Db) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery."""
     return compute_auction.get_pool(pool, db=db)
 
 
 @routes.get("/pools/{pool:id}/settings", response_model=schemas.MarketSettings)
+@allows(*ANY)
 def get_market_settings(pool: Name, db: Db) -> MarketSettings:
     """Return what a pool is set to."""
     return compute_auction.get_market_settings(pool, db=db)
 
 
-@routes.post("/bids", status_code=201, response_model=schemas.OneBidOrMany)
-def place_bids(
-    bids: Annotated[schemas.NewBids, Body()], db: Db, idempotency_key: IdempotencyKey = None
-) -> Bid | list[Bid]:
-    """
-    Place one bid, or a list of bids of which all are placed or none.
+@routes.post("/pools", status_code=201, response_model=schemas.Pool)
+@allows("admin")
+def create_pool(pool: schemas.NewPool, db: Db) -> Pool:
+    """Open a pool: a book of like slots, cleared by one mechanism."""
+    return compute_auction.create_pool(**pool.model_dump(), db=db)
 
-    An Idempotency-Key stands for the key of a single bid, and for one key a bid of a list.
-    """
-    if isinstance(bids, list):
-        requests = [_with_key(bid, idempotency_key and f"{idempotency_key} {n}") for n, bid in enumerate(bids)]
-        return compute_auction.place_bids(requests, db=db)
-    return compute_auction.place_bid(**_with_key(bids, idempotency_key), db=db)
+
+@routes.post("/bids", status_code=201, response_model=schemas.OneBidOrMany)
+@allows("bid", moves_tokens=True)
+def place_bids(bids: Annotated[schemas.NewBids, Body()], who: Who, doors: Doors, db: Db) -> Bid | list[Bid]:
+    """Place one bid of the key's own account, or a list of bids of which all are placed or none."""
+    given = bids if isinstance(bids, list) else [bids]
+    many = isinstance(bids, list)
+    requests = [
+        {**bid.model_dump(), "bidder_id": ownership.check_named(who, bid.bidder_id, _place(n, "bidder_id", many=many))}
+        for n, bid in enumerate(given)
+    ]
+    doors.bids.take(who.account_id, max(1, len(requests)))
+    return compute_auction.place_bids(requests, db=db) if many else compute_auction.place_bid(**requests[0], db=db)
 
 
 @routes.get("/bids", response_model=schemas.Bids)
-def list_open_bids(db: Db, bidder_id: Annotated[str, Query(max_length=200)], limit: Limit = 100) -> list[Bid]:
-    """Return a bidder's open bids, the dearest first."""
-    return compute_auction.list_open_bids(bidder_id, limit=limit, db=db)
+@allows(*ANY)
+def list_open_bids(
+    who: Who,
+    request: Request,
+    response: Response,
+    db: Db,
+    bidder_id: Bidder = None,
+    after: BidNumber = None,
+    limit: Limit = 100,
+) -> list[Bid]:
+    """Return a bidder's open bids, the dearest first; the key's own account's unless another of its owner is named."""
+    bidder = bidder_id or who.account_id
+    ownership.check_sees_account(who, bidder, field="bidder_id", db=db)
+    found = compute_auction.list_open_bids(bidder, after=after, limit=limit, db=db)
+    return link_next(request, response, found, limit, after=lambda last: last.id)
 
 
 @routes.get("/bids/{bid_id}", response_model=schemas.ExplainedBid)
-def get_bid(bid_id: Number, db: Db) -> dict[str, Any]:
-    """Return a bid as it stands, and why it won or lost."""
+@allows(*ANY)
+def get_bid(bid_id: Number, who: Who, db: Db) -> dict[str, Any]:
+    """Return a bid as it stands, and why it won or lost, to its bidder's owner."""
+    ownership.check_sees_bid(who, bid_id, db=db)
     bid = compute_auction.get_bid(bid_id, db=db)
     return {**bid._asdict(), "explanation": compute_auction.explain(bid_id, db=db)}
 
 
 @routes.delete("/bids/{bid_id}", response_model=schemas.Bid)
-def cancel_bid(bid_id: Number, db: Db) -> Bid:
+@allows("bid", "admin")
+def cancel_bid(bid_id: Number, who: Who, db: Db) -> Bid:
     """Cancel an open bid; what it set aside is free at once."""
+    ownership.check_acts_on_bid(who, bid_id, db=db)
     return compute_auction.cancel_bid(bid_id, db=db)
 
 
 @routes.get("/rounds", response_model=schemas.RoundSummaries)
-def list_rounds(db: Db, pool: PoolName = POOL, before: Before = None, limit: Limit = 100) -> list[RoundSummary]:
+@allows(*ANY)
+def list_rounds(
+    request: Request, response: Response, db: Db, pool: PoolName = POOL, before: Before = None, limit: Limit = 100
+) -> list[RoundSummary]:
     """Return a pool's rounds, newest first; pass the last round_id as `before` for the next page."""
-    return compute_auction.list_rounds(pool=pool, before=before, limit=limit, db=db)
+    found = compute_auction.list_rounds(pool=pool, before=before, limit=limit, db=db)
+    return link_next(request, response, found, limit, before=lambda last: last.round_id)
 
 
 @routes.get("/rounds/{round_id}", response_model=schemas.Round)
+@allows(*ANY)
 def get_round(round_id: Number, db: Db) -> Round:
     """Return a cleared round as it was recorded, its clears as they stand now."""
     return compute_auction.get_round(round_id, db=db)
 
 
 @routes.get("/rounds/{round_id}/bids", response_model=schemas.Bids)
-def list_round_bids(round_id: Number, db: Db, limit: Limit = 100) -> list[Bid]:
+@allows(*ANY)
+def list_round_bids(
+    round_id: Number, request: Request, response: Response, db: Db, after: BidNumber = None, limit: Limit = 100
+) -> list[Bid]:
     """Return the bids that competed in a cleared round, best first."""
-    return compute_auction.list_round_bids(round_id, limit=limit, db=db)
+    found = compute_auction.list_round_bids(round_id, after=after, limit=limit, db=db)
+    return link_next(request, response, found, limit, after=lambda last: last.id)
 
 
 @routes.get("/clears", response_model=schemas.Clears)
+@allows(*ANY)
 def list_clears(
-    db: Db, pool: PoolName = POOL, before_round: Before = None, before_bid: Before = None, limit: Limit = 100
+    request: Request,
+    response: Response,
+    db: Db,
+    pool: PoolName = POOL,
+    before_round: Before = None,
+    before_bid: Before = None,
+    limit: Limit = 100,
 ) -> list[Clear]:
     """Return the slots sold, newest first; pass the last one's round_id and bid_id for the next page."""
-    return compute_auction.list_clears(pool=pool, before_round=before_round, before_bid=before_bid, limit=limit, db=db)
+    found = compute_auction.list_clears(pool=pool, before_round=before_round, before_bid=before_bid, limit=limit, db=db)
+    cursor = {"before_round": lambda last: last.round_id, "before_bid": lambda last: last.bid_id}
+    return link_next(request, response, found, limit, **cursor)
 
 
 @routes.get("/slots", response_model=schemas.Clears)
-def list_won_slots(db: Db, bidder_id: Annotated[str, Query(max_length=200)], limit: Limit = 100) -> list[Clear]:
+@allows(*ANY)
+def list_won_slots(
+    who: Who,
+    request: Request,
+    response: Response,
+    db: Db,
+    bidder_id: Bidder = None,
+    after: Annotated[str, Query(max_length=200, description="Only those behind this slot.")] = "",
+    limit: Limit = 100,
+) -> list[Clear]:
     """Return the slots that a bidder has won and that are not settled, the oldest first."""
-    return compute_auction.list_won_slots(bidder_id, limit=limit, db=db)
+    bidder = bidder_id or who.account_id
+    ownership.check_sees_account(who, bidder, field="bidder_id", db=db)
+    found = compute_auction.list_won_slots(bidder, after=after, limit=limit, db=db)
+    return link_next(request, response, found, limit, after=lambda last: last.slot_id)
 
 
 @routes.post("/asks", status_code=201, response_model=schemas.Asks)
-def offer_slots(asks: schemas.NewAsks, db: Db, idempotency_key: IdempotencyKey = None) -> list[Ask]:
-    """Offer like slots, each sold once."""
-    return compute_auction.offer_slots(**_with_key(asks, idempotency_key), db=db)
+@allows("work", "admin", moves_tokens=True)
+def offer_slots(asks: schemas.NewAsks, who: Who, db: Db) -> list[Ask]:
+    """Offer like slots of the key's own account, each sold once; an operator offers the treasury's, or another's."""
+    if who.is_operator:
+        provider_id = asks.provider_id or TREASURY
+    else:
+        provider_id = ownership.check_named(who, asks.provider_id, "provider_id")
+    return compute_auction.offer_slots(**{**asks.model_dump(), "provider_id": provider_id}, db=db)
 
 
 @routes.post("/clear", response_model=schemas.Round)
+@allows("admin")
 def clear_round(order: schemas.ClearNow, db: Db) -> Round:
     """Sell the slots that are available now to the best bids; as a dry run, only say what would happen."""
     return compute_auction.clear_round(pool=order.pool, dry_run=order.dry_run, db=db)
 
 
 @routes.post("/slots/{slot_id:id}/settle", response_model=schemas.Clear)
-def settle(slot_id: Name, settlement: schemas.Settlement, db: Db) -> Clear:
+@allows("work", "admin")
+def settle(slot_id: Name, settlement: schemas.Settlement, who: Who, db: Db) -> Clear:
     """Debit a slot's winner by the clearing price, and write down cost, impact and ROI."""
+    ownership.parties_of(who, slot_id, db=db)
+    ownership.check_may_attest(who, settlement.attested_by)
     return compute_auction.settle(slot_id, **settlement.model_dump(), db=db)
 
 
 @routes.post("/slots/{slot_id:id}/attest", response_model=schemas.Clear)
-def attest(slot_id: Name, attestation: schemas.Attestation, db: Db) -> Clear:
-    """Say what a settled slot's impact was, as an evaluator."""
-    return compute_auction.attest(slot_id, **attestation.model_dump(), db=db)
+@allows("attest")
+def attest(slot_id: Name, attestation: schemas.Attestation, who: Who, db: Db) -> Clear:
+    """Say what a settled slot's impact was, as an evaluator that does not belong to the bidder's owner."""
+    attested_by = ownership.check_named(who, attestation.attested_by, "attested_by")
+    return compute_auction.attest(slot_id, attestation.actual_impact, attested_by, db=db)
 
 
 @routes.post("/slots/{slot_id:id}/void", response_model=schemas.Clear)
-def void(slot_id: Name, why: schemas.Reason, db: Db) -> Clear:
-    """Undo a sale whose slot died; the winner's tokens are free again."""
+@allows("work", "admin")
+def void(slot_id: Name, why: schemas.Reason, who: Who, db: Db) -> Clear:
+    """Undo a sale whose slot died, as its provider; the winner's tokens are free again."""
+    ownership.check_provides(who, slot_id, db=db)
     return compute_auction.void(slot_id, reason=why.reason, db=db)
 
 
 @routes.delete("/slots/{slot_id:id}", response_model=schemas.Ask)
-def withdraw_slot(slot_id: Name, db: Db) -> Ask:
-    """Take an unsold slot off the market."""
+@allows("work", "admin")
+def withdraw_slot(slot_id: Name, who: Who, db: Db) -> Ask:
+    """Take an unsold slot off the market, as its provider."""
+    ownership.check_provides(who, slot_id, db=db)
     return compute_auction.withdraw_slot(slot_id, db=db)
 
 
-def _with_key(body: schemas.NewBid | schemas.NewAsks, idempotency_key: str | None) -> dict[str, Any]:
-    given = body.model_dump()
-    return {**given, "idempotency_key": given["idempotency_key"] or idempotency_key}
+def _place(number: int, field: str, *, many: bool) -> str:
+    return f"[{number}].{field}" if many else field

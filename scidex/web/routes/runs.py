@@ -6,10 +6,11 @@ from typing import Annotated
 
 from fastapi import Query
 
-from scidex.exchange import runs
+from scidex.exchange import ownership, runs
 from scidex.exchange.records import CostReport, PullRequest, RunOutput, Usage
 from scidex.web import schemas
-from scidex.web.dependencies import Db, Limit, Name, router
+from scidex.web.access import allows
+from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router
 
 routes = router("/api", "runs")
 
@@ -19,42 +20,56 @@ Charged = Annotated[schemas.CostUsd | None, Query(description="What was billed f
 
 
 @routes.get("/runs/{run_id:id}/usage", response_model=schemas.Usages)
-def get_usage(run_id: Name, db: Db) -> list[Usage]:
+@allows(*ANY)
+def get_usage(run_id: Name, who: Who, db: Db) -> list[Usage]:
     """Return every word on what a run used, the latest last."""
+    ownership.check_sees_run(who, run_id, db=db)
     return runs.get_usage(run_id, db=db)
 
 
 @routes.post("/runs/{run_id:id}/usage", status_code=204)
-def record_usage(run_id: Name, usage: schemas.NewUsage, db: Db) -> None:
+@allows("work", "admin")
+def record_usage(run_id: Name, usage: schemas.NewUsage, who: Who, db: Db) -> None:
     """Keep a later word on what a run used; what it was settled by stays."""
+    ownership.check_runs(who, run_id, db=db)
     runs.record_usage(run_id, Usage(**usage.model_dump()), db=db)
 
 
 @routes.get("/runs/{run_id:id}/output", response_model=schemas.OneOutputOrNone)
-def get_output(run_id: Name, db: Db) -> RunOutput | None:
+@allows(*ANY)
+def get_output(run_id: Name, who: Who, db: Db) -> RunOutput | None:
     """Return how a run ended and the last of what it wrote; null where nobody has said."""
+    ownership.check_sees_run(who, run_id, db=db)
     return runs.get_output(run_id, db=db)
 
 
 @routes.post("/runs/{run_id:id}/output", status_code=204)
-def record_output(run_id: Name, output: schemas.NewOutput, db: Db) -> None:
+@allows("work", "admin")
+def record_output(run_id: Name, output: schemas.NewOutput, who: Who, db: Db) -> None:
     """Keep how a run ended and the last of what it wrote."""
+    ownership.check_runs(who, run_id, db=db)
     runs.record_output(run_id, **output.model_dump(), db=db)
 
 
 @routes.get("/runs/{run_id:id}/pull-requests", response_model=schemas.PullRequests)
-def list_pull_requests(run_id: Name, db: Db, limit: Limit = 100) -> list[PullRequest]:
+@allows(*ANY)
+def list_pull_requests(run_id: Name, who: Who, db: Db, limit: Limit = 100) -> list[PullRequest]:
     """Return the pull requests of a run, as they were last seen."""
+    ownership.check_sees_run(who, run_id, db=db)
     return runs.list_pull_requests(run_id, limit=limit, db=db)
 
 
 @routes.post("/runs/{run_id:id}/pull-requests", response_model=schemas.PullRequest)
-def record_pull_request(run_id: Name, seen: schemas.NewPullRequest, db: Db) -> PullRequest:
+@allows("work", "admin")
+def record_pull_request(run_id: Name, seen: schemas.NewPullRequest, who: Who, db: Db) -> PullRequest:
     """Keep how a run's pull request was seen."""
+    ownership.check_runs(who, run_id, db=db)
     return runs.record_pull_request(run_id, **seen.model_dump(), db=db)
 
 
 @routes.get("/report", response_model=schemas.CostReport)
-def get_report(db: Db, since: Since = None, until: Until = None, charged_usd: Charged = None) -> CostReport:
-    """Return what the runs that ended in a span cost: for each task, and for each merged pull request."""
+@allows(*ANY)
+def get_report(who: Who, db: Db, since: Since = None, until: Until = None, charged_usd: Charged = None) -> CostReport:
+    """Tell an operator what the runs that ended in a span cost: for each task, and for each merged pull request."""
+    ownership.check_is_operator(who, "since")
     return runs.report_costs(since, until, charged_usd=charged_usd, db=db)

@@ -1,0 +1,127 @@
+"""`scidex key …`: keys of the API, made, listed, rotated and revoked by whoever has the market's database."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from scidex.cli.options import DatabaseOption, JsonOption
+
+if TYPE_CHECKING:
+    from scidex.exchange.records import Key, NewKey
+
+app = typer.Typer(help="Keys of the API: who may act, for which account.", no_args_is_help=True)
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_COLUMNS = ("key_id", "account_id", "scopes", "label", "expires_at", "revoked_at", "last_used_at")
+
+KeyArgument = Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, the middle part of its text.")]
+ExpiryOption = Annotated[
+    str | None,
+    typer.Option(
+        "--expires", help="When it ends: 90d, 12h, or 2027-01-31T00:00:00Z. Never unless given.", show_default=False
+    ),
+]
+
+
+@app.command("create")
+def create(
+    account: Annotated[str, typer.Option(help="The account that it acts for; system:treasury for admin.")],
+    scope: Annotated[list[str], typer.Option(help="bid, work, attest, read or admin; may be given several times.")],
+    expires: ExpiryOption = None,
+    label: Annotated[str, typer.Option(help="What it is for.", show_default=False)] = "",
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key, and show it this once."""
+    from scidex.cli.markets import opened
+    from scidex.exchange import keys
+
+    ends_at = _instant(expires)
+    with opened(db) as market:
+        _show_new(keys.create_key(account, scope, expires_at=ends_at, label=label, db=market), as_json=as_json)
+
+
+@app.command("rotate")
+def rotate(
+    key_id: KeyArgument,
+    overlap: Annotated[str, typer.Option(help="How long the old key works on: 1h, 2d; 0s ends it now.")] = "24h",
+    expires: ExpiryOption = None,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Make a key that takes another one's place, and show it this once."""
+    from scidex.cli.markets import opened
+    from scidex.exchange import keys
+
+    seconds, ends_at = int(_span(overlap, "--overlap").total_seconds()), _instant(expires)
+    with opened(db) as market:
+        _show_new(keys.rotate_key(key_id, overlap_seconds=seconds, expires_at=ends_at, db=market), as_json=as_json)
+
+
+@app.command("revoke")
+def revoke(key_id: KeyArgument, db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """End a key at once."""
+    from scidex.cli.markets import opened, print_json
+    from scidex.exchange import keys
+
+    with opened(db) as market:
+        key = keys.revoke_key(key_id, db=market)
+    if as_json:
+        print_json(_told(key))
+    else:
+        print(f"{key.key_id} of {key.account_id} was revoked at {key.revoked_at}.")
+
+
+@app.command("list")
+def list_(
+    account: Annotated[str | None, typer.Option(help="Of this account alone.", show_default=False)] = None,
+    after: Annotated[str, typer.Option(help="Begin behind this key.", show_default=False)] = "",
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 100,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List keys; nobody can show a secret again."""
+    from scidex.cli.markets import opened, print_rows
+    from scidex.exchange import keys
+
+    with opened(db) as market:
+        found = keys.list_keys(account_id=account, after=after, limit=limit, db=market)
+    print_rows([_told(key) for key in found], _COLUMNS, as_json=as_json)
+
+
+def _told(key: Key) -> dict[str, Any]:
+    return {**key._asdict(), "scopes": " ".join(key.scopes)}
+
+
+def _show_new(made: NewKey, *, as_json: bool) -> None:
+    from scidex.cli.markets import print_json
+
+    if as_json:
+        print_json({**_told(made.key), "key": made.text})
+        return
+    print(made.text)
+    typer.echo(
+        f"Key {made.key.key_id} acts for {made.key.account_id} ({' '.join(made.key.scopes)}). It is shown this once.",
+        err=True,
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    """Return when a key ends: a span from now, or an instant with its zone."""
+    if text is None:
+        return None
+    if text[:1].isdigit() and text[-1] in _UNITS and text[:-1].isdigit():
+        return datetime.now(UTC) + _span(text, "--expires")
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(f"{text!r} is no span or instant", param_hint="--expires") from None
+
+
+def _span(text: str, option: str) -> timedelta:
+    if not (text[:-1].isdigit() and len(text) <= 8 and text[-1] in _UNITS):
+        raise typer.BadParameter(f"{text!r} is no span such as 12h or 90d", param_hint=option)
+    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

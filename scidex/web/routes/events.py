@@ -1,0 +1,82 @@
+"""What happens in the market, as it happens: a stream of server-sent events, and the server's metrics."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import ExitStack
+from typing import Annotated, cast
+
+from fastapi import Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from scidex.errors import InvalidArgument
+from scidex.web.access import allows
+from scidex.web.dependencies import ANY, Doors, Who, router
+from scidex.web.events import Feed
+from scidex.web.metrics import CONTENT_TYPE, Metrics
+
+routes = router("", "watching")
+
+_MOST_NUMBER = 2**53 - 1
+
+
+class EventStream(StreamingResponse):
+    """Server-sent events."""
+
+    media_type = "text/event-stream"
+
+
+class MetricsText(Response):
+    """The text format of Prometheus."""
+
+    media_type = CONTENT_TYPE
+
+
+LastEvent = Annotated[
+    str | None, Header(description="The id of the last event that was seen.", pattern="^[0-9]{1,16}$")
+]
+After = Annotated[int | None, Query(ge=0, le=_MOST_NUMBER, description="The same, for whoever cannot send a header.")]
+
+
+@routes.get("/api/events", response_class=EventStream)
+@allows(*ANY)
+async def watch(
+    request: Request, who: Who, doors: Doors, last_event_id: LastEvent = None, after: After = None
+) -> EventStream:
+    """
+    Stream what happens from now on, or behind an event that was seen, in one order for all servers of a market.
+
+    An event's name is the verb that was done. All keys hear what moves the book; the rest is for operators.
+    """
+    feed = cast(Feed, request.app.state.feed)
+    begin = _begin(last_event_id, after)
+    held = ExitStack()
+    held.enter_context(feed.place(who))
+    try:
+        start = await feed.reached() if begin is None else begin
+    except BaseException:
+        held.close()
+        raise
+
+    async def told() -> AsyncIterator[str]:
+        with held:
+            async for event in feed.stream(who, start, doors.still_lives):
+                yield event
+
+    return EventStream(told(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+
+
+@routes.get("/metrics", response_class=MetricsText)
+@allows("read", "admin")
+def tell_metrics(request: Request) -> MetricsText:
+    """Return prices, fill rates, rounds, holds, queues, ages and latencies, for Prometheus."""
+    return MetricsText(cast(Metrics, request.app.state.metrics).text())
+
+
+def _begin(last_event_id: str | None, after: int | None) -> int | None:
+    if last_event_id is None:
+        return after
+    number = int(last_event_id)
+    if number > _MOST_NUMBER:
+        raise InvalidArgument(field="Last-Event-ID", value=last_event_id, fact="is no event's id")
+    return number
