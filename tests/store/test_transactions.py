@@ -295,6 +295,18 @@ def test_many_more_statements_than_fit_into_a_socket_are_written(db):
     assert query(db, "SELECT COUNT(*) FROM idempotency_keys") == [(2_000,)]
 
 
+def test_rows_are_read_behind_locks_and_not_without_them(db):
+    db.write(lambda tx: add(tx, "ada"))
+
+    def read(account: str) -> list[str]:
+        locks = {"pool_lock": "pool x", "task_lock": "tasks 1", "account": account}
+        return [row["pool"] for row in db.write(lambda tx: tx.rows_locked("all_pools", **locks))]
+
+    assert read("ada") == ["scidex-agent"]
+    # Who comes between the locks and the read was not locked. On SQLite nobody does.
+    assert read("ghost") == ([] if db.dialect == "postgres" else ["scidex-agent"])
+
+
 # --- writes that go together
 
 
