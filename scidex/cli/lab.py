@@ -13,6 +13,7 @@ from scidex.cli.options import JsonOption
 if TYPE_CHECKING:
     from scidex.lab.sampling import Plan
     from scidex.lab.study import Findings
+    from scidex.lab.worlds import WorldSpec
     from scidex.profiles import Profile
 
 app = typer.Typer(help="Simulations of a market on the exchange's own rules; no database.", no_args_is_help=True)
@@ -64,10 +65,11 @@ def market(
     usual: dict[str, Any] = {"load": load, "quests": quests, "slots": slots, "days": days}
     if inflators:
         usual["inflators"] = max(1, round(quests / 4))
+    spec = WorldSpec(**{**usual, **given})
     plan = Plan(
-        world=WorldSpec(**{**usual, **given}),
+        world=spec,
         policy=policy,
-        profile=_profile(profile, strategy, settings or []),
+        profile=_profile(profile, strategy, settings or [], spec),
         seeds=seeds,
         first_seed=first_seed,
         misreport=misreport,
@@ -84,13 +86,15 @@ def _need_numpy() -> None:
     del np
 
 
-def _profile(name: str, strategy: str | None, settings: list[str]) -> Profile:
+def _profile(name: str, strategy: str | None, settings: list[str], world: WorldSpec) -> Profile:
+    from scidex.lab.sampling import fitted
     from scidex.profiles import Profile, profile_named
 
     overrides = _pairs(settings, "--set", {one.name: str(one.type) for one in fields(Profile)})
     if strategy is not None:
         overrides["strategy"] = strategy
-    return profile_named(name, **overrides)
+    chosen = profile_named(name, **overrides)
+    return chosen if "daily_bucket_tokens" in overrides else fitted(chosen, world)
 
 
 def _pairs(pairs: list[str], option: str, kinds: dict[str, str]) -> dict[str, Any]:

@@ -45,9 +45,16 @@ def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> 
 
 def _locked_ground(work: Work, request: Request) -> Sequence[Row]:
     pool, task_id, bidder_id = request["pool"], request["task_id"], request["bidder_id"]
-    # By a statement of its own: what is read after it has waited is then no older than the locks.
-    work.tx.lock_one(pool_lock=book.lock_name(pool), task_lock=resting.lock_name(task_id), account_id=bidder_id)
-    return work.tx.rows("ground_of_bid", pool=pool, task_id=task_id, bidder_id=bidder_id)
+    # Locked before, by a statement of its own: what is read after it has waited is then no older than the locks.
+    return work.tx.rows_locked(
+        "ground_of_bid",
+        pool_lock=book.lock_name(pool),
+        task_lock=resting.lock_name(task_id),
+        account=bidder_id,
+        pool=pool,
+        task_id=task_id,
+        bidder_id=bidder_id,
+    )
 
 
 def _wallet(work: Work, pool: str, rows: Sequence[Row]) -> Wallet | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import zlib
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
@@ -29,12 +29,25 @@ def lock_tasks(tx: Transaction, task_ids: Iterable[str], *, shared: bool = False
 
     With `shared`, others may look at these tasks as well, and nobody may change them.
     """
-    tx.lock(map(lock_name, task_ids), shared=shared)
+    tx.lock(_lock_names(task_ids), shared=shared)
 
 
 def lock_name(task_id: str) -> str:
     """Return the name of the lock of a task, which sorts behind those of the pools."""
-    return f"tasks {zlib.crc32(task_id.encode()) % _TASK_LOCKS}"
+    return _name_of(_number_of(task_id))
+
+
+def _lock_names(task_ids: Iterable[str]) -> Iterator[str]:
+    # Only when they are asked for, which SQLite does not; and each once, as a round may have very many tasks.
+    yield from map(_name_of, set(map(_number_of, task_ids)))
+
+
+def _number_of(task_id: str) -> int:
+    return zlib.crc32(task_id.encode()) % _TASK_LOCKS
+
+
+def _name_of(number: int) -> str:
+    return f"tasks {number}"
 
 
 def barred_tasks(tx: Transaction, task_ids: Iterable[str]) -> dict[str, str]:

@@ -69,8 +69,14 @@ class Transaction(ABC):
         """Hold the named locks until the transaction ends; SQLite's single writer already does."""
 
     @abstractmethod
-    def lock_one(self, *, pool_lock: str, task_lock: str, account_id: str) -> None:
-        """Hold two locks beside others, then an account alone; nothing is held where there is no such account."""
+    def rows_locked(
+        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """
+        Hold two locks beside others, then an account alone, and then run a statement and return its rows.
+
+        Nothing is returned where there was no such account to be held.
+        """
 
     @abstractmethod
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:

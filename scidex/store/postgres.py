@@ -99,8 +99,12 @@ class PostgresTransaction(Transaction):
         if ordered := sorted(set(names)):
             self.post(statement, names=ordered)
 
-    def lock_one(self, *, pool_lock: str, task_lock: str, account_id: str) -> None:
-        self.post("lock_for_bid", pool_lock=pool_lock, task_lock=task_lock, account_id=account_id)
+    def rows_locked(
+        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
+        held, rows = self.gather([("lock_for_bid", locks), (statement, arguments)])
+        return rows if held else []
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:

@@ -98,8 +98,10 @@ class SqliteTransaction(Transaction):
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         """Nothing to do: a writing transaction is alone."""
 
-    def lock_one(self, *, pool_lock: str, task_lock: str, account_id: str) -> None:
-        """Nothing to do: a writing transaction is alone."""
+    def rows_locked(
+        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        return self.rows(statement, **arguments)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         return [self.rows(statement, **arguments) for statement, arguments in calls]

@@ -177,14 +177,14 @@ def test_it_reads_once_and_writes_at_once(db, monkeypatch):
         whole = getattr(kind, method)
 
         def noting(self: Transaction, what: Any, *rest: Any, whole: Any = whole, **arguments: Any) -> Any:
-            asked.append(what)
+            asked.extend([what] if isinstance(what, str) else [statement for statement, _ in what])
             return whole(self, what, *rest, **arguments)
 
         monkeypatch.setattr(kind, method, noting)
 
     bid(db, "a", "t2", 20)
 
-    assert [one for one in asked if one != "note_numbers"] == ["ground_of_bid"]
+    assert [one for one in asked if one not in ("lock_for_bid", "note_numbers")] == ["ground_of_bid"]
     assert len(query(db, "SELECT 1 FROM compute_auction_bids")) == 2
 
 

@@ -157,6 +157,17 @@ def test_followers_are_promoted_in_each_pool_for_itself(db):
     assert [sold.bid_id for sold in clear(db, pool="gpu").clears] == [elsewhere.id]
 
 
+def test_a_sold_task_bars_bids_that_rest_for_it_in_another_pool(db):
+    fund(db, 100, "a", "b")
+    compute_auction.create_pool("other", db=db)
+    waits = rest(db, "a", "t1", 30, pool="other")
+    bid(db, "b", "t1", 40)
+    offer(db)
+
+    assert won_tasks(clear(db)) == {"t1"}
+    assert (status(db, waits), reason(db, waits)) == ("open", "task_running")
+
+
 def test_a_round_bid_and_a_resting_bid_for_one_task_compete_in_the_round(db):
     fund(db, 100, "a", "b", "c")
     resting = rest(db, "a", "t", 40)

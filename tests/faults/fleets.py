@@ -88,6 +88,7 @@ def work(
     directory: str,
     *,
     account: str = "worker:ada",
+    key: str | None = None,
     dies: str | None = None,
     seats: int = 1,
     agents: int = 1,
@@ -102,7 +103,7 @@ def work(
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     remote = url.startswith("http")
-    with Client(url, deadline_seconds=5.0) if remote else connect(url) as opened:
+    with Client(url, key, deadline_seconds=5.0) if remote else connect(url) as opened:
         market: Any = opened if remote else EmbeddedMarket(opened)
         told = Work(command_of_task, Path(directory), executor=LocalExecutor(grace_seconds=0.2), max_seconds=60)
         threads = [

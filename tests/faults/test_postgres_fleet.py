@@ -24,6 +24,7 @@ from tests.faults.fleets import (
     wait_until,
 )
 from tests.postgres_server import running_postgres
+from tests.web.doors import key_for
 
 
 @pytest.fixture(autouse=True)
@@ -67,7 +68,13 @@ def test_two_servers_two_loops_and_four_workers_share_one_database(db, processes
     urls = [db.url, db.url, *(place.read_text() for place in ready)]
     workers = [
         processes.start(
-            "work", url=url, directory=str(tmp_path / "runs"), account=account, poll_seconds=30.0, lease_seconds=2.0
+            "work",
+            url=url,
+            directory=str(tmp_path / "runs"),
+            account=account,
+            key=key_for(db, account, "work"),
+            poll_seconds=30.0,
+            lease_seconds=2.0,
         )
         for account, url in zip(accounts, urls, strict=True)
     ]

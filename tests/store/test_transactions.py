@@ -150,6 +150,9 @@ def test_lists_are_arguments_however_long_and_odd(db):
         pools = tx.rows("pools_named", pools=[*odd, "scidex-agent"])
         nothing = tx.rows("pools_named", pools=[])
 
+    for name in odd:
+        alone = db.write(lambda tx, name=name: tx.rows("lock_accounts", account_ids=[name, "plain"]))
+        assert [row["account_id"] for row in alone] == [name]
     assert (holds, nothing) == ([], [])
     assert [row["pool"] for row in pools] == ["scidex-agent"]
     locked = db.write(lambda tx: tx.rows("lock_accounts", account_ids=[*odd, *map(str, range(2000))]))
@@ -171,6 +174,40 @@ def test_rows_by_the_thousand_are_written_in_one_call(db):
     assert query(db, "SELECT COUNT(*), SUM(balance_tokens) FROM token_accounts WHERE kind = 'agent'") == [
         (3000, sum(range(3000)))
     ]
+
+
+def test_columns_are_written_a_row_for_each_item_and_the_same_in_all_of_them(db):
+    odd = ["it's", 'a "quote"', "com,ma", "back\\slash", "{brace}", "NULL", "Ω", "%s :x"]
+    prices = list(range(len(odd)))
+    columns = {
+        "slot_id": odd,
+        "clearing_price_tokens": prices,
+        "winning_task_id": [name.upper() for name in odd],
+        "runner_up_task_id": 'x","y',
+        "slot_started_at": T0,
+        "pool": "scidex-agent",
+        "round_id": 7,
+        "bid_id": prices,
+        "bidder_id": odd,
+        "provider_id": ["p"] * len(odd),
+        "max_price_tokens": [2 * price for price in prices],
+        "provider_proceeds_tokens": prices,
+        "runner_up_price_tokens": None,
+    }
+    none = {name: [] if isinstance(column, list) else column for name, column in columns.items()}
+
+    db.write(lambda tx: tx.run_columns("insert_clears", **columns))
+    db.write(lambda tx: tx.run_columns("insert_clears", **none))
+
+    with db.reading() as tx:
+        written = [tx.rows("clear", slot_id=name)[0] for name in odd]
+    assert [row["bid_id"] for row in written] == prices
+    assert [row["bidder_id"] for row in written] == odd
+    assert [row["winning_premium_tokens"] for row in written] == prices
+    assert {(row["runner_up_task_id"], row["slot_started_at"], row["runner_up_price_tokens"]) for row in written} == {
+        ('x","y', T0, None)
+    }
+    assert query(db, "SELECT COUNT(*) FROM compute_auction_clears") == [(len(odd),)]
 
 
 def test_run_tells_how_many_rows_changed(db):
@@ -256,6 +293,18 @@ def test_many_more_statements_than_fit_into_a_socket_are_written(db):
     db.write(work)
 
     assert query(db, "SELECT COUNT(*) FROM idempotency_keys") == [(2_000,)]
+
+
+def test_rows_are_read_behind_locks_and_not_without_them(db):
+    db.write(lambda tx: add(tx, "ada"))
+
+    def read(account: str) -> list[str]:
+        locks = {"pool_lock": "pool x", "task_lock": "tasks 1", "account": account}
+        return [row["pool"] for row in db.write(lambda tx: tx.rows_locked("all_pools", **locks))]
+
+    assert read("ada") == ["scidex-agent"]
+    # Who comes between the locks and the read was not locked. On SQLite nobody does.
+    assert read("ghost") == ([] if db.dialect == "postgres" else ["scidex-agent"])
 
 
 # --- writes that go together

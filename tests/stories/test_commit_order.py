@@ -122,7 +122,7 @@ PAIRS = [("clear", second) for second in VERBS if second not in NOT_WITH_CLEAR] 
 ]
 # Long enough for a verb that waits for nothing; one that waits for the other is let go on after it.
 SECONDS = 0.06
-READS = {"lock_shared", "lock_exclusive", "lock_for_bid", "expire_asks"}
+READS = {"lock_shared", "lock_exclusive", "expire_asks"}
 
 
 @dataclass

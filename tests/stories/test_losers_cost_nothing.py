@@ -14,6 +14,7 @@ import pytest
 from scidex.exchange import compute_auction, token_ledger
 from scidex.store import Database, connect
 from scidex.store.database import Transaction
+from scidex.store.postgres import PostgresDatabase
 from scidex.store.sqlite import SqliteDatabase
 from scidex.store.statements import load
 from tests.databases import query
@@ -187,6 +188,28 @@ def test_the_read_that_clears_walks_the_book_in_order_and_stops(db):
     assert "Sort" not in plan
     if db.dialect == "postgres":
         assert bids_touched(db, given) <= SLOTS + 65
+
+
+def test_what_has_expired_is_found_without_a_look_at_the_others(db):
+    market(db, 2_000)
+    plan = plan_of(db, "expired_bids", {"pool": POOL, "round_id": 0, "now": NOON})
+
+    assert "compute_auction_bids_expiry" in plan
+    assert "pkey" not in plan
+
+
+def test_a_read_that_was_planned_on_an_empty_table_does_not_scan_it_later(db):
+    """A connection plans a statement once, and the first round is cleared when nothing was ever sold."""
+    given = {"pool": POOL, "round_id": 1, "now": NOON, "most": SLOTS + 65}
+    if isinstance(db, PostgresDatabase):
+        sql = load("postgres")["book_range"].sql
+        with db._pool.connection() as connection:
+            connection.execute("VACUUM compute_auction_clears")  # now the planner knows for sure that it is empty
+            plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), given))
+    else:
+        plan = plan_of(db, "book_range", given)
+
+    assert "compute_auction_clears_live_task" in plan
 
 
 def plan_of(db: Database, statement: str, given: dict[str, Any]) -> str:

@@ -20,17 +20,20 @@ from scidex.errors import (
     LeaseLost,
     MarketRefused,
     MarketUnreachable,
+    NotYourAccount,
     ScidexError,
-    UnknownAccount,
     UnknownLease,
     UnknownWorker,
     WorkerLost,
 )
 from scidex.exchange import backlog, compute_auction, leases, sweeper, token_ledger, workers
+from scidex.exchange.records import Usage
 from scidex.store import Database
 from scidex.web.serving import running_server
 from tests.databases import assert_books_are_right, assert_journal_tells_all
+from tests.web.doors import key_for, operator
 
+USAGE = Usage("test", "reported", 7)
 MARKUP = "<img src=x onerror=alert(1)>"
 
 
@@ -39,7 +42,8 @@ def address(db) -> Iterator[str]:
     """A served market with a quest of 1,000 tokens and the tasks t1 and t2."""
     quest = backlog.add_quest("q", db=db)
     token_ledger.mint(quest.account_id, 1_000, db=db)
-    token_ledger.create_account("worker:bob", kind="worker", db=db)
+    for worker in ("worker:ada", "worker:bob"):
+        token_ledger.create_account(worker, kind="worker", db=db)
     for name in ("t1", "t2"):
         payload = {"command": ["true"], "due_at": "whenever"}
         backlog.add_task(name, "q", MARKUP, expected_value_usd=1.0, payload=payload, db=db)
@@ -50,9 +54,8 @@ def address(db) -> Iterator[str]:
 
 
 @pytest.fixture
-def client(address) -> Iterator[Client]:
-    with Client(address) as one:
-        one.open_account("worker:ada")
+def client(address, db) -> Iterator[Client]:
+    with Client(address, key_for(db, "worker:ada", "work")) as one:
         one.open_account("worker:ada")
         one.register_worker("w1", "worker:ada", pool="scidex-agent", seats=2, lease_seconds=30.0)
         yield one
@@ -71,14 +74,14 @@ def test_a_run_from_its_offer_to_its_settlement(client, db):
     held = client.lease_next("w1")
     client.note_step(held.fence, "started")
     still_held = client.check_in("w1", [held.fence, held.fence + 1])
-    finished = client.finish(held, succeeded=True, actual_cost_tokens=7)
+    finished = client.finish(held, succeeded=True, usage=USAGE)
 
     assert (held.assignment.assignment_id, held.assignment.payload["due_at"]) == (slot_id, "whenever")
     assert held.ends_at - held.leased_at == timedelta(seconds=30)
     assert still_held == [held.fence]
     assert (finished.task_status, finished.clear.clearing_price_tokens) == ("done", 10)
     assert finished.clear.slot_finished_at > held.leased_at
-    assert client.finish(held, succeeded=True, actual_cost_tokens=7) == finished
+    assert client.finish(held, succeeded=True, usage=USAGE) == finished
     assert client.lease_next("w1") is None
 
 
@@ -116,7 +119,7 @@ def test_a_stopped_worker_has_nothing_on_offer(client, db):
     [
         (lambda c: c.lease_next("nobody"), UnknownWorker),
         (lambda c: c.note_step(99, "started"), UnknownLease),
-        (lambda c: c.register_worker("w2", "n", pool="scidex-agent", seats=1, lease_seconds=1.0), UnknownAccount),
+        (lambda c: c.register_worker("w2", "n", pool="scidex-agent", seats=1, lease_seconds=1.0), NotYourAccount),
         (lambda c: c.register_worker("w2", "worker:ada", pool="p", seats=0, lease_seconds=1.0), InvalidArgument),
         (lambda c: c.keep_offers("w1", -1), InvalidArgument),
         (lambda c: c.note_step(1, "danced"), InvalidArgument),
@@ -136,7 +139,7 @@ def test_a_late_result_is_refused_by_name(client, db):
     sweeper.sweep(db.now() + timedelta(seconds=60), db=db)
 
     with pytest.raises(LeaseLost) as refused:
-        client.finish(held, succeeded=True, actual_cost_tokens=7)
+        client.finish(held, succeeded=True, usage=USAGE)
     with pytest.raises(WorkerLost):
         client.check_in("w1", [held.fence])
 
@@ -148,19 +151,22 @@ def test_a_slot_is_leased_and_renewed_under_its_own_address(client, db, address)
     [slot_id] = sell(db, "t1")
     slots = f"{address}/api/compute-auction/slots"
     workers.register_worker("bobs", "worker:bob", db=db)
-
-    assert httpx.post(f"{slots}/{slot_id}/lease", json={"worker_id": "bobs"}).status_code == 403
-    held = httpx.post(f"{slots}/{slot_id}/lease", json={"worker_id": "w1"}).json()
-    beat = httpx.post(f"{slots}/{slot_id}/heartbeat", json={"fence": held["fence"]})
-    other = httpx.post(f"{slots}/slot-other/heartbeat", json={"fence": held["fence"]})
-    told = httpx.get(f"{slots}/{slot_id}/timeline").json()
+    with httpx.Client(headers=operator(db)) as market:
+        assert market.post(f"{slots}/{slot_id}/lease", json={"worker_id": "bobs"}).status_code == 403
+        held = market.post(f"{slots}/{slot_id}/lease", json={"worker_id": "w1"}).json()
+        beat = market.post(f"{slots}/{slot_id}/heartbeat", json={"fence": held["fence"]})
+        other = market.post(f"{slots}/slot-other/heartbeat", json={"fence": held["fence"]})
+        told = market.get(f"{slots}/{slot_id}/timeline").json()
+        live = market.get(f"{address}/api/leases").json()
+        known = market.get(f"{address}/api/workers").json()
+        state = market.get(f"{address}/api/leases/{held['fence']}").json()
 
     assert beat.json()["heartbeats"] == 1
     assert (other.status_code, other.json()["type"]) == (409, "urn:scidex:problem:fence-mismatch")
     assert [step["event"] for step in told] == ["offered", "won", "leased", "last heartbeat"]
-    assert [one["fence"] for one in httpx.get(f"{address}/api/leases").json()] == [held["fence"]]
-    assert httpx.get(f"{address}/api/leases/{held['fence']}").json()["run_id"] == slot_id
-    assert {one["worker_id"] for one in httpx.get(f"{address}/api/workers").json()} == {"w1", "bobs"}
+    assert [one["fence"] for one in live] == [held["fence"]]
+    assert {one["worker_id"] for one in known} == {"w1", "bobs"}
+    assert state["run_id"] == slot_id
 
 
 # --- waiting for a round
@@ -178,7 +184,9 @@ def test_all_who_wait_hear_of_a_round_that_clears(client, db, address):
     for one in crowd:
         one.start()
     time.sleep(0.2)
-    assert httpx.get(f"{address}/api/workers").status_code == 200  # nobody is kept waiting by them
+    assert (
+        httpx.get(f"{address}/api/workers", headers=operator(db)).status_code == 200
+    )  # nobody is kept waiting by them
     client.keep_offers("w1", 1)
     sell(db, "t1")
     for one in crowd:
@@ -201,8 +209,11 @@ def test_a_server_that_is_gone_is_unreachable():
         nobody.lease_next("w1")
 
 
-def test_an_answer_that_is_no_markets_is_unreachable(address):
-    with Client(f"{address}/docs", deadline_seconds=2.0) as lost, pytest.raises((MarketUnreachable, MarketRefused)):
+def test_an_answer_that_is_no_markets_is_unreachable(address, db):
+    with (
+        Client(f"{address}/docs", key_for(db, "worker:ada", "work"), deadline_seconds=2.0) as lost,
+        pytest.raises((MarketUnreachable, MarketRefused)),
+    ):
         lost.lease_next("w1")
 
 
@@ -212,8 +223,7 @@ def test_an_answer_that_is_no_markets_is_unreachable(address):
 @pytest.mark.parametrize("far", [False, True], ids=["embedded", "over HTTP"])
 def test_an_agent_works_alike_on_a_database_and_against_a_server(db, address, tmp_path, far):
     reports: list[Report] = []
-    with Client(address) as client:
-        client.open_account("worker:ada")
+    with Client(address, key_for(db, "worker:ada", "work")) as client:
         market: Market = client if far else EmbeddedMarket(db)
         agent = Agent(
             "worker:ada",
@@ -250,9 +260,9 @@ def test_the_fleet_tab_shows_workers_and_the_story_of_each_run_as_text(client, d
     sell(db, "t1")
     held = client.lease_next("w1")
     client.note_step(held.fence, "exited", MARKUP)
-    client.finish(held, succeeded=True, actual_cost_tokens=7)
+    client.finish(held, succeeded=True, usage=USAGE)
 
-    page = httpx.get(f"{address}/resources", params={"tab": "fleet"}).text
+    page = httpx.get(f"{address}/resources", params={"tab": "fleet"}, headers=operator(db)).text
 
     assert MARKUP not in page
     assert "&lt;img src=x" in page

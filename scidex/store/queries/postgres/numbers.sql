@@ -18,4 +18,4 @@ SELECT pg_advisory_xact_lock(hashtextextended(n.name, 7303)) FROM unnest(CAST(:n
 -- Hold two named locks together with others and then an account's row alone, in this order, where there is such a row.
 SELECT pg_advisory_xact_lock_shared(hashtextextended(:pool_lock, 7303)),
     pg_advisory_xact_lock_shared(hashtextextended(:task_lock, 7303))
-FROM token_accounts WHERE account_id = :account_id FOR UPDATE;
+FROM token_accounts WHERE account_id = :account FOR UPDATE;
