@@ -196,12 +196,15 @@ READERS = {
     "get_round",
     "quote",
     "recompute",
+    "get_market_settings",
+    "check_lottery",
     "get_account",
     "get_balance",
     "get_transfers",
     "get_bidder_stats",
     "list_accounts",
     "list_clears",
+    "list_income",
     "list_open_bids",
     "list_pools",
     "list_round_bids",
@@ -229,6 +232,8 @@ WRITERS = {
     "withdraw_slot": "withdraw_slot",
     "write_decided_bids": "write_decided_bids",
 }
+# Their own tests replay them.
+WRITERS_OF_OTHER_ROOMS = {"configure_pool", "declare_allowance"}
 
 
 def public_verbs(module: Any) -> set[str]:
@@ -242,7 +247,8 @@ def public_verbs(module: Any) -> set[str]:
 def test_every_public_verb_reads_or_is_journaled():
     verbs = public_verbs(compute_auction) | public_verbs(token_ledger)
 
-    assert verbs == READERS | WRITERS.keys()
+    assert verbs == READERS | WRITERS.keys() | WRITERS_OF_OTHER_ROOMS
+    assert db_writes._EFFECTS.keys() >= WRITERS_OF_OTHER_ROOMS
     assert set(WRITERS.values()) == market_effects()
 
 

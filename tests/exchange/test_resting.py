@@ -297,7 +297,7 @@ def test_a_bid_for_a_task_that_cannot_run_does_not_compete(db, state, why, time_
 
     assert waits.reason == why
     assert prices(clear(db)) == {"t2": 0}
-    told = compute_auction.explain(waits.id, db=db)
+    told = compute_auction.explain(waits.id, now=NOON, db=db)
     assert (told.status, told.reason) == ("lost" if time_in_force == "round" else "open", why)
 
 
