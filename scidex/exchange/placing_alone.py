@@ -84,7 +84,7 @@ def _terms(work: Work, request: Request, ground: Row, stands: Row | None, ttl: t
     return bid_terms.new_terms(request, stands, round_id=ground["bid_round_id"], reason=reason, now=work.now, ttl=ttl)
 
 
-def _write(work: Work, terms: Terms, stands: Row | None, wallet: Wallet, next_number: int) -> None:
+def _write(work: Work, terms: Terms, stands: Row | None, wallet: Wallet, next_number: int | None) -> None:
     if terms["sequence"] is None:
         bid_terms.number(terms, work.number_read("bid_numbers", next_number))
     counted = (

@@ -74,8 +74,10 @@ class Work:
         self.generated[series] = _packed([*drawn, *numbers])
         return numbers
 
-    def number_read(self, series: str, number: int) -> int:
-        """Take `number`, which a statement has just read as the next of a series; in a replay the one journaled."""
+    def number_read(self, series: str, number: int | None) -> int:
+        """Take `number`, which a statement has just read as the next of a series, or draw it; replayed, the one kept."""
+        if number is None:
+            return self.numbers(series, 1)[0]
         if self._recorded is None:
             self.tx.take_number(series, number)
         else:

@@ -50,7 +50,8 @@ SELECT p.mechanism, p.open_round_id AS bid_round_id, a.account_id, a.kind, a.own
         WHERE b.bidder_id = :bidder_id AND b.pool = p.pool AND b.round_id = p.open_round_id
             AND b.status = 'open' AND b.reason <> 'suspended') AS prices,
     s.id AS standing_id, s.max_price_tokens AS standing_price_tokens, s.sequence AS standing_sequence,
-    nextval('bid_numbers') AS next_number
+    -- Drawn once the bid is sure to take it: a sequence keeps what is drawn for a bid that is refused.
+    NULL AS next_number
 FROM compute_auction_pools p
 JOIN token_accounts a ON a.account_id = :bidder_id
 -- Locked against change until this has committed, where the backlog knows it.
