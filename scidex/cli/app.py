@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import accounting, agents, keys, lab, login, looking, opening, quests, tasks, up
+from scidex.cli import accounting, agents, bidding, keys, lab, login, looking, opening, quests, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -20,10 +20,14 @@ app.command("login")(login.login)
 app.add_typer(agents.app, name="agent")
 app.add_typer(quests.app, name="quest")
 app.add_typer(tasks.app, name="task")
+app.add_typer(bidding.slots, name="slots")
 app.add_typer(lab.app, name="lab")
 app.add_typer(keys.app, name="key")
 for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
+app.command("bid")(bidding.bid)
+app.command("cancel")(bidding.cancel)
+app.command("clear")(bidding.clear)
 app.command("report")(accounting.report)
 app.command("attest")(accounting.attest)
 

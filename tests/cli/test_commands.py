@@ -8,36 +8,7 @@ import sys
 
 import pytest
 
-from scidex.cli import main
-from scidex.exchange import backlog, compute_auction, token_ledger
-from scidex.store import connect
 from tests.cli.running import ROOT
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Call `scidex` on a small market, and return (exit code, stdout, stderr)."""
-    url = f"sqlite:///{tmp_path}/market.db"
-    monkeypatch.setenv("SCIDEX_DATABASE_URL", url)
-    monkeypatch.setenv("COLUMNS", "200")
-    with connect(url) as db:
-        compute_auction.ensure_schema(db=db)
-        token_ledger.create_account("agent:ada", db=db)
-        token_ledger.mint("agent:ada", 1_000, db=db)
-        compute_auction.offer_slots(1, db=db)
-        compute_auction.place_bid("agent:ada", "task-1", 300, db=db)
-        backlog.add_quest("docs", db=db)
-        backlog.add_task("write", "docs", "[Write] it", expected_value_usd=3.5, db=db)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scidex", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out = capsys.readouterr()
-        return int(ended.value.code or 0), out.out, out.err
-
-    return call
-
 
 # --- settings
 
