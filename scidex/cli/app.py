@@ -26,7 +26,8 @@ app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
     epilog="Exit codes: 0 done, 1 the market refused, 2 wrong words, 3 no database, 4 no address, 5 faults found.",
     no_args_is_help=True,
-    add_completion=False,
+    # Plain help: drawing boxes would take longer than all the rest.
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
 app.command("init")(opening.init)

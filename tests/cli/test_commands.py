@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cli.running import ROOT
+from tests.cli.running import ROOT, scidex
 
 # --- settings
 
@@ -179,10 +179,35 @@ def test_help_and_version_answer(cli):
 
 
 def test_help_loads_nothing_heavy():
-    loaded = "import sys, scidex.cli.app; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    names = subprocess.run(
-        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
+    ask = "import atexit, sys; sys.argv = ['scidex', '--help']; from scidex.cli import main; "
+    ask += "atexit.register(lambda: print(*sorted({name.split('.')[0] for name in sys.modules}))); main()"
+    out = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    loaded = set(out.splitlines()[-1].split())
 
-    assert "typer" in names
-    assert not {"fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"} & set(names)
+    assert "Commands:" in out
+    assert "typer" in loaded
+    heavy = {"rich", "markdown_it", "httpx", "fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"}
+    assert not heavy & loaded
+
+
+# --- completing
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell):
+    code, out, _ = scidex(_SCIDEX_COMPLETE=f"source_{shell}")
+
+    assert (code, "_SCIDEX_COMPLETE=complete_" + shell in out) == (0, True)
+
+
+def test_words_are_completed():
+    words = {"_SCIDEX_COMPLETE": "complete_bash", "COMP_WORDS": "scidex qu", "COMP_CWORD": "1"}
+
+    assert scidex(**words) == (0, "quote\nquest\n", "")
+
+
+def test_a_command_that_there_is_not_is_answered_with_one_like_it(cli):
+    code, _, error = cli("quets")
+
+    assert code == 2
+    assert "Did you mean 'quest'" in error
