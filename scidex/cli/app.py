@@ -10,6 +10,7 @@ from scidex.cli import (
     agents,
     auditing,
     bidding,
+    doctor,
     keys,
     lab,
     ledgers,
@@ -48,6 +49,7 @@ app.command("bid")(bidding.bid)
 app.command("cancel")(bidding.cancel)
 app.command("clear")(bidding.clear)
 app.command("audit")(auditing.audit)
+app.command("doctor")(doctor.doctor)
 app.command("report")(accounting.report)
 app.command("attest")(accounting.attest)
 

@@ -230,3 +230,7 @@ SELECT round_id FROM compute_auction_rounds WHERE round_id > :round_id ORDER BY 
 -- name: count_journal
 -- How many writes the journal tells of.
 SELECT COUNT(*) FROM journal;
+
+-- name: last_journaled
+-- When the latest write was made, by its own account.
+SELECT MAX(made_at) AS made_at FROM journal;
