@@ -41,9 +41,14 @@ def exits() -> Iterator[None]:
     except OSError as error:
         _leave(f"cannot use {error.filename or 'a file'}: {error.strerror or error}", Exit.NO_DATABASE)
     except ScidexError as error:
-        _leave(str(error), Exit.NO_ADDRESS if _is_of_address(error) else Exit.REFUSED)
+        _leave(_told(error), Exit.NO_ADDRESS if _is_of_address(error) else Exit.REFUSED)
     except KeyboardInterrupt:
         _leave("interrupted", Exit.INTERRUPTED)
+
+
+def _told(error: ScidexError) -> str:
+    # A note says the fact with more help than the error had at hand.
+    return next(iter(getattr(error, "__notes__", ())), str(error))
 
 
 def _is_of_address(error: ScidexError) -> bool:

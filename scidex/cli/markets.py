@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
+from scidex.cli.embedding import embedded
+from scidex.cli.suggesting import suggesting
 from scidex.exchange import compute_auction
 from scidex.store import Database, connect
 
@@ -17,7 +19,8 @@ def opened(url: str | None) -> Iterator[Database]:
     """Give a market's database with its schema up to date. Raises StoreError."""
     with connect(url) as db:
         compute_auction.ensure_schema(db=db)
-        yield db
+        with suggesting(embedded(db)):
+            yield db
 
 
 def print_json(value: Any) -> None:

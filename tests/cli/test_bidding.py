@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from scidex.cli.verbs import EmbeddedVerbs
+from scidex.cli.embedding import EmbeddedVerbs
 from scidex.client import Client
 from scidex.exchange import backlog, compute_auction, token_ledger
 from scidex.store import connect

@@ -1,0 +1,32 @@
+"""The verbs of a database, as a client has them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from scidex.client import Client
+    from scidex.store import Database
+
+
+def embedded(db: Database) -> Client:
+    """Return the verbs of a database that is open."""
+    return cast("Client", EmbeddedVerbs(db))
+
+
+class EmbeddedVerbs:
+    """The exchange's verbs on one database, by the names and arguments that a client has."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def __getattr__(self, name: str) -> Callable[..., Any]:
+        """Return a verb with its database at hand. Raises AttributeError where the exchange has none of this name."""
+        from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, keys, token_ledger
+
+        for home in (compute_auction, token_ledger, backlog, ev_scorer, cycle, keys):
+            if hasattr(home, name):
+                return partial(getattr(home, name), db=self._db)
+        raise AttributeError(name)
