@@ -21,7 +21,8 @@ from scidex.mcp_server.tools import server_of
 
 PATH = "/mcp"
 _MOST_BODY_BYTES = 1024 * 1024
-_DEADLINE_SECONDS = 20.0
+# An agent waits for its answer: a market that is started again meanwhile is still found.
+_DEADLINE_SECONDS = 10.0
 _GRACE_SECONDS = 2
 _MARKET = "scidex.market"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 
 import httpx
@@ -119,3 +120,15 @@ def test_a_body_that_is_too_large_is_refused(address, db):
     headers = {**ACCEPTS, "Authorization": f"Bearer {key_for(db, 'ada', 'bid')}", "Content-Type": "application/json"}
 
     assert httpx.post(address, content=b" " * (1024 * 1024 + 1), headers=headers).status_code == 413
+
+
+def test_without_a_market_behind_it_the_door_says_so_and_not_where():
+    with socket.socket() as taken:  # and nobody listens there
+        taken.bind(("127.0.0.1", 0))
+        nowhere = taken.getsockname()[1]
+        with served_by_http(f"http://127.0.0.1:{nowhere}") as tools:
+            answer = httpx.post(tools, json=LIST, headers={**ACCEPTS, "Authorization": "Bearer k"}, timeout=60)
+
+    assert answer.status_code == 503
+    assert answer.text.startswith("The market's server did not answer")
+    assert str(nowhere) not in answer.text

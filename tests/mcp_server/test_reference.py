@@ -24,10 +24,12 @@ def tools() -> list[Tool]:
     def nobody(_: Any) -> Any:
         raise AssertionError("nothing is asked of a market here")
 
-    return asyncio.run(server_of(nobody).list_tools())
+    listed: list[Tool] = asyncio.run(server_of(nobody).list_tools())
+    return listed
 
 
-def fields_of(schema: dict[str, Any]) -> set[str]:
+def fields_of(schema: dict[str, Any] | None) -> set[str]:
+    assert schema is not None
     kinds = [schema, *schema.get("$defs", {}).values()]
     return {name for kind in kinds for name in kind.get("properties", {})}
 
