@@ -5,7 +5,7 @@ from __future__ import annotations
 import typer
 
 from scidex import __version__
-from scidex.cli import accounting, agents, keys, lab, login, looking, opening, quests, tasks, up
+from scidex.cli import accounting, agents, keys, lab, login, looking, mcp, opening, quests, tasks, up
 
 app = typer.Typer(
     help="The compute exchange for fleets of agents: bid tokens for the next slot, clear at one price, settle, earn.",
@@ -26,6 +26,7 @@ for command in (looking.book, looking.quote, looking.explain, looking.wallet, lo
     app.command(command.__name__)(command)
 app.command("report")(accounting.report)
 app.command("attest")(accounting.attest)
+app.command("mcp")(mcp.mcp)
 
 
 def _say_version(wanted: bool) -> None:
