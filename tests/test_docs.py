@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute
 from scidex import store
 from scidex.errors import ScidexError
 from scidex.exchange import (
+    auditing,
     backlog,
     backlog_import,
     compute_auction,
@@ -238,6 +239,7 @@ VERB_MODULES = {
     for module in (
         compute_auction,
         token_ledger,
+        auditing,
         backlog,
         backlog_import,
         ev_scorer,

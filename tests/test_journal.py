@@ -209,6 +209,7 @@ READERS = {
     "list_pools",
     "list_round_bids",
     "list_rounds",
+    "list_transfers",
     "list_wallets",
     "list_won_slots",
     "verify",

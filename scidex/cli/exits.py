@@ -2,7 +2,8 @@
 What the exit codes of `scidex` mean, and the one place that turns a refusal into one.
 
 0: done. 1: the market refused; the sentence on stderr says why. 2: the command line is wrong. 3: the database or a
-directory cannot be used. 4: the address to serve at cannot be used. 130: interrupted a second time.
+directory cannot be used. 4: the address to serve at cannot be used. 5: a check of the market found a fault. 130:
+interrupted a second time.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ class Exit(IntEnum):
     REFUSED = 1
     NO_DATABASE = 3
     NO_ADDRESS = 4
+    FAULTY = 5
     INTERRUPTED = 130
 
 

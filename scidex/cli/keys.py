@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.times import instant, span
 
 if TYPE_CHECKING:
     from scidex.exchange.records import Key, NewKey
 
 app = typer.Typer(help="Keys of the API: who may act, for which account.", no_args_is_help=True)
 
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
 _COLUMNS = ("key_id", "account_id", "scopes", "label", "expires_at", "revoked_at", "last_used_at")
 
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY_ID", help="The key's id, the middle part of its text.")]
@@ -39,7 +38,7 @@ def create(
     from scidex.cli.markets import opened
     from scidex.exchange import keys
 
-    ends_at = _instant(expires)
+    ends_at = instant(expires, "--expires")
     with opened(db) as market:
         _show_new(keys.create_key(account, scope, expires_at=ends_at, label=label, db=market), as_json=as_json)
 
@@ -56,7 +55,7 @@ def rotate(
     from scidex.cli.markets import opened
     from scidex.exchange import keys
 
-    seconds, ends_at = int(_span(overlap, "--overlap").total_seconds()), _instant(expires)
+    seconds, ends_at = int(span(overlap, "--overlap").total_seconds()), instant(expires, "--expires")
     with opened(db) as market:
         _show_new(keys.rotate_key(key_id, overlap_seconds=seconds, expires_at=ends_at, db=market), as_json=as_json)
 
@@ -107,21 +106,3 @@ def _show_new(made: NewKey, *, as_json: bool) -> None:
         f"Key {made.key.key_id} acts for {made.key.account_id} ({' '.join(made.key.scopes)}). It is shown this once.",
         err=True,
     )
-
-
-def _instant(text: str | None) -> datetime | None:
-    """Return when a key ends: a span from now, or an instant with its zone."""
-    if text is None:
-        return None
-    if text[:1].isdigit() and text[-1] in _UNITS and text[:-1].isdigit():
-        return datetime.now(UTC) + _span(text, "--expires")
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        raise typer.BadParameter(f"{text!r} is no span or instant", param_hint="--expires") from None
-
-
-def _span(text: str, option: str) -> timedelta:
-    if not (text[:-1].isdigit() and len(text) <= 8 and text[-1] in _UNITS):
-        raise typer.BadParameter(f"{text!r} is no span such as 12h or 90d", param_hint=option)
-    return timedelta(**{_UNITS[text[-1]]: int(text[:-1])})

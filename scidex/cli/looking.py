@@ -6,21 +6,23 @@ from typing import Annotated
 
 import typer
 
-from scidex.cli.options import POOL, DatabaseOption, JsonOption, PoolOption
+from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
 
 
 def book(
     pool: PoolOption = POOL,
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many of each.")] = 20,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the order book: open bids, best first, and slots on offer, soonest first."""
-    from scidex.cli.markets import opened, print_json, print_rows
-    from scidex.exchange import compute_auction
+    from scidex.cli.markets import print_json, print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = compute_auction.get_order_book(pool=pool, limit=limit, db=market)
+    with verbs_of(db, url, key) as market:
+        found = market.get_order_book(pool=pool, limit=limit)
     if as_json:
         print_json(found)
         return
@@ -32,14 +34,16 @@ def quote(
     probability: Annotated[float, typer.Option(help="The chance to win, above 0 and below 1.")] = 0.9,
     pool: PoolOption = POOL,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what to bid to win the next round with a chance."""
-    from scidex.cli.markets import opened, print_json
-    from scidex.exchange import compute_auction
+    from scidex.cli.markets import print_json
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = compute_auction.quote(probability, pool=pool, db=market)
+    with verbs_of(db, url, key) as market:
+        found = market.quote(probability, pool=pool)
     if as_json:
         print_json(found._asdict())
     else:
@@ -49,14 +53,16 @@ def quote(
 def explain(
     bid_id: Annotated[int, typer.Argument(help="The bid's number.")],
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say why a bid won or lost, and the price that would have won."""
-    from scidex.cli.markets import opened, print_json
-    from scidex.exchange import compute_auction
+    from scidex.cli.markets import print_json
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = compute_auction.explain(bid_id, db=market)
+    with verbs_of(db, url, key) as market:
+        found = market.explain(bid_id)
     if as_json:
         print_json(found._asdict())
     else:
@@ -66,15 +72,17 @@ def explain(
 def wallet(
     account_id: Annotated[str, typer.Argument(help="The account.")],
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show an account's tokens, and its latest transfers."""
-    from scidex.cli.markets import opened, print_json, print_rows
-    from scidex.exchange import token_ledger
+    from scidex.cli.markets import print_json, print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        balance = token_ledger.get_balance(account_id, db=market)
-        transfers = [one._asdict() for one in token_ledger.get_transfers(account_id, limit=20, db=market)]
+    with verbs_of(db, url, key) as market:
+        balance = market.get_balance(account_id)
+        transfers = [one._asdict() for one in market.get_transfers(account_id, limit=20)]
     if as_json:
         print_json({**balance._asdict(), "available": balance.available, "transfers": transfers})
         return

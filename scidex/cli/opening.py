@@ -1,4 +1,4 @@
-"""`scidex init`: a market's database with its schema, set to a profile."""
+"""`scidex init` and `scidex db migrate`: a market's database with its schema, set to a profile."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ import typer
 from scidex.cli.options import POOL, DatabaseOption, JsonOption, PoolOption
 
 RECOMMENDED = "recommended"
+
+database = typer.Typer(help="The database: bring its schema up to date.", no_args_is_help=True)
+
+
+@database.callback()
+def _database() -> None:
+    """The database: bring its schema up to date."""
 
 
 def init(
@@ -32,3 +39,18 @@ def init(
         print_json(settings._asdict())
     else:
         print(f"pool {settings.pool} goes by the profile {settings.profile}")
+
+
+@database.command("migrate")
+def migrate(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+    """Bring the database's schema up to date, and say which steps were taken."""
+    from scidex.cli.markets import print_json
+    from scidex.exchange import compute_auction
+    from scidex.store import connect
+
+    with connect(db) as market:
+        taken = compute_auction.ensure_schema(db=market)
+    if as_json:
+        print_json(taken)
+    else:
+        print("\n".join(taken) or "The schema was up to date.")

@@ -6,11 +6,34 @@ from typing import Annotated
 
 import typer
 
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
-app = typer.Typer(help="Quests: list them, and say how they bid.", no_args_is_help=True)
+app = typer.Typer(help="Quests: add and list them, and say how they bid.", no_args_is_help=True)
 
 _COLUMNS = ("quest_id", "priority", "status", "strategy", "floor_entitled", "account_id", "title")
+
+
+@app.command("add")
+def add(
+    quest_id: Annotated[str, typer.Argument(help="The quest.")],
+    title: Annotated[str, typer.Option(help="What people call it.", show_default=False)] = "",
+    priority: Annotated[int, typer.Option(help="Its share where money goes by priority.")] = 1,
+    owner: Annotated[str | None, typer.Option(help="Who answers for its wallet.", show_default=False)] = None,
+    account: Annotated[
+        str | None, typer.Option(help="Its wallet; quest:QUEST_ID unless given.", show_default=False)
+    ] = None,
+    db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a quest, and open its wallet."""
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
+
+    with verbs_of(db, url, key) as market:
+        quest = market.add_quest(quest_id, title, priority=priority, owner_id=owner, account_id=account)
+    print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
 
 
 @app.command("list")
@@ -18,14 +41,16 @@ def list_(
     after: Annotated[str, typer.Option(help="Begin behind this quest.", show_default=False)] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List quests in the order of their ids."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import backlog
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = backlog.list_quests(after=after, limit=limit, db=market)
+    with verbs_of(db, url, key) as market:
+        found = market.list_quests(after=after, limit=limit)
     print_rows([quest._asdict() for quest in found], _COLUMNS, as_json=as_json)
 
 

@@ -8,11 +8,54 @@ from typing import Annotated, Any
 
 import typer
 
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
+from scidex.cli.times import instant
 
-app = typer.Typer(help="The backlog: import tasks, list them.", no_args_is_help=True)
+app = typer.Typer(help="The backlog: add or import tasks, list them.", no_args_is_help=True)
 
+_COLUMNS = ("task_id", "quest_id", "status", "expected_value_usd", "attempts", "title")
 _READABLE: dict[str, Any] = {"exists": True, "dir_okay": False, "readable": True}
+
+
+@app.command("add")
+def add(
+    task_id: Annotated[str, typer.Argument(help="The task.")],
+    quest_id: Annotated[str, typer.Argument(help="The quest whose it is.")],
+    title: Annotated[str, typer.Option(help="What is to be done.", show_default=False)] = "",
+    value_usd: Annotated[float, typer.Option(help="What it is worth, in USD.")] = 0.0,
+    cost: Annotated[
+        int | None, typer.Option(help="What its run will use by estimate, in tokens.", show_default=False)
+    ] = None,
+    depends_on: Annotated[
+        list[str] | None, typer.Option(help="A task that must be done before; may be given again.", show_default=False)
+    ] = None,
+    deadline: Annotated[
+        str | None, typer.Option(help="After this nobody runs it: 3d, or an instant.", show_default=False)
+    ] = None,
+    payload: Annotated[
+        str | None, typer.Option(metavar="JSON", help="What says how to run it, an object.", show_default=False)
+    ] = None,
+    pool: PoolOption = POOL,
+    db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add a task to a quest's backlog; it is blocked until all that it depends on is done."""
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
+
+    terms = {
+        "expected_value_usd": value_usd,
+        "estimated_cost_tokens": cost,
+        "depends_on": depends_on or [],
+        "deadline_at": instant(deadline, "--deadline"),
+        "payload": None if payload is None else _json(payload, "--payload"),
+        "pool": pool,
+    }
+    with verbs_of(db, url, key) as market:
+        task = market.add_task(task_id, quest_id, title, **terms)
+    print_rows([task._asdict()], _COLUMNS, as_json=as_json)
 
 
 @app.command("import")
@@ -49,20 +92,25 @@ def list_(
     after: Annotated[str, typer.Option(help="Begin behind this task.", show_default=False)] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List tasks in the order of their ids."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import backlog
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = backlog.list_tasks(quest_id=quest, status=status, after=after, limit=limit, db=market)
-    columns = ("task_id", "quest_id", "status", "expected_value_usd", "attempts", "title")
-    print_rows([task._asdict() for task in found], columns, as_json=as_json)
+    with verbs_of(db, url, key) as market:
+        found = market.list_tasks(quest_id=quest, status=status, after=after, limit=limit)
+    print_rows([task._asdict() for task in found], _COLUMNS, as_json=as_json)
 
 
 def _values(file: Path) -> Any:
+    return _json(file.read_bytes(), "--values")
+
+
+def _json(text: str | bytes, option: str) -> Any:
     try:
-        return json.loads(file.read_text())
+        return json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise typer.BadParameter(f"{file} is no JSON: {error}", param_hint="--values") from None
+        raise typer.BadParameter(f"is no JSON: {error}", param_hint=option) from None

@@ -237,6 +237,20 @@ class LedgerReport(NamedTuple):
         return not self.problems
 
 
+class AuditReport(NamedTuple):
+    """What was proved of a market from its own record; `problems` is empty where all of it holds."""
+
+    ledger: LedgerReport
+    rounds: int
+    entries: int
+    problems: tuple[str, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every check held."""
+        return not self.problems
+
+
 class Quest(NamedTuple):
     """A project that bids for its backlog from a wallet of its own."""
 

@@ -152,6 +152,18 @@ def get_transfers(
     return [Transfer(**row) for row in rows]
 
 
+def list_transfers(*, after: int = 0, limit: int = _MOST_PAGE, db: Database | None = None) -> list[Transfer]:
+    """
+    Return the movements of all accounts in the order in which they were made, at most `limit` (1 to 1,000).
+
+    Pass the last transfer_id as `after` for the next page.
+    """
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    past = checked.tokens(after, "after", least=0)
+    with checked.database(db).reading() as tx:
+        return [Transfer(**row) for row in tx.rows("transfers_after", after=past, page=page)]
+
+
 def list_income(
     account_id: str, *, before: str | None = None, limit: int = 100, db: Database | None = None
 ) -> list[IncomeShare]:

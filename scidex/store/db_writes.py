@@ -240,19 +240,33 @@ def read_journal(db: Database) -> Iterator[JournalEntry]:
     last = 0
     while True:
         with db.reading() as tx:
-            rows = tx.rows("journal_after", entry_id=last, page=_PAGE)
-        for row in rows:
-            yield JournalEntry(
-                entry_id=row["entry_id"],
-                verb=row["verb"],
-                actor=row["actor"],
-                arguments=with_times(json.loads(row["arguments"])),
-                generated=json.loads(row["generated"]),
-                made_at=row["made_at"],
-            )
-        if len(rows) < _PAGE:
+            entries = _page(tx, last)
+        yield from entries
+        if len(entries) < _PAGE:
             return
-        last = rows[-1]["entry_id"]
+        last = entries[-1].entry_id
+
+
+def read_journal_as_of(tx: Transaction) -> Iterator[JournalEntry]:
+    """Yield every journal entry in order as one transaction sees them, while it lasts."""
+    last = 0
+    while entries := _page(tx, last):
+        yield from entries
+        last = entries[-1].entry_id
+
+
+def _page(tx: Transaction, last: int) -> list[JournalEntry]:
+    return [
+        JournalEntry(
+            entry_id=row["entry_id"],
+            verb=row["verb"],
+            actor=row["actor"],
+            arguments=with_times(json.loads(row["arguments"])),
+            generated=json.loads(row["generated"]),
+            made_at=row["made_at"],
+        )
+        for row in tx.rows("journal_after", entry_id=last, page=_PAGE)
+    ]
 
 
 def replay(journal: Database | Iterator[JournalEntry], into: Database) -> int:

@@ -81,17 +81,28 @@ def clearing(
     """
     runner = _TellingRunner(db, pool, cycle_seconds, strategy=strategy)
     runner.on_cycle = on_cycle
+    with sweeping(db), _running(runner.run, "clearing loop"):
+        yield
+
+
+@contextmanager
+def sweeping(db: Database) -> Iterator[None]:
+    """Sweep up after workers that die while the block runs."""
+    with _running(SweepRunner(db).run, "sweeper"):
+        yield
+
+
+@contextmanager
+def _running(run: Callable[[threading.Event], None], name: str) -> Iterator[None]:
+    """Run a loop in a thread of its own while the block runs."""
     stop = threading.Event()
-    loops = {"clearing loop": runner.run, "sweeper": SweepRunner(db).run}
-    threads = [threading.Thread(target=run, args=(stop,), name=name, daemon=True) for name, run in loops.items()]
-    for thread in threads:
-        thread.start()
+    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
+    thread.start()
     try:
         yield
     finally:
         stop.set()
-        for thread in threads:
-            thread.join()
+        thread.join()
 
 
 class _TellingRunner(CycleRunner):

@@ -8,36 +8,7 @@ import sys
 
 import pytest
 
-from scidex.cli import main
-from scidex.exchange import backlog, compute_auction, token_ledger
-from scidex.store import connect
-from tests.cli.running import ROOT
-
-
-@pytest.fixture
-def cli(monkeypatch, capsys, tmp_path):
-    """Call `scidex` on a small market, and return (exit code, stdout, stderr)."""
-    url = f"sqlite:///{tmp_path}/market.db"
-    monkeypatch.setenv("SCIDEX_DATABASE_URL", url)
-    monkeypatch.setenv("COLUMNS", "200")
-    with connect(url) as db:
-        compute_auction.ensure_schema(db=db)
-        token_ledger.create_account("agent:ada", db=db)
-        token_ledger.mint("agent:ada", 1_000, db=db)
-        compute_auction.offer_slots(1, db=db)
-        compute_auction.place_bid("agent:ada", "task-1", 300, db=db)
-        backlog.add_quest("docs", db=db)
-        backlog.add_task("write", "docs", "[Write] it", expected_value_usd=3.5, db=db)
-
-    def call(*words: str) -> tuple[int, str, str]:
-        monkeypatch.setattr(sys, "argv", ["scidex", *words])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        out = capsys.readouterr()
-        return int(ended.value.code or 0), out.out, out.err
-
-    return call
-
+from tests.cli.running import ROOT, scidex
 
 # --- settings
 
@@ -208,10 +179,35 @@ def test_help_and_version_answer(cli):
 
 
 def test_help_loads_nothing_heavy():
-    loaded = "import sys, scidex.cli.app; print(*sorted({name.split('.')[0] for name in sys.modules}))"
-    names = subprocess.run(
-        [sys.executable, "-c", loaded], cwd=ROOT, capture_output=True, text=True, check=True
-    ).stdout.split()
+    ask = "import atexit, sys; sys.argv = ['scidex', '--help']; from scidex.cli import main; "
+    ask += "atexit.register(lambda: print(*sorted({name.split('.')[0] for name in sys.modules}))); main()"
+    out = subprocess.run([sys.executable, "-c", ask], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    loaded = set(out.splitlines()[-1].split())
 
-    assert "typer" in names
-    assert not {"fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"} & set(names)
+    assert "Commands:" in out
+    assert "typer" in loaded
+    heavy = {"rich", "markdown_it", "httpx", "fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"}
+    assert not heavy & loaded
+
+
+# --- completing
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_a_shell_is_told_how_to_complete(shell):
+    code, out, _ = scidex(_SCIDEX_COMPLETE=f"source_{shell}")
+
+    assert (code, "_SCIDEX_COMPLETE=complete_" + shell in out) == (0, True)
+
+
+def test_words_are_completed():
+    words = {"_SCIDEX_COMPLETE": "complete_bash", "COMP_WORDS": "scidex qu", "COMP_CWORD": "1"}
+
+    assert scidex(**words) == (0, "quote\nquest\n", "")
+
+
+def test_a_command_that_there_is_not_is_answered_with_one_like_it(cli):
+    code, _, error = cli("quets")
+
+    assert code == 2
+    assert "Did you mean 'quest'" in error

@@ -66,6 +66,12 @@ FROM token_transfers
 WHERE (debit_account_id = :account_id OR credit_account_id = :account_id) AND transfer_id < :before
 ORDER BY transfer_id DESC LIMIT :page;
 
+-- name: transfers_after
+-- A page of all movements, in the order in which they were made.
+SELECT transfer_id, debit_account_id, credit_account_id, amount_tokens, reason,
+    debit_entry, debit_balance_after, credit_entry, credit_balance_after, made_at
+FROM token_transfers WHERE transfer_id > :after ORDER BY transfer_id LIMIT :page;
+
 -- name: count_books
 -- How many accounts and transfers there are, what was minted less what was burnt, and what is held.
 SELECT

@@ -1,0 +1,179 @@
+"""What `scidex doctor` looks at: each check says what it found, and where that is not well, the remedy."""
+
+from __future__ import annotations
+
+import platform
+import socket
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import NamedTuple
+
+from scidex import __version__
+from scidex.clock import utc_now
+from scidex.errors import StoreError
+from scidex.exchange import compute_auction, cycle, keys, operator_key, token_ledger
+from scidex.exchange.records import CycleStatus, Key
+from scidex.settings import from_environment
+from scidex.store import Database, connect
+from scidex.store.migrate import migrations
+
+OK, WARNING, FAULT = "ok", "warning", "fault"
+
+_MOST_SKEW = timedelta(seconds=2)
+_SOON = timedelta(days=7)
+_PORT_SECONDS = 2.0
+
+
+class Finding(NamedTuple):
+    """What one check found: `ok`, `warning` or `fault`, and what to do where it is not `ok`."""
+
+    check: str
+    state: str
+    found: str
+    remedy: str = ""
+
+
+def examine(url: str | None, port: int) -> Iterator[Finding]:
+    """Yield what each check finds of a market's database and of this machine; nothing is written."""
+    yield Finding("versions", OK, f"scidex {__version__}, Python {platform.python_version()}")
+    yield from _of_database(url)
+    yield check_port(port)
+
+
+def _of_database(url: str | None) -> Iterator[Finding]:
+    address = from_environment().database_url if url is None else url
+    if (missing := _missing_file(address)) is not None:
+        yield Finding("database", FAULT, f"there is no file {missing}", "make a market: scidex init")
+        return
+    try:
+        with connect(address) as db:
+            db.now()
+            yield Finding("database", OK, f"{'SQLite' if db.dialect == 'sqlite' else 'PostgreSQL'} answers")
+            yield (schema := check_schema(db))
+            if schema.state == OK:
+                yield from _of_market(db)
+    except StoreError as error:
+        remedy = "name one that is there by --db or SCIDEX_DATABASE_URL, and start its server"
+        yield Finding("database", FAULT, str(error), remedy)
+
+
+def _missing_file(url: str) -> str | None:
+    """Return the file of a SQLite database that is not there: opening it would make it."""
+    path = url.removeprefix("sqlite:///")
+    return path if path not in (url, ":memory:") and not Path(path).exists() else None
+
+
+def _of_market(db: Database) -> Iterator[Finding]:
+    checks: tuple[Callable[[Database, datetime], Iterator[Finding]], ...] = (
+        check_clock,
+        check_rounds,
+        check_books,
+        check_keys,
+    )
+    for check in checks:
+        yield from check(db, utc_now())
+
+
+def check_schema(db: Database) -> Finding:
+    """Compare the migrations taken with those that this program knows."""
+    known = {migration.name for migration in migrations(db.dialect)}
+    with db.reading() as tx:
+        taken = set(tx.values("migrations_taken")) if tx.values("has_schema")[0] else set()
+    if unknown := taken - known:
+        return Finding("schema", FAULT, f"made by a newer scidex ({max(unknown)})", "install that version of scidex")
+    if missing := known - taken:
+        return Finding("schema", FAULT, f"{len(missing)} migrations are not taken", "scidex db migrate")
+    return Finding("schema", OK, f"all {len(known)} migrations are taken")
+
+
+def check_clock(db: Database, now: datetime) -> Iterator[Finding]:
+    """Compare this machine's clock with the database's, and with the latest write."""
+    skew = abs(db.now() - now)
+    with db.reading() as tx:
+        last = tx.rows("last_journaled")[0]["made_at"]
+    remedy = "set the clocks of all machines by NTP"
+    if skew > _MOST_SKEW:
+        yield Finding("clock", FAULT, f"{skew.total_seconds():,.1f} s from the database's", remedy)
+    elif last is not None and last - now > _MOST_SKEW:
+        yield Finding(
+            "clock", FAULT, f"the latest write is {(last - now).total_seconds():,.1f} s in the future", remedy
+        )
+    else:
+        yield Finding("clock", OK, f"{skew.total_seconds():,.1f} s from the database's")
+
+
+def check_rounds(db: Database, now: datetime) -> Iterator[Finding]:
+    """Say of each pool whether it is cleared when it is due."""
+    for pool in compute_auction.list_pools(db=db):
+        yield rounds_of(cycle.cycle_status(pool.pool, now=now, db=db), now)
+
+
+def rounds_of(status: CycleStatus, now: datetime) -> Finding:
+    """Say whether a pool is cleared when it is due."""
+    check, pool = f"rounds of {status.pool}", status.pool
+    late = timedelta(0) if status.next_cycle_at is None else now - status.next_cycle_at
+    start = f"start a loop: scidex up --pool {pool}"
+    if status.paused:
+        return Finding(check, WARNING, "paused", "resume the pool on the dashboard, or by POST /api/cycles/POOL/resume")
+    if status.next_cycle_at is None:
+        return Finding(check, WARNING, "no loop has ever cleared it", start)
+    if late > timedelta(seconds=status.interval_seconds):
+        return Finding(check, FAULT, f"due since {late.total_seconds():,.0f} s", start)
+    if status.mode == "fallback":
+        return Finding(
+            check, FAULT, f"in the fallback: {status.mode_reason}", "see what breaks: scidex clear --dry-run"
+        )
+    return Finding(check, OK, f"on time, every {status.interval_seconds:g} s; {status.missed} missed so far")
+
+
+def check_books(db: Database, now: datetime) -> Iterator[Finding]:
+    """Prove the books."""
+    report = token_ledger.verify(db)
+    if report.ok:
+        yield Finding("books", OK, f"{report.transfers:,} transfers of {report.accounts:,} accounts add up")
+    else:
+        remedy = "stop the market; scidex audit names every fault; go back to a backup"
+        yield Finding("books", FAULT, f"{len(report.problems)} faults, the first: {report.problems[0]}", remedy)
+
+
+def check_keys(db: Database, now: datetime) -> Iterator[Finding]:
+    """Look at the operator's key file, and at keys that end soon."""
+    file = operator_key.key_file(db.url)
+    if file is not None and file.exists() and file.stat().st_mode & 0o077:
+        yield Finding(
+            "operator's key", FAULT, f"others can read {file}", "scidex up makes another one, and ends this one"
+        )
+    elif file is None or not file.exists():
+        yield Finding("operator's key", WARNING, "none on this machine", "scidex up or scidex serve makes one")
+    else:
+        yield Finding("operator's key", OK, f"in {file}, readable for nobody else")
+    for key in _all_keys(db):
+        if key.revoked_at is None and key.expires_at is not None and now < key.expires_at < now + _SOON:
+            ends = f"key {key.key_id} of {key.account_id} ends at {key.expires_at:%Y-%m-%d %H:%M} UTC"
+            yield Finding("keys", WARNING, ends, f"scidex key rotate {key.key_id}")
+
+
+def _all_keys(db: Database) -> Iterator[Key]:
+    after = ""
+    while page := keys.list_keys(after=after, db=db):
+        yield from page
+        after = page[-1].key_id
+
+
+def check_port(port: int) -> Finding:
+    """Say whether a port of this machine is free, or has a market behind it."""
+    check = f"port {port}"
+    try:
+        socket.create_connection(("127.0.0.1", port), _PORT_SECONDS).close()
+    except OSError:
+        return Finding(check, OK, "free")
+    import httpx
+
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=_PORT_SECONDS)
+    except httpx.HTTPError:
+        answer = None
+    if answer is not None and answer.headers.get("content-type") == "application/json" and answer.is_success:
+        return Finding(check, OK, "a market is served there")
+    return Finding(check, WARNING, "another program listens there", "serve at another: scidex up --port PORT")

@@ -1,0 +1,87 @@
+"""The ledger in the formats of other programs: CSV (RFC 4180), and Beancount's plain text."""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import io
+import re
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+
+from scidex.exchange.records import Account, Transfer
+from scidex.settings import ISSUANCE
+
+_CURRENCY = "TOKEN"
+# A sheet reads a cell that begins so as a formula.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
+
+
+def csv_lines(transfers: Sequence[Transfer]) -> Iterator[str]:
+    """Yield the transfers as CSV with a line of names; a text that a sheet would run gets a ' before it."""
+    yield _line(Transfer._fields)
+    for one in transfers:
+        yield _line([_cell(value) for value in one])
+
+
+def beancount(transfers: Sequence[Transfer], accounts: Sequence[Account]) -> Iterator[str]:
+    """
+    Yield the transfers as a Beancount ledger: accounts opened, a transaction each, and balances to be checked.
+
+    Tokens are the currency TOKEN; the account that issues them is one of Equity, every other one of Assets, with its
+    id as metadata. The balances are those that the transfers leave, on the day after the last one.
+    """
+    first = min((_day(one.made_at) for one in transfers), default="9999-12-31")
+    for account in accounts:
+        yield f"{min(first, _day(account.created_at))} open {name_of(account.account_id)} {_CURRENCY}\n"
+        yield f"  account_id: {_text(account.account_id)}\n"
+    left: dict[str, int] = {account.account_id: 0 for account in accounts}
+    for one in transfers:
+        left[one.debit_account_id] -= one.amount_tokens
+        left[one.credit_account_id] += one.amount_tokens
+        yield from _transaction(one)
+    if transfers:
+        day = max(one.made_at.astimezone(UTC) for one in transfers) + timedelta(days=1)
+        for account_id, tokens in left.items():
+            yield f"{_day(day)} balance {name_of(account_id)} {tokens} {_CURRENCY}\n"
+
+
+def name_of(account_id: str) -> str:
+    """Return a Beancount account for an id: a different one for each, readable where the id is plain."""
+    root = "Equity" if account_id == ISSUANCE else "Assets"
+    parts = [re.sub(r"[^A-Za-z0-9-]", "-", part).strip("-") for part in account_id.split(":")]
+    words = [part[:1].upper() + part[1:] for part in parts if part]
+    plain = ":".join(part.lower() for part in words) == account_id
+    if plain and words:
+        return ":".join([root, *words])
+    mark = hashlib.sha256(account_id.encode("utf-8", "surrogatepass")).hexdigest()[:12].upper()
+    return ":".join([root, *words[:-1], f"{words[-1]}-X{mark}" if words else f"X{mark}"])
+
+
+def _transaction(one: Transfer) -> Iterator[str]:
+    yield f"\n{_day(one.made_at)} * {_text(one.reason)}\n"
+    yield f"  transfer_id: {one.transfer_id}\n"
+    yield f'  made_at: "{one.made_at.astimezone(UTC).isoformat()}"\n'
+    yield f"  {name_of(one.debit_account_id)}  {-one.amount_tokens} {_CURRENCY}\n"
+    yield f"  {name_of(one.credit_account_id)}  {one.amount_tokens} {_CURRENCY}\n"
+
+
+def _day(instant: datetime) -> str:
+    return instant.astimezone(UTC).date().isoformat()
+
+
+def _text(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _line(cells: Sequence[object]) -> str:
+    out = io.StringIO()
+    csv.writer(out).writerow(cells)
+    return out.getvalue()
+
+
+def _cell(value: object) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat()
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
