@@ -16,6 +16,7 @@ from scidex.cli import (
     ledgers,
     login,
     looking,
+    mcp,
     opening,
     quests,
     serve,
@@ -52,6 +53,7 @@ app.command("audit")(auditing.audit)
 app.command("doctor")(doctor.doctor)
 app.command("report")(accounting.report)
 app.command("attest")(accounting.attest)
+app.command("mcp")(mcp.mcp)
 
 
 def _say_version(wanted: bool) -> None:

@@ -252,8 +252,13 @@ def _pay(work: Work, settled: Clear, terms: Terms) -> None:
 
 
 def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profile: Profile) -> None:
-    """Debit what a run used past its slot's allowance, where the pool says so; what is not there is owed."""
-    assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
+    """
+    Debit what a run used past its slot's allowance, where the pool says so; what is not there is owed.
+
+    Nothing is charged or returned where nobody knows what it used.
+    """
+    if settled.actual_cost_tokens is None:
+        return
     allowance = work.tx.values("allowance_of_slot", slot_id=settled.slot_id)[0]
     if declared := work.tx.row("declared_allowance", slot_id=settled.slot_id):
         _charge_by_declaration(work, locked, settled, declared["declared_tokens"], allowance, profile)
@@ -272,7 +277,7 @@ def _charge_by_declaration(
     work: Work, locked: dict[str, Wallet], settled: Clear, declared_tokens: int, allowance: int, profile: Profile
 ) -> None:
     """Charge or return what declared units come to beside the price, which bought the slot's own allowance."""
-    assert settled.actual_cost_tokens is not None, "a settled slot has its cost"
+    assert settled.actual_cost_tokens is not None, "without a cost nothing is charged"
     due = declared_payment(
         actual_cost_tokens=settled.actual_cost_tokens,
         declared_tokens=declared_tokens,

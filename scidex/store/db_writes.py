@@ -75,7 +75,7 @@ class Work:
         return numbers
 
     def number_read(self, series: str, number: int | None) -> int:
-        """Take `number`, just read as the next of a series, or draw it where there is none; in a replay the one kept."""
+        """Take `number`, just read as the next of a series, or draw it if there is none; in a replay the one kept."""
         if number is None:
             return self.numbers(series, 1)[0]
         if self._recorded is None:

@@ -27,31 +27,34 @@ class Listener:
         self._closed = threading.Event()
         self._starting = threading.Lock()
         self._thread: threading.Thread | None = None
-        self._near, self._far = socket.socketpair()
+        self._ends: tuple[socket.socket, socket.socket] | None = None
 
     def start(self) -> None:
         """Begin to listen, once."""
         with self._starting:
             if self._thread is None and not self._closed.is_set():
-                self._thread = threading.Thread(target=self._run, name="database news", daemon=True)
+                self._ends = near_and_far = socket.socketpair()
+                self._thread = threading.Thread(target=self._run, args=near_and_far[1:], name="news", daemon=True)
                 self._thread.start()
 
     def close(self) -> None:
         """Stop listening."""
         with self._starting:
             self._closed.set()
-            self._near.close()  # wakes the thread
-        if self._thread is not None:
-            self._thread.join(self._connect_seconds)
-        self._far.close()
+        if self._thread is None or self._ends is None:
+            return
+        near, far = self._ends
+        near.close()  # wakes the thread
+        self._thread.join(self._connect_seconds)
+        far.close()
 
-    def _run(self) -> None:
+    def _run(self, woken: socket.socket) -> None:
         pause = 0.1
         while not self._closed.is_set():
             try:
                 with self._connected() as connection:
                     pause = 0.1
-                    self._listen(connection)
+                    self._listen(connection, woken)
             except psycopg.Error as error:  # those who wait look by themselves meanwhile
                 _LOG.info("not listening for now: %s", error)
                 self._closed.wait(pause)
@@ -66,12 +69,12 @@ class Listener:
             application_name="scidex news",
         )
 
-    def _listen(self, connection: psycopg.Connection[tuple[object, ...]]) -> None:
+    def _listen(self, connection: psycopg.Connection[tuple[object, ...]], woken: socket.socket) -> None:
         connection.execute("LISTEN scidex")
         self._news.tell_all()  # what was announced before is known to nobody here
         server = connection.pgconn
         while not self._closed.is_set():
-            ready, _, _ = select.select([server.socket, self._far.fileno()], [], [], _ASK_SECONDS)
+            ready, _, _ = select.select([server.socket, woken.fileno()], [], [], _ASK_SECONDS)
             if not ready:
                 connection.execute("")
             server.consume_input()

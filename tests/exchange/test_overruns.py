@@ -9,6 +9,7 @@ import pytest
 from scidex.errors import AlreadySettled, AlreadyStarted, InvalidArgument
 from scidex.exchange import services, token_ledger
 from scidex.exchange.compute_auction import configure_pool, declare_allowance
+from scidex.exchange.records import Usage
 from tests.backlogs import agents, quest, task
 from tests.market import NOON, TREASURY, bid, clear, fund, offer, settle, wallet
 from tests.raw_sql import query
@@ -73,6 +74,17 @@ def test_a_run_within_its_allowance_or_without_one_is_not_charged(db, slot, cost
     settle(db, slot("charge", allowance), cost)
 
     assert wallet(db, "quest:ada") == (60, 0)
+
+
+def test_a_run_of_which_nobody_knows_what_it_used_is_settled_and_not_charged(db, slot):
+    slot("charge")
+    [work] = services.won_slots("quest:ada", db=db)
+    services.start(work, now=NOON, db=db)
+
+    finished = services.finish(work, succeeded=False, usage=Usage("file", "none"), now=NOON, db=db)
+
+    assert (finished.clear.status, finished.clear.actual_cost_tokens) == ("settled", None)
+    assert (wallet(db, "quest:ada"), owed(db)) == ((60, 0), [])
 
 
 def test_settling_again_charges_once(db, slot):

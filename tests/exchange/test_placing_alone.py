@@ -184,7 +184,9 @@ def test_it_reads_once_and_writes_at_once(db, monkeypatch):
 
     bid(db, "a", "t2", 20)
 
-    assert [one for one in asked if one not in ("lock_for_bid", "note_numbers")] == ["ground_of_bid"]
+    # PostgreSQL keeps what is drawn for a bid that is refused, and so draws once the bid is sure to take it.
+    drawn = ["bid_numbers", "draw_numbers"] if db.dialect == "postgres" else []
+    assert [one for one in asked if one not in ("lock_for_bid", "note_numbers")] == ["ground_of_bid", *drawn]
     assert len(query(db, "SELECT 1 FROM compute_auction_bids")) == 2
 
 

@@ -133,6 +133,16 @@ def done(db: Database) -> int:
 
 
 def break_down(url: str) -> None:
-    with psycopg.connect(url, autocommit=True) as connection:
-        pid = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
-        os.kill(pid, signal.SIGKILL)  # of this test's own server
+    pid = 0
+
+    def connected() -> bool:
+        nonlocal pid
+        try:
+            with psycopg.connect(url, autocommit=True) as connection:
+                pid = connection.execute("SELECT pg_backend_pid()").fetchone()[0]
+                os.kill(pid, signal.SIGKILL)  # of this test's own server
+        except psycopg.OperationalError:  # it may not be back from the last time yet
+            return pid > 0
+        return True
+
+    wait_until(connected, "the server answers again")

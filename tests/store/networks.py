@@ -42,10 +42,14 @@ class Network:
         while True:
             try:
                 near, _ = self._door.accept()
+            except OSError:
+                return
+            self._open.append(near)
+            try:
                 far = self._dial()
             except OSError:
                 return
-            self._open += [near, far]
+            self._open.append(far)
             for source, sink in ((near, far), (far, near)):
                 threading.Thread(target=self._carry, args=(source, sink), daemon=True).start()
 
@@ -54,7 +58,11 @@ class Network:
         if not host.startswith("/"):
             return socket.create_connection((host, int(port)))
         far = socket.socket(socket.AF_UNIX)
-        far.connect(str(Path(host) / f".s.PGSQL.{port}"))
+        try:
+            far.connect(str(Path(host) / f".s.PGSQL.{port}"))
+        except OSError:
+            far.close()
+            raise
         return far
 
     def _carry(self, source: socket.socket, sink: socket.socket) -> None:
