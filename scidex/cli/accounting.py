@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
     from scidex.exchange.records import CostReport
@@ -64,14 +64,16 @@ def attest(
     impact_usd: Annotated[float, typer.Option(help="What it was worth, in USD.")],
     attester: Annotated[str, typer.Option("--as", help="The evaluator's account.")],
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what a settled slot's impact was; the latest word counts, and refills whoever paid."""
-    from scidex.cli.markets import opened, print_json
-    from scidex.exchange import compute_auction
+    from scidex.cli.markets import print_json
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        clear = compute_auction.attest(slot_id, actual_impact=impact_usd, attested_by=attester, db=market)
+    with verbs_of(db, url, key) as market:
+        clear = market.attest(slot_id, actual_impact=impact_usd, attested_by=attester)
     if as_json:
         print_json(clear._asdict())
     else:

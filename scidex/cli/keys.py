@@ -1,4 +1,4 @@
-"""`scidex key …`: keys of the API, made, listed, rotated and revoked by whoever has the market's database."""
+"""`scidex key …`: keys of the API, managed by whoever has the market's database or an operator's key."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 from scidex.cli.times import instant, span
 
 if TYPE_CHECKING:
@@ -32,15 +32,16 @@ def create(
     expires: ExpiryOption = None,
     label: Annotated[str, typer.Option(help="What it is for.", show_default=False)] = "",
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key, and show it this once."""
-    from scidex.cli.markets import opened
-    from scidex.exchange import keys
+    from scidex.cli.verbs import verbs_of
 
     ends_at = instant(expires, "--expires")
-    with opened(db) as market:
-        _show_new(keys.create_key(account, scope, expires_at=ends_at, label=label, db=market), as_json=as_json)
+    with verbs_of(db, url, key) as market:
+        _show_new(market.create_key(account, scope, expires_at=ends_at, label=label), as_json=as_json)
 
 
 @app.command("rotate")
@@ -49,29 +50,36 @@ def rotate(
     overlap: Annotated[str, typer.Option(help="How long the old key works on: 1h, 2d; 0s ends it now.")] = "24h",
     expires: ExpiryOption = None,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Make a key that takes another one's place, and show it this once."""
-    from scidex.cli.markets import opened
-    from scidex.exchange import keys
+    from scidex.cli.verbs import verbs_of
 
     seconds, ends_at = int(span(overlap, "--overlap").total_seconds()), instant(expires, "--expires")
-    with opened(db) as market:
-        _show_new(keys.rotate_key(key_id, overlap_seconds=seconds, expires_at=ends_at, db=market), as_json=as_json)
+    with verbs_of(db, url, key) as market:
+        _show_new(market.rotate_key(key_id, overlap_seconds=seconds, expires_at=ends_at), as_json=as_json)
 
 
 @app.command("revoke")
-def revoke(key_id: KeyArgument, db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def revoke(
+    key_id: KeyArgument,
+    db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """End a key at once."""
-    from scidex.cli.markets import opened, print_json
-    from scidex.exchange import keys
+    from scidex.cli.markets import print_json
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        key = keys.revoke_key(key_id, db=market)
+    with verbs_of(db, url, key) as market:
+        revoked = market.revoke_key(key_id)
     if as_json:
-        print_json(_told(key))
+        print_json(_told(revoked))
     else:
-        print(f"{key.key_id} of {key.account_id} was revoked at {key.revoked_at}.")
+        print(f"{revoked.key_id} of {revoked.account_id} was revoked at {revoked.revoked_at}.")
 
 
 @app.command("list")
@@ -80,14 +88,16 @@ def list_(
     after: Annotated[str, typer.Option(help="Begin behind this key.", show_default=False)] = "",
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="At most so many.")] = 100,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """List keys; nobody can show a secret again."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import keys
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = keys.list_keys(account_id=account, after=after, limit=limit, db=market)
+    with verbs_of(db, url, key) as market:
+        found = market.list_keys(account_id=account, after=after, limit=limit)
     print_rows([_told(key) for key in found], _COLUMNS, as_json=as_json)
 
 

@@ -18,6 +18,7 @@ def add(
     quest_id: Annotated[str, typer.Argument(help="The quest.")],
     title: Annotated[str, typer.Option(help="What people call it.", show_default=False)] = "",
     priority: Annotated[int, typer.Option(help="Its share where money goes by priority.")] = 1,
+    strategy: Annotated[str, typer.Option(help="How it bids: market, clamp, paced, truthful or fixed.")] = "market",
     owner: Annotated[str | None, typer.Option(help="Who answers for its wallet.", show_default=False)] = None,
     account: Annotated[
         str | None, typer.Option(help="Its wallet; quest:QUEST_ID unless given.", show_default=False)
@@ -32,7 +33,9 @@ def add(
     from scidex.cli.verbs import verbs_of
 
     with verbs_of(db, url, key) as market:
-        quest = market.add_quest(quest_id, title, priority=priority, owner_id=owner, account_id=account)
+        quest = market.add_quest(
+            quest_id, title, priority=priority, strategy=strategy, owner_id=owner, account_id=account
+        )
     print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
 
 
@@ -66,14 +69,16 @@ def set_(
         str | None, typer.Option(help="market, clamp, paced, truthful or fixed.", show_default=False)
     ] = None,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Change a quest; what is not named stays."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import backlog
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        quest = backlog.set_quest(quest_id, title=title, priority=priority, status=status, strategy=strategy, db=market)
+    with verbs_of(db, url, key) as market:
+        quest = market.set_quest(quest_id, title=title, priority=priority, status=status, strategy=strategy)
     print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
 
 

@@ -86,19 +86,26 @@ class BacklogCalls:
         title: str = "",
         *,
         priority: int = 1,
+        strategy: str = "market",
         owner_id: str | None = None,
         account_id: str | None = None,
     ) -> Quest:
         """Add a quest, and open its wallet."""
-        given = {"quest_id": quest_id, "title": title, "priority": priority}
+        given = {"quest_id": quest_id, "title": title, "priority": priority, "strategy": strategy}
         others = {"owner_id": owner_id, "account_id": account_id}
         return record_of(Quest, self._market.act("POST", "/api/quests", {**given, **others}))
 
     def set_quest(
-        self, quest_id: str, *, title: str | None = None, priority: int | None = None, status: str | None = None
+        self,
+        quest_id: str,
+        *,
+        title: str | None = None,
+        priority: int | None = None,
+        status: str | None = None,
+        strategy: str | None = None,
     ) -> Quest:
         """Change a quest."""
-        given = {"title": title, "priority": priority, "status": status}
+        given = {"title": title, "priority": priority, "status": status, "strategy": strategy}
         return record_of(Quest, self._market.act("PATCH", f"/api/quests/{part(quest_id)}", given))
 
     def get_quest(self, quest_id: str) -> Quest:

@@ -155,3 +155,23 @@ def test_the_embedded_verbs_take_what_a_clients_take(market_url):
             assert told <= embedded.keys(), name
         with pytest.raises(AttributeError):
             EmbeddedVerbs(db).no_such_verb  # noqa: B018
+
+
+def test_keys_are_made_listed_rotated_and_revoked_by_an_operator(cli, at):
+    made = json.loads(cli("key", "create", "--account", "agent:ada", "--scope", "bid", *at, "--json")[1])
+    rotated = json.loads(cli("key", "rotate", made["key_id"], *at, "--json")[1])
+    revoked = cli("key", "revoke", rotated["key_id"], *at)
+    listed = json.loads(cli("key", "list", "--account", "agent:ada", *at, "--json")[1])
+
+    assert rotated["key"] != made["key"]
+    assert revoked[0] == 0
+    assert {one["key_id"]: one["revoked_at"] is not None for one in listed} == {
+        made["key_id"]: False,
+        rotated["key_id"]: True,
+    }
+
+
+def test_a_quest_is_told_how_to_bid(cli, at):
+    assert json.loads(cli("quest", "set", "docs", "--strategy", "fixed", *at, "--json")[1])[0]["strategy"] == "fixed"
+    assert json.loads(cli("quest", "add", "q", "--strategy", "paced", *at, "--json")[1])[0]["strategy"] == "paced"
+    assert cli("quest", "set", "docs", "--strategy", "snipe", *at)[0] == 1
