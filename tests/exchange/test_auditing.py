@@ -87,3 +87,15 @@ def test_rows_are_named_without_what_they_hold(market):
     change(market, "UPDATE token_accounts SET owner_id = 'a-secret' WHERE account_id = 'a'")
 
     assert "a-secret" not in str(auditing.audit(db=market).problems)
+
+
+def test_a_market_may_be_at_work_meanwhile(market):
+    def at_work(what: str, done: int, of: int) -> None:
+        bid(market, "a", f"{what} {done}", 1)
+
+    first = auditing.audit(on_progress=at_work, db=market)
+    second = auditing.audit(db=market)
+
+    assert first.ok, first.problems
+    assert second.ok, second.problems
+    assert second.entries > first.entries
