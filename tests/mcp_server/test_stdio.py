@@ -177,7 +177,7 @@ def test_an_account_that_is_not_there_is_told_of(tmp_path):
     code, _, err = scidex("mcp", "--db", f"sqlite:///{tmp_path}/m.db", "--account", "nobody")
 
     assert code == 1
-    assert err.startswith("scidex: No account has this id.")
+    assert err == "scidex: no account 'nobody'\n"
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path):
