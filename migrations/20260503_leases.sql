@@ -75,6 +75,7 @@ CREATE TABLE worker_heartbeats (
     running BIGINT NOT NULL CHECK (running >= 0)
 );
 
--- Slots that an account provides and that are not settled.
+-- Slots that an account provides and that nobody has started. Its predicate is its own: a read that looks for a task's
+-- live slot must not be planned with it while the table is empty.
 CREATE INDEX compute_auction_clears_live_provider
-    ON compute_auction_clears (provider_id) WHERE status IN ('won', 'running');
+    ON compute_auction_clears (provider_id) WHERE status = 'won';

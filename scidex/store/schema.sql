@@ -155,7 +155,7 @@ CREATE INDEX compute_auction_clears_settled
     ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
 
 CREATE INDEX compute_auction_clears_live_provider
-    ON compute_auction_clears (provider_id) WHERE status IN ('won', 'running');
+    ON compute_auction_clears (provider_id) WHERE status = 'won';
 
 CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
 
