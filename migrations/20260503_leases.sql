@@ -79,3 +79,13 @@ CREATE TABLE worker_heartbeats (
 -- live slot must not be planned with it while the table is empty.
 CREATE INDEX compute_auction_clears_live_provider
     ON compute_auction_clears (provider_id) WHERE status = 'won';
+
+-- Leases as they stand, with what their heartbeats said so far.
+CREATE VIEW lease_states AS
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
+    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
+    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
+    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
+    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
+    COALESCE(h.usage_note, l.usage_note) AS usage_note
+FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence;

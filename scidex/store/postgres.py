@@ -88,7 +88,7 @@ class PostgresTransaction(Transaction):
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
 
     def take_number(self, series: str, number: int) -> None:
-        """Nothing to do: a sequence's number is drawn as it is read."""
+        raise AssertionError("a sequence's next number cannot be read without drawing it")
 
     def note_numbers(self, series: str, last: int) -> None:
         self.post("note_numbers", series=series, last=last)

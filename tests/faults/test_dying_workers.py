@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,30 +12,15 @@ from scidex.exchange import leases, sweeper
 from scidex.store import Database, connect
 from tests.databases import query
 from tests.faults.fleets import (
-    PATIENT,
     POINTS,
     Fleet,
     all_done,
     assert_nothing_is_lost_or_paid_twice,
-    fleet,
     open_market,
     statuses,
     wait_until,
 )
 from tests.store.networks import network_to
-
-
-@pytest.fixture(autouse=True)
-def no_fallback(monkeypatch):
-    for variable, value in PATIENT.items():
-        monkeypatch.setenv(variable, value)
-
-
-@pytest.fixture
-def processes(tmp_path) -> Iterator[Fleet]:
-    with fleet(tmp_path) as one:
-        yield one
-        sys.stdout.write(one.log)  # shown where the test fails
 
 
 def runs(directory: Path) -> str:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Iterator
 
 import psycopg
@@ -15,29 +14,14 @@ from scidex.exchange import backlog, compute_auction, leases, sweeper
 from scidex.store import Database, connect
 from tests.databases import query
 from tests.faults.fleets import (
-    PATIENT,
     Fleet,
     all_done,
     assert_nothing_is_lost_or_paid_twice,
-    fleet,
     open_market,
     wait_until,
 )
 from tests.postgres_server import running_postgres
 from tests.web.doors import key_for
-
-
-@pytest.fixture(autouse=True)
-def no_fallback(monkeypatch):
-    for variable, value in PATIENT.items():
-        monkeypatch.setenv(variable, value)
-
-
-@pytest.fixture
-def processes(tmp_path) -> Iterator[Fleet]:
-    with fleet(tmp_path) as one:
-        yield one
-        sys.stdout.write(one.log)  # shown where the test fails
 
 
 @pytest.fixture

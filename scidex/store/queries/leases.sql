@@ -172,35 +172,23 @@ WHERE l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) <= :now ORDER BY l.fe
 
 -- name: lease
 -- One lease as it stands.
-SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
-    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
-    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
-    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
-    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
-    COALESCE(h.usage_note, l.usage_note) AS usage_note
-FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
+    l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
+FROM lease_states l
 WHERE l.fence = :fence;
 
 -- name: leases_of_run
 -- The leases of a run as they stand, in order.
-SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
-    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
-    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
-    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
-    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
-    COALESCE(h.usage_note, l.usage_note) AS usage_note
-FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
+    l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
+FROM lease_states l
 WHERE l.run_id = :run_id ORDER BY l.fence;
 
 -- name: leases_page
 -- Leases, the latest first: those that live, or all of them; of one worker, or of any.
-SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.lease_seconds, l.status, l.leased_at,
-    COALESCE(h.ends_at, l.ends_at) AS ends_at, l.ended_at, COALESCE(h.heartbeats, l.heartbeats) AS heartbeats,
-    COALESCE(h.last_heartbeat_at, l.last_heartbeat_at) AS last_heartbeat_at,
-    COALESCE(h.started_at, l.started_at) AS started_at, COALESCE(h.exited_at, l.exited_at) AS exited_at,
-    COALESCE(h.metered_at, l.metered_at) AS metered_at, COALESCE(h.exit_note, l.exit_note) AS exit_note,
-    COALESCE(h.usage_note, l.usage_note) AS usage_note
-FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
+    l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
+FROM lease_states l
 WHERE (l.status = 'live' OR :ended_too = 1) AND (:any_worker = 1 OR l.worker_id = :worker_id)
 ORDER BY l.fence DESC LIMIT :page;
 
