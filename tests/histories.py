@@ -218,9 +218,10 @@ class History:
 
 @contextmanager
 def same_chance(seed: int) -> Iterator[None]:
-    """Make lottery seeds that depend on `seed` alone."""
+    """Make lottery seeds and fence numbers that depend on `seed` alone."""
     chance = random.Random(seed)
-    with mock.patch.object(secrets, "token_hex", lambda size: chance.randbytes(size).hex()):
+    drawn = {"token_hex": lambda size: chance.randbytes(size).hex(), "randbelow": chance.randrange}
+    with mock.patch.multiple(secrets, **drawn):
         yield
 
 

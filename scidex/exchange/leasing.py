@@ -86,7 +86,7 @@ def _lease_slot(work: Work, worker: Row, slot_id: str) -> Lease:
 
 def _granted(work: Work, worker: Row, assignment: Assignment) -> Lease:
     lease = Lease(
-        fence=work.numbers("fence_numbers", 1)[0],
+        fence=fencing.draw(work, assignment.task_id),
         worker_id=worker["worker_id"],
         lease_seconds=worker["lease_seconds"],
         leased_at=work.now,

@@ -59,7 +59,7 @@ def _of_assignment(given: Row) -> Iterator[TimelineEvent]:
 
 
 def _of_lease(lease: LeaseState) -> Iterator[TimelineEvent]:
-    yield TimelineEvent(lease.leased_at, "leased", f"to {lease.worker_id} with fence {lease.fence}")
+    yield TimelineEvent(lease.leased_at, "leased", f"to {lease.worker_id}")
     if lease.started_at is not None:
         yield TimelineEvent(lease.started_at, "started", "")
     if lease.exited_at is not None:

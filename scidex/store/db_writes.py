@@ -61,6 +61,10 @@ class Work:
         self.generated[name] = value
         return value
 
+    def gives_back(self, name: str) -> bool:
+        """Return whether this is a replay of an entry that made up `name`."""
+        return self._recorded is not None and name in self._recorded
+
     def numbers(self, series: str, count: int) -> list[int]:
         """Return the next numbers of a series, journaled as their first and last where they follow each other."""
         if count == 0:

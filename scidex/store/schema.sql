@@ -607,7 +607,12 @@ CREATE UNIQUE INDEX leases_live_run ON leases (run_id) WHERE status = 'live';
 
 CREATE INDEX leases_live_worker ON leases (worker_id) WHERE status = 'live';
 
-CREATE INDEX leases_of_worker ON leases (worker_id, fence);
+CREATE INDEX leases_of_worker ON leases (worker_id, leased_at, fence);
+
+-- Of the leases of one task a later one has a higher number.
+CREATE INDEX leases_of_task ON leases (task_id, fence);
+
+CREATE INDEX leases_in_order ON leases (leased_at, fence);
 
 -- What live leases and workers were last heard to say. Not journaled: they say it again in a moment.
 CREATE TABLE lease_heartbeats (

@@ -23,6 +23,7 @@ from scidex.exchange.records import Principal
 from scidex.store import Database
 from scidex.web.gate import SAFE_METHODS
 from scidex.web.limits import Rate
+from scidex.web.problems import path_to_log
 from scidex.web.refusals import ForeignPage, RequestInFlight
 from scidex.web.sessions import COOKIE, Sessions
 
@@ -187,7 +188,7 @@ def _log_refusal(request: Request, refused: ScidexError) -> None:
     _LOG.warning(
         "refused %s %s from %s: %s",
         request.method,
-        ascii(request.url.path)[1:-1][:200],
+        path_to_log(request),
         request.client.host if request.client else "?",
         type(refused).__name__,
     )

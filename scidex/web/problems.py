@@ -22,6 +22,8 @@ from scidex.web import refusals
 _LOG = logging.getLogger(__name__)
 _MOST_ERRORS = 20
 _MOST_FIELD_CHARACTERS = 200
+_MOST_PATH_CHARACTERS = 200
+_FENCE = re.compile(r"(?<=^/api/leases/)[^/]+")
 
 # The status of a refusal is that of the nearest of its classes that stands here.
 STATUS: dict[type[ScidexError], int] = {
@@ -117,7 +119,7 @@ def _of_item(place: str, error: ScidexError) -> dict[str, Any]:
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScidexError)
     if isinstance(error, errors.StoreError):
-        _LOG.error("%s %s: %s", request.method, request.url.path, error)
+        _LOG.error("%s %s: %s", request.method, path_to_log(request), error)
     if isinstance(error, _CLOSED) and "text/html" in request.headers.get("accept", ""):
         address = f"{request.url.scheme}://{request.headers.get('host', '')}"
         page: Response = request.app.state.pages.closed(_title_of(error), address, status_of(error))
@@ -142,6 +144,11 @@ async def _invalid(_: Request, error: Exception) -> Response:
     )
 
 
+def path_to_log(request: Request) -> str:
+    """Return a request's path as logs may have it: in ASCII, not endless, and without the number of a lease."""
+    return ascii(_FENCE.sub("{fence}", request.url.path))[1:-1][:_MOST_PATH_CHARACTERS]
+
+
 def field_of(location: Sequence[int | str]) -> str:
     """Return the name of the field at a location that the validator reports."""
     where, *path = location
@@ -164,7 +171,7 @@ async def _http(_: Request, error: Exception) -> Response:
 async def _failed(request: Request, error: Exception) -> Response:
     number = secrets.token_hex(8)
     # The server logs the traceback right after this line.
-    _LOG.error("failure %s in %s %s: %r", number, request.method, request.url.path, error)
+    _LOG.error("failure %s in %s %s: %r", number, request.method, path_to_log(request), error)
     detail = "The server failed. Its log has more under this id."
     return ProblemResponse(
         {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": detail, "id": number}

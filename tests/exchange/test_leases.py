@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from scidex.errors import (
     AlreadyStarted,
@@ -18,10 +21,20 @@ from scidex.errors import (
     WorkerExists,
     WorkerLost,
 )
-from scidex.exchange import backlog, compute_auction, leases, leasing, services, sweeper, token_ledger, workers
+from scidex.exchange import (
+    backlog,
+    compute_auction,
+    fencing,
+    leases,
+    leasing,
+    services,
+    sweeper,
+    token_ledger,
+    workers,
+)
 from scidex.exchange.records import Lease, Swept
 from scidex.store import Database, connect
-from scidex.store.db_writes import execute_journaled
+from scidex.store.db_writes import execute_journaled, read_journal, replay
 from tests.backlogs import agents, quest, task, task_status
 from tests.databases import contents, query
 from tests.market import NOON, bid, clear, fund, wallet
@@ -159,11 +172,74 @@ def test_a_task_without_a_sale_is_given_and_leased_at_once(market):
 # --- fences
 
 
-def test_fence_numbers_rise(market):
-    sell(market, "t1", "t2", "t3")
-    fences = [leases.lease_next("w1", now=at(1), db=market).fence for _ in range(3)]
+def test_of_the_leases_of_a_task_a_later_one_has_a_higher_fence_number(market):
+    fences = []
+    for number in range(5):
+        sell(market, "t1")
+        held = leases.lease_next("w1", now=at(number), db=market)
+        services.give_back(held.assignment, fence=held.fence, now=at(number), db=market)
+        fences.append(held.fence)
 
     assert fences == sorted(set(fences))
+
+
+def test_fence_numbers_say_nothing_of_each_other(market):
+    """Of three that were counted, or drawn one near the other, two would lie within a millionth of the range."""
+    sell(market, "t1", "t2", "t3")
+    one, two, three = sorted(leases.lease_next("w1", now=at(1), db=market).fence for _ in range(3))
+
+    assert min(two - one, three - two) > fencing._FIRST // 10**9
+
+
+def test_a_fence_number_that_a_lease_has_is_not_drawn_again(market, monkeypatch):
+    drawn = iter([77, 77, 78])
+    monkeypatch.setattr(fencing, "drawn_after", lambda last: next(drawn))
+    sell(market, "t1", "t2")
+
+    assert [leases.lease_next("w1", now=at(1), db=market).fence for _ in range(2)] == [77, 78]
+
+
+@given(last=st.integers(0, fencing.MOST_FENCE - 1))
+def test_a_fence_number_is_above_the_last_and_within_what_json_counts_exactly(last):
+    assert last < fencing.drawn_after(last) <= fencing.MOST_FENCE
+
+
+def test_fence_numbers_have_more_than_forty_random_bits_for_thousands_of_leases_of_a_task():
+    last = 0
+    for _ in range(4_000):
+        assert min(fencing._STEP, (fencing.MOST_FENCE - last) // 8) >= 2**40
+        last = fencing.drawn_after(last)
+
+
+def test_a_wrong_fence_number_is_not_told_the_right_one(market):
+    sell(market, "t1")
+    held = leases.lease_next("w1", now=at(1), db=market)
+
+    with pytest.raises(FenceMismatch) as refused:
+        services.give_back(held.assignment, fence=held.fence ^ 1, now=at(2), db=market)
+
+    assert str(held.fence) not in f"{refused.value} {refused.value.facts}"
+
+
+def test_a_journal_of_when_fences_were_counted_replays_as_it_was(market):
+    sell(market, "t1", "t2")
+    for _ in range(2):
+        leases.lease_next("w1", now=at(1), db=market)
+    counted = iter([1, 2])
+    entries = [
+        replace(entry, generated={**entry.generated, "fence_numbers": [next(counted)] * 2})
+        if "fence" in entry.generated
+        else entry
+        for entry in read_journal(market)
+    ]
+    for entry in entries:
+        if "fence_numbers" in entry.generated:
+            del entry.generated["fence"]
+
+    with connect("sqlite:///:memory:") as again:
+        replay(iter(entries), again)
+
+        assert [one.fence for one in leases.list_leases(db=again)] == [2, 1]
 
 
 @pytest.mark.parametrize("wrong", ["none", "another"])

@@ -31,7 +31,7 @@ from scidex.exchange.records import Usage
 from scidex.store import Database
 from scidex.web.serving import running_server
 from tests.databases import assert_books_are_right, assert_journal_tells_all
-from tests.web.doors import key_for, operator
+from tests.web.doors import headers_for, key_for, operator
 
 USAGE = Usage("test", "reported", 7)
 MARKUP = "<img src=x onerror=alert(1)>"
@@ -252,6 +252,44 @@ def test_an_agent_works_alike_on_a_database_and_against_a_server(db, address, tm
     assert {one.status for one in leases.list_leases(ended_too=True, db=db)} == {"finished"}
 
 
+# --- fence numbers
+
+
+def test_a_fence_number_is_told_to_its_holder_and_to_nobody_else(client, db, address, caplog):
+    """The quest's owner bought the slot and sees its run; the number by which the run is ended it does not see."""
+    client.keep_offers("w1", 1)
+    [slot_id] = sell(db, "t1")
+    fence = client.lease_next("w1").fence
+    client.note_step(fence, "started")
+    settle = f"{address}/api/compute-auction/slots/{slot_id}/settle"
+    guess = {"actual_cost_tokens": 1, "fence": fence ^ 1}
+    told = []
+    for account, scope in (("quest:q", "read"), ("worker:bob", "work"), ("worker:ada", "work")):
+        with httpx.Client(base_url=address, headers=headers_for(db, account, scope)) as asker:
+            for path in (
+                f"/api/compute-auction/slots/{slot_id}/timeline",
+                f"/api/compute-auction/slots/{slot_id}",
+                f"/api/runs/{slot_id}",
+                "/api/leases",
+                "/api/workers",
+                "/resources?tab=fleet",
+                "/metrics",
+            ):
+                told.append(asker.get(path).text)
+            told.append(asker.post(settle, json=guess, headers={"Idempotency-Key": "k"}).text)
+            if account != "worker:ada":
+                told.append(asker.post(f"/api/leases/{fence}/give-back", json={"reason": "mine"}).reason_phrase)
+    with httpx.stream("GET", f"{address}/api/events?after=0", headers=operator(db), timeout=5) as events:
+        for line in events.iter_lines():
+            told.append(line)
+            if "lease_next" in line:
+                break
+
+    assert str(fence) not in "\n".join(told)
+    assert "fence-mismatch" in "\n".join(told)
+    assert str(fence) not in caplog.text
+
+
 # --- the page
 
 
@@ -266,5 +304,6 @@ def test_the_fleet_tab_shows_workers_and_the_story_of_each_run_as_text(client, d
 
     assert MARKUP not in page
     assert "&lt;img src=x" in page
-    for word in ("w1", "leased", "exited", "settled", "fence"):
+    for word in ("w1", "leased", "exited", "settled"):
         assert word in page
+    assert str(held.fence) not in page

@@ -114,6 +114,14 @@ SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.
 WHERE c.status = 'won' AND c.pool = :pool AND (c.bidder_id = :account_id OR c.provider_id = :account_id)
 ORDER BY c.round_id, k.sequence LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 
+-- name: last_fence_of_task
+-- The highest fence number of a task's leases so far.
+SELECT COALESCE(MAX(fence), 0) FROM leases WHERE task_id = :task_id;
+
+-- name: fence_is_used
+-- Whether a lease has this number.
+SELECT 1 AS used FROM leases WHERE fence = :fence;
+
 -- name: insert_lease!
 -- Lease a run to a worker.
 INSERT INTO leases (fence, run_id, source, task_id, worker_id, lease_seconds, status, leased_at, ends_at)
@@ -168,7 +176,7 @@ WHERE fence = :fence AND status = 'live';
 -- name: leases_run_out
 -- Live leases that have run out.
 SELECT l.fence, l.run_id, l.source FROM leases l LEFT JOIN lease_heartbeats h ON h.fence = l.fence
-WHERE l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) <= :now ORDER BY l.fence LIMIT :most;
+WHERE l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) <= :now ORDER BY l.ends_at, l.fence LIMIT :most;
 
 -- name: lease
 -- One lease as it stands.
@@ -190,7 +198,7 @@ SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.leas
     l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
 FROM lease_states l
 WHERE (l.status = 'live' OR :ended_too = 1) AND (:any_worker = 1 OR l.worker_id = :worker_id)
-ORDER BY l.fence DESC LIMIT :page;
+ORDER BY l.leased_at DESC, l.fence DESC LIMIT :page;
 
 -- name: run_of_slot
 -- What a worker has to know of a sold slot; what the floor gave away has no bid.

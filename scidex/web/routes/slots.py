@@ -138,7 +138,7 @@ def heartbeat(slot_id: Name, held: schemas.Fence, who: Who, db: Db) -> LeaseStat
     ownership.check_lease(who, held.fence, db=db)
     run_id = leases.get_lease(held.fence, db=db).run_id
     if run_id != slot_id:
-        raise FenceMismatch(field="fence", slot_id=slot_id, fence=held.fence, present=None)
+        raise FenceMismatch(field="fence", slot_id=slot_id, fence=held.fence)
     return leases.heartbeat(held.fence, db=db)
 
 
