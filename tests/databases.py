@@ -58,6 +58,13 @@ def contents(db: Database) -> dict[str, list[tuple[Any, ...]]]:
         }
 
 
+def contents_but_refusals(db: Database) -> dict[str, list[tuple[Any, ...]]]:
+    """Return the same without what a server noted of requests that it refused, which is all that it may write then."""
+    found = contents(db)
+    del found["refused_attempts"]
+    return {**found, "journal": [row for row in found["journal"] if "note_refusals" not in row]}
+
+
 _known: dict[str, dict[str, str]] = {}
 
 
@@ -95,6 +102,7 @@ def keep_rows(keeper: psycopg.Connection[Any]) -> Callable[[], None]:
 
     def restore() -> None:
         with keeper.transaction():
+            keeper.execute("SET LOCAL session_replication_role = replica")  # what is append-only refuses to be emptied
             keeper.execute(f"TRUNCATE {', '.join(tables)}".encode())
             for table in tables:  # in the order in which they were made, so that what others refer to comes first
                 keeper.execute(f"INSERT INTO public.{table} SELECT * FROM kept.{table}".encode())
@@ -174,6 +182,8 @@ _POSTGRES_SHAPE = {
     "sequences": """
         SELECT sequencename, data_type::text, start_value, increment_by, cycle
         FROM pg_sequences WHERE schemaname = 'public'""",
+    "triggers": "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal",
+    "functions": "SELECT proname, prosrc FROM pg_proc WHERE pronamespace = 'public'::regnamespace",
 }
 
 

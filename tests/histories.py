@@ -18,6 +18,7 @@ from scidex.exchange import (
     compute_auction,
     leases,
     leasing,
+    sealing,
     services,
     staffing,
     sweeper,
@@ -186,6 +187,9 @@ class History:
     def void_held(self, who: str) -> Any:
         held = leases.held_by(who, db=self.db)[0]
         return compute_auction.void(held.assignment.assignment_id, now=self.now, db=self.db)
+
+    def seal(self) -> int:
+        return sealing.seal_journal(now=self.now, db=self.db)
 
     def sweep(self) -> Any:
         return sweeper.sweep(self.now, db=self.db)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from scidex.cli.exits import Exit
 from scidex.cli.options import DatabaseOption, JsonOption
@@ -12,20 +14,62 @@ if TYPE_CHECKING:
     from scidex.exchange.records import AuditReport
 
 
-def audit(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """Prove the books, decide every round again, and replay the journal into an empty database, to compare."""
+def audit(
+    expect_seal: Annotated[
+        str | None,
+        typer.Option(
+            metavar="ENTRY:DIGEST",
+            help="A head of the journal that an earlier audit printed, kept elsewhere.",
+            show_default=False,
+        ),
+    ] = None,
+    refusals: Annotated[
+        bool,
+        typer.Option("--refusals", help="List what servers refused, the latest first, instead of proving anything."),
+    ] = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many of these at most.")] = 100,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Prove the books, every round, the journal's seals, and the journal replayed into an empty database."""
+    if refusals:
+        _print_refusals(db, limit, as_json=as_json)
+        return
     from scidex.cli.markets import opened, print_json
     from scidex.cli.progress import progress_on_terminal
     from scidex.exchange import auditing
 
     with opened(db) as market, progress_on_terminal() as tell:
-        found = auditing.audit(on_progress=tell, db=market)
+        found = auditing.audit(expect_seal=expect_seal, on_progress=tell, db=market)
     if as_json:
-        print_json({**found._asdict(), "ledger": found.ledger._asdict(), "ok": found.ok})
+        print_json(
+            {**found._asdict(), "ledger": found.ledger._asdict(), "seals": found.seals._asdict(), "ok": found.ok}
+        )
     else:
         print(in_words(found))
     if not found.ok:
         sys.exit(Exit.FAULTY)
+
+
+def _print_refusals(db: str | None, limit: int, *, as_json: bool) -> None:
+    from scidex.cli.markets import opened, print_rows
+    from scidex.exchange import attempts
+
+    with opened(db) as market:
+        told = [one._asdict() for one in attempts.list_refusals(limit=limit, db=market)]
+    shown = (
+        "refused_at",
+        "account_id",
+        "key_id",
+        "method",
+        "route",
+        "status",
+        "error",
+        "request_id",
+        "place",
+        "attempts",
+    )
+    print_rows(told, shown, as_json=as_json)
 
 
 def in_words(found: AuditReport) -> str:
@@ -35,6 +79,7 @@ def in_words(found: AuditReport) -> str:
         f"books     {books.accounts:,} accounts, {books.transfers:,} transfers, {books.minted_tokens:,} tokens issued",
         f"rounds    {found.rounds:,} decided again",
         f"journal   {found.entries:,} entries replayed",
+        f"seals     {found.seals.entries:,} entries sealed, {found.seals.waiting:,} not yet; head {found.seals.head}",
     ]
     verdict = f"{faults} fault{'s' * (faults != 1)} found" if faults else "all of it holds"
     return "\n".join([*lines, *(f"FAULT     {problem}" for problem in found.problems), verdict])

@@ -105,13 +105,13 @@ def timeline(
 
 
 def sweep(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
-    """End leases that ran out and workers not heard of, and free what they held; servers and workers do so anyway."""
+    """End leases that ran out and workers not heard of, and seal the journal; servers do so anyway."""
     from scidex.cli.markets import opened, print_json
-    from scidex.exchange import sweeper
+    from scidex.exchange import sealing, sweeper
 
     with opened(db) as market:
-        swept = sweeper.sweep(db=market)
+        swept = {**sweeper.sweep(db=market)._asdict(), "entries_sealed": sealing.seal_journal(db=market)}
     if as_json:
-        print_json(swept._asdict())
+        print_json(swept)
     else:
-        print(", ".join(f"{count} {name.replace('_', ' ')}" for name, count in swept._asdict().items()))
+        print(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in swept.items()))

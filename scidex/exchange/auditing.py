@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from scidex.errors import JournalMismatch
 from scidex.exchange import arguments as checked
 from scidex.exchange import (
+    attempts,
     backlog,
+    chaining,
     clearing,
     cycle,
     ev_scorer,
@@ -28,19 +30,23 @@ from scidex.store.db_writes import JournalEntry, read_journal_as_of, replay
 __all__ = ["audit"]
 
 # A replay needs the effect of every verb; these modules bring them along.
-_VERBS = (backlog, cycle, ev_scorer, keys, leases, runs, services, sweeper, token_ledger, workers)
+_VERBS = (attempts, backlog, cycle, ev_scorer, keys, leases, runs, services, sweeper, token_ledger, workers)
 _PAGE = 500
 
 Progress = Callable[[str, int, int], None]
 
 
-def audit(*, on_progress: Progress | None = None, db: Database | None = None) -> AuditReport:
+def audit(
+    *, expect_seal: str | None = None, on_progress: Progress | None = None, db: Database | None = None
+) -> AuditReport:
     """
-    Prove a market: its books, every round decided again, their digests' chain, and its journal.
+    Prove a market: its books, every round decided again, their digests' chain, its journal, and the journal's seals.
 
     The journal is replayed into an empty database in memory, and every row of every table compared with those there
-    are; a market may be at work meanwhile. `on_progress` is told what is done, how much of it, and of how many, 0 where
-    that is not known. Every fault found is named in `problems`; nothing is written.
+    are; a market may be at work meanwhile. `expect_seal` is a `head` that an earlier audit told and that was kept
+    elsewhere: the journal up to there must be the same. `on_progress` is told what is done, how much of it, and of how
+    many, 0 where that is not known. Every fault found is named in `problems`; nothing is written. Raises
+    InvalidArgument.
     """
     database = checked.database(db)
     tell = on_progress or (lambda _what, _done, _all: None)
@@ -48,8 +54,9 @@ def audit(*, on_progress: Progress | None = None, db: Database | None = None) ->
     rounds, faults = _rounds(database, tell)
     with database.reading() as tx:
         chains = [f"digest chain of pool {row['pool']} breaks at round {row['round_id']}" for row in _broken(tx)]
+        sealed = chaining.verify_seals(tx, expect_seal=expect_seal, on_progress=tell)
         entries, unlike = _replayed(tx, tell)
-    return AuditReport(ledger, rounds, entries, (*ledger.problems, *faults, *chains, *unlike))
+    return AuditReport(ledger, rounds, entries, sealed, (*ledger.problems, *faults, *chains, *sealed.problems, *unlike))
 
 
 def _rounds(db: Database, tell: Progress) -> tuple[int, list[str]]:

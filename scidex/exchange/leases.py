@@ -15,7 +15,7 @@ from scidex.exchange.records import Assignment, Lease, LeaseState
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.database import Row, Transaction
-from scidex.store.db_writes import execute_journaled, note_for_a_moment
+from scidex.store.db_writes import execute_journaled, write_unjournaled
 
 __all__ = [
     "find_lease",
@@ -185,7 +185,7 @@ def _note(fence: int, steps: dict[str, str], now: datetime | None, db: Database 
     moment = checked.moment(now, database)
 
     def work(tx: Transaction) -> LeaseState:
-        renewed = tx.row("lock_leases_to_renew", fences=[number], now=moment)
+        renewed = tx.row("lock_leases_to_renew", fences=[number], now=moment, any_worker=1, worker_id="")
         if renewed is None:
             ended = _state(tx, number)
             status = "expired" if ended.status == "live" else ended.status
@@ -195,7 +195,7 @@ def _note(fence: int, steps: dict[str, str], now: datetime | None, db: Database 
             tx.run("note_step", fence=number, **_noted(steps, moment))
         return _state(tx, number)
 
-    return note_for_a_moment(database, work)
+    return write_unjournaled(database, work)
 
 
 def _noted(steps: dict[str, str], moment: datetime) -> dict[str, Any]:

@@ -57,13 +57,22 @@ class Watcher:
     every transaction has ended that was under way when it was missed: then it never comes.
     """
 
-    def __init__(self, db: Database) -> None:
+    def __init__(self, db: Database, *, after: int | None = None) -> None:
+        """Begin behind an entry, or without one at about the last there is."""
         self._db = db
         self._missed: tuple[int, int] | None = None
+        if after is not None:
+            self.reached: int = after
+            return
         with db.reading() as tx:
-            self.reached: int = max(0, tx.values("last_journal_number")[0] - _PAGE)
+            self.reached = max(0, tx.values("last_journal_number")[0] - _PAGE)
         while self.look():
             pass
+
+    @property
+    def misses_one(self) -> bool:
+        """Whether the entry behind the one that was reached is missing, and may still come."""
+        return self._missed is not None and self._missed[0] == self.reached
 
     def look(self) -> bool:
         """Follow the journal as far as it goes without a gap; return whether that was further than before."""

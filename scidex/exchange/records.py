@@ -237,18 +237,45 @@ class LedgerReport(NamedTuple):
         return not self.problems
 
 
+class SealReport(NamedTuple):
+    """What the seals say of the journal: how much is sealed, the chain's head as ENTRY:DIGEST, and each fault."""
+
+    seals: int
+    entries: int
+    waiting: int
+    head: str
+    problems: tuple[str, ...]
+
+
 class AuditReport(NamedTuple):
     """What was proved of a market from its own record; `problems` is empty where all of it holds."""
 
     ledger: LedgerReport
     rounds: int
     entries: int
+    seals: SealReport
     problems: tuple[str, ...]
 
     @property
     def ok(self) -> bool:
         """Whether every check held."""
         return not self.problems
+
+
+class RefusedAttempt(NamedTuple):
+    """What was asked of a server and refused: when, by whose key, by which route, and why."""
+
+    attempt_id: int
+    refused_at: datetime
+    account_id: str | None
+    key_id: str | None
+    method: str
+    route: str
+    status: int
+    error: str
+    request_id: str
+    place: str
+    attempts: int
 
 
 class Quest(NamedTuple):

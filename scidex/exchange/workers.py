@@ -11,7 +11,7 @@ from scidex.exchange.records import Ask, Worker
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.database import Transaction
-from scidex.store.db_writes import execute_journaled, note_for_a_moment
+from scidex.store.db_writes import execute_journaled, write_unjournaled
 
 __all__ = ["check_in", "keep_offers", "list_workers", "register_worker", "stop_worker"]
 
@@ -68,13 +68,14 @@ def check_in(
     def work(tx: Transaction) -> list[int]:
         worker = staffing.lock_not_lost(tx, name)
         ends_at = moment + timedelta(seconds=worker["lease_seconds"])
-        renewed = tx.rows("lock_leases_to_renew", fences=held, now=moment) if held else []
+        own = {"any_worker": 0, "worker_id": name}
+        renewed = tx.rows("lock_leases_to_renew", fences=held, now=moment, **own) if held else []
         tx.run("beat_worker", worker_id=name, now=moment, ends_at=ends_at, running=len(renewed))
         for lease in renewed:
             tx.run("beat_lease", fence=lease["fence"], now=moment, ends_at=ends_at)
         return [lease["fence"] for lease in renewed]
 
-    return note_for_a_moment(database, work)
+    return write_unjournaled(database, work)
 
 
 def keep_offers(

@@ -38,6 +38,7 @@ TABLES = (
     "all_of_quest_pacing",
     "all_of_quest_waits",
     "all_of_quests",
+    "all_of_refused_attempts",
     "all_of_run_outputs",
     "all_of_run_pull_requests",
     "all_of_run_usages",

@@ -226,11 +226,15 @@ def execute_journaled(
             gc.enable()
 
 
-UNJOURNALED_TABLES = frozenset({"lease_heartbeats", "worker_heartbeats"})
-"""What is true for a moment and said again in the next: a replay leaves it empty, and nothing hangs on that."""
+UNJOURNALED_TABLES = frozenset({"journal_seals", "lease_heartbeats", "worker_heartbeats"})
+"""
+What is true for a moment and said again in the next, and the seals, which tell of the journal itself.
+
+A replay leaves them empty, and nothing hangs on that.
+"""
 
 
-def note_for_a_moment(db: Database, work: Callable[[Transaction], Result]) -> Result:
+def write_unjournaled(db: Database, work: Callable[[Transaction], Result]) -> Result:
     """
     Write to the unjournaled tables alone, in one transaction; return what `work` returns.
 

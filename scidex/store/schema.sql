@@ -1,7 +1,7 @@
 -- The whole schema, as all migrations leave it, to be read. Written for PostgreSQL; a test keeps it in step.
 --
 -- SQLite has the same tables with its own names for the types (STRICT, times as text in UTC), and in place of the
--- sequences a table of numbers.
+-- sequences a table of numbers. What is append-only it guards by triggers of the same names.
 
 -- The migrations that this database has taken.
 CREATE TABLE schema_migrations (
@@ -743,3 +743,73 @@ CREATE TABLE api_key_uses (
     key_id TEXT COLLATE "C" PRIMARY KEY REFERENCES api_keys (key_id),
     last_used_at TIMESTAMPTZ NOT NULL
 );
+
+-- The journal's chain of digests, written down in steps behind the entries.
+
+CREATE TABLE journal_seals (
+    seal_number BIGINT PRIMARY KEY,
+    -- The entries sealed by this step: those behind the last entry of the step before, up to this one.
+    first_entry BIGINT NOT NULL,
+    last_entry BIGINT NOT NULL CHECK (last_entry >= first_entry),
+    entries BIGINT NOT NULL CHECK (entries > 0),
+    -- The digest of the whole journal up to the last entry.
+    digest TEXT NOT NULL CHECK (length(digest) = 64),
+    -- Each entry's number with the beginning of its own digest: it tells which entry was changed.
+    marks TEXT NOT NULL,
+    made_at TIMESTAMPTZ NOT NULL
+);
+
+-- What was asked of the market's servers and refused, as the journal tells it.
+
+CREATE TABLE refused_attempts (
+    attempt_id BIGINT PRIMARY KEY,
+    refused_at TIMESTAMPTZ NOT NULL,
+    -- Whose key it was, and NULL where there was no key or none that is known.
+    account_id TEXT,
+    key_id TEXT,
+    method TEXT NOT NULL,
+    -- The route's address with its parameters' names, never what was sent in their place.
+    route TEXT NOT NULL,
+    status BIGINT NOT NULL CHECK (status BETWEEN 400 AND 599),
+    error TEXT NOT NULL,
+    request_id TEXT NOT NULL,
+    -- Where from: an address of the network.
+    place TEXT NOT NULL,
+    -- How many this row tells of: one, or as many as came too quickly to be told one by one.
+    attempts BIGINT NOT NULL CHECK (attempts > 0)
+);
+
+CREATE SEQUENCE attempt_numbers;
+
+-- What is written once is changed by nothing and nobody.
+
+CREATE FUNCTION refuse_to_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION '% is append-only', TG_TABLE_NAME USING ERRCODE = 'restrict_violation';
+END
+$$;
+
+-- Of a market that was opened and not used yet the journal may be emptied, for another one to be replayed into it.
+CREATE FUNCTION refuse_to_cut_the_journal() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF EXISTS (SELECT FROM journal WHERE verb <> 'open_market') THEN
+        RAISE EXCEPTION 'journal is append-only' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE TRIGGER token_transfers_keeps_all BEFORE UPDATE OR DELETE OR TRUNCATE ON token_transfers
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change();
+
+CREATE TRIGGER journal_keeps_what_it_says BEFORE UPDATE OR TRUNCATE ON journal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change();
+
+CREATE TRIGGER journal_keeps_all BEFORE DELETE ON journal
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_cut_the_journal();
+
+CREATE TRIGGER journal_seals_keeps_all BEFORE UPDATE OR DELETE OR TRUNCATE ON journal_seals
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change();
+
+CREATE TRIGGER refused_attempts_keeps_all BEFORE UPDATE OR DELETE OR TRUNCATE ON refused_attempts
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_to_change();

@@ -16,6 +16,7 @@ import pytest
 
 from scidex.exchange import backlog, compute_auction, leases, token_ledger
 from scidex.store import Database, connect
+from scidex.store.db_writes import read_journal
 from scidex.web.serving import running_server
 from tests.cli.running import ROOT, scidex
 from tests.web.doors import key_for
@@ -132,9 +133,11 @@ def workers_of(db: Database) -> list:
 
 
 def test_a_sweep_of_a_market_in_which_nothing_died(market):
+    entries = len(list(read_journal(market)))
+
     assert scidex("sweep", "--db", market.url) == (
         0,
-        "0 leases expired, 0 workers lost, 0 asks expired, 0 slots voided\n",
+        f"0 leases expired, 0 workers lost, 0 asks expired, 0 slots voided, {entries} entries sealed\n",
         "",
     )
 

@@ -211,6 +211,15 @@ def test_fence_numbers_have_more_than_forty_random_bits_for_thousands_of_leases_
         last = fencing.drawn_after(last)
 
 
+def test_a_worker_renews_its_own_leases_and_nobody_elses(market):
+    sell(market, "t1", "t2")
+    worker(market, "w2")
+    mine, others = leases.lease_next("w1", now=at(1), db=market), leases.lease_next("w2", now=at(1), db=market)
+
+    assert workers.check_in("w1", [mine.fence, others.fence], now=at(5), db=market) == [mine.fence]
+    assert leases.get_lease(others.fence, db=market).heartbeats == 0
+
+
 def test_a_wrong_fence_number_is_not_told_the_right_one(market):
     sell(market, "t1")
     held = leases.lease_next("w1", now=at(1), db=market)

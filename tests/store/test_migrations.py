@@ -23,10 +23,11 @@ BRIEFS_TABLES = ROOT / "migrations" / "20260427_compute_auction_tables.sql"
 
 
 def schema_in(dialect: str) -> str:
-    """Return schema.sql for a dialect; SQLite has no sequences, and keeps its numbers in a table instead."""
+    """Return schema.sql for a dialect; SQLite has no sequences, and triggers of its own, tried elsewhere."""
     if dialect == "postgres":
         return SCHEMA
-    lines = [line for line in SCHEMA.splitlines(keepends=True) if not line.startswith("CREATE SEQUENCE")]
+    tables, _, _ = SCHEMA.partition("CREATE FUNCTION")
+    lines = [line for line in tables.splitlines(keepends=True) if not line.startswith("CREATE SEQUENCE")]
     return in_dialect("".join(lines), "sqlite")
 
 
@@ -40,6 +41,7 @@ def test_all_migrations_make_the_schema_that_is_written_down(empty_url, tmp_path
 
     if "table number_series" in made:
         del made["table number_series"]
+        made = {name: sql for name, sql in made.items() if not name.startswith("trigger ")}
     assert made == stated
 
 

@@ -19,7 +19,8 @@ import psycopg
 import pytest
 
 from scidex.errors import ScidexError
-from scidex.exchange import token_ledger
+from scidex.exchange import chaining, token_ledger
+from scidex.exchange.records import SealReport
 from scidex.store import Database, connect
 from tests.databases import assert_books_are_right, assert_journal_tells_all, contents, keep_rows
 from tests.histories import AT_WORK, History, Step
@@ -159,6 +160,40 @@ def test_killed_at_any_point_a_verb_has_happened_or_not(place, verb):
     committed = next(n for n, point in enumerate(points) if "COMMIT" in point)
     assert not any(fates[:committed])
     assert fates[-1]
+
+
+def test_killed_at_any_point_a_seal_is_whole_or_not_there(place):
+    """Whoever seals next goes on from there, and every entry is sealed once."""
+    url = place.fresh()
+    lived = place.live(url, ("seal",), NEVER)
+    assert lived is not None
+    points, sealed = lived
+    with connect(url) as db:
+        whole = seals_of(db)
+    assert (whole.entries, whole.waiting, whole.problems) == (sealed, 0, ())
+
+    fates = []
+    url = place.fresh()
+    for n, point in enumerate(points):
+        assert place.live(url, ("seal",), n) is None, point
+        place.settle()
+        with connect(url) as db:
+            left = seals_of(db)
+        assert left.problems == ()
+        assert (left.entries, left.waiting) in ((0, sealed), (sealed, 0)), point
+        fates.append(left.entries > 0)
+        if left.entries:
+            again = place.live(url, ("seal",), NEVER)
+            assert again is not None
+            assert again[1] == 0
+            url = place.fresh()
+    assert not any(fates[: next(n for n, point in enumerate(points) if "INSERT" in point or "BEGIN" in point)])
+    assert fates[-1]
+
+
+def seals_of(db: Database) -> SealReport:
+    with db.reading() as tx:
+        return chaining.verify_seals(tx)
 
 
 def has_happened(db: Database, before: dict[str, Any], after: dict[str, Any], point: str) -> bool:

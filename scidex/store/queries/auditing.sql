@@ -140,6 +140,11 @@ FROM quest_waits;
 SELECT quest_id, title, account_id, priority, status, created_at, strategy, floor_entitled
 FROM quests;
 
+-- name: all_of_refused_attempts
+-- Every row of refused_attempts, as a replay of the journal makes it too.
+SELECT attempt_id, refused_at, account_id, key_id, method, route, status, error, request_id, place, attempts
+FROM refused_attempts;
+
 -- name: all_of_run_outputs
 -- Every row of run_outputs, as a replay of the journal makes it too.
 SELECT run_id, ended, exit_code, reason, stdout, stderr, output_bytes, seconds, recorded_at

@@ -133,9 +133,9 @@ SELECT fence, run_id, source, task_id, worker_id, lease_seconds, leased_at, ends
 WHERE run_id = :run_id AND status = 'live' FOR UPDATE;
 
 -- name: lock_leases_to_renew
--- Keep live leases of a worker from ending until this transaction ends, those that have not run out.
+-- Keep live leases of a worker, or of any, from ending until this transaction ends, those that have not run out.
 SELECT l.fence, l.lease_seconds FROM leases l LEFT JOIN lease_heartbeats h ON h.fence = l.fence
-WHERE l.fence IN each_number(:fences) AND l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) > :now
+WHERE l.fence IN each_number(:fences) AND (:any_worker = 1 OR l.worker_id = :worker_id) AND l.status = 'live' AND COALESCE(h.ends_at, l.ends_at) > :now
 ORDER BY l.fence FOR SHARE OF l;
 
 -- name: beat_lease!

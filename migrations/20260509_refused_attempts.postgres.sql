@@ -1,0 +1,3 @@
+-- Numbers drawn by many writers at once.
+
+CREATE SEQUENCE attempt_numbers;
