@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import secrets
+import re
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -29,6 +29,7 @@ from scidex.web.sessions import COOKIE, Sessions
 
 _LOG = logging.getLogger("scidex.audit")
 _NOTE_SECONDS = 60.0
+_KEY_ID = re.compile(r"scidex_([0-9a-f]{16})_", re.ASCII)
 _SCOPES = "__scopes__"
 _MOVES_TOKENS = "__moves_tokens__"
 
@@ -88,7 +89,7 @@ class Access:
         that came with a session's cookie and is not known to come from our own page.
         """
         try:
-            who = await run_in_threadpool(self._identified, request)
+            request.state.who = who = await run_in_threadpool(self._identified, request)
             if not who.scopes & scopes:
                 raise NotAllowed(needs=sorted(scopes), scopes=sorted(who.scopes))
         except (NotAuthenticated, NotAllowed) as refused:
@@ -146,6 +147,8 @@ class Access:
             return self._by_session(request)
         scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
         text = text.strip()
+        if (shown := _KEY_ID.match(text)) is not None:
+            request.state.shown_key_id = shown[1]
         place = request.client.host if request.client else ""
         if text[7:23] not in self._known and self._refusals.is_empty(place):
             self._refusals.take(place)
@@ -172,11 +175,6 @@ def idempotency_key_of(request: Request) -> str | None:
     if len(given) > 1 or not 1 <= len(key) <= 150 or not key.isascii() or not key.isprintable():
         raise InvalidArgument(field="Idempotency-Key", value=key, fact="must be 1 to 150 printable ASCII characters")
     return key
-
-
-def new_request_id() -> str:
-    """Return the id of a request, which its answer carries and the journal."""
-    return secrets.token_hex(8)
 
 
 def _is_of_our_page(request: Request) -> bool:

@@ -16,6 +16,7 @@ from scidex import __version__
 from scidex.store import Database
 from scidex.web import problems
 from scidex.web.access import Access
+from scidex.web.attempts import Attempts
 from scidex.web.dashboard import pages
 from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
@@ -48,6 +49,7 @@ def create_app(
     )
     app.state.db = db
     app.state.access = Access(db, sessions_of_server or Sessions())
+    app.state.attempts = Attempts(db)
     app.state.feed = Feed(db)
     app.state.metrics = Metrics(db)
     app.state.rounds = RoundNews(db)
@@ -56,24 +58,28 @@ def create_app(
     app.include_router(sessions.pages)
     pages.install(app, db)
     problems.install(app)
-    app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics)
+    app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics, attempts=app.state.attempts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # as FastAPI says to extend it
     return app
 
 
 @asynccontextmanager
 async def _running(app: FastAPI) -> AsyncIterator[None]:
-    """Note when keys were used while the server runs, and once more at its end."""
+    """Note when keys were used and what was refused while the server runs, and once more at its end."""
     current_default_thread_limiter().total_tokens = _THREADS
     access: Access = app.state.access
-    noting = asyncio.create_task(access.note_uses_for_ever())
+    attempts: Attempts = app.state.attempts
+    noting = [asyncio.create_task(work) for work in (access.note_uses_for_ever(), attempts.flush_for_ever())]
     try:
         yield
     finally:
-        noting.cancel()
-        with suppress(asyncio.CancelledError):
-            await noting
+        for task in noting:
+            task.cancel()
+        for task in noting:
+            with suppress(asyncio.CancelledError):
+                await task
         await run_in_threadpool(access.note_uses)
+        await run_in_threadpool(attempts.flush)
 
 
 def _described(app: FastAPI) -> dict[str, Any]:

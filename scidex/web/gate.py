@@ -10,8 +10,9 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scidex.errors import ScidexError
+from scidex.web.attempts import Attempts, new_request_id
 from scidex.web.metrics import Metrics
-from scidex.web.problems import response_to
+from scidex.web.problems import response_to, status_of
 from scidex.web.refusals import BodyTooLarge, BodyTooSlow, ForeignPage, UnknownHost, UnsupportedMediaType
 
 LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
@@ -36,11 +37,18 @@ _HEADERS = {
 
 
 class Gate:
-    """ASGI middleware: refuses what comes from elsewhere or is too much, and sends the security headers."""
+    """
+    ASGI middleware: refuses what comes from elsewhere or is too much, and sends the security headers.
 
-    def __init__(self, app: ASGIApp, *, metrics: Metrics, host_names: frozenset[str] = LOOPBACK_NAMES) -> None:
+    Whatever is refused here or behind it has an id in its answer, and `attempts` hears of it.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, metrics: Metrics, attempts: Attempts, host_names: frozenset[str] = LOOPBACK_NAMES
+    ) -> None:
         self.app = app
         self.metrics = metrics
+        self.attempts = attempts
         self.host_names = host_names
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -55,12 +63,15 @@ class Gate:
             _check_page(scope, headers)
             body = await _whole_body(headers, receive)
         except ScidexError as refused:
-            await response_to(refused)(scope, receive, send)
+            await response_to(refused)(scope, receive, _noting_status(send, scope, {}))
+            self.attempts.note(scope, status_of(refused), type(refused).__name__)
             return
         whole = _with_ids_kept_whole(scope)
         answer: dict[str, Any] = {}
         with self.metrics.timed(whole, answer):
-            await self.app(whole, _replaying(body, receive), _noting_status(send, answer))
+            await self.app(whole, _replaying(body, receive), _noting_status(send, whole, answer))
+        if (status := answer.get("status", 0)) >= 400:
+            self.attempts.note(whole, status)
 
     def _check_host(self, scope: Scope, headers: Headers) -> None:
         """Refuse a name that is neither ours nor the address that was reached. Raises UnknownHost."""
@@ -131,10 +142,16 @@ def _with_ids_kept_whole(scope: Scope) -> Scope:
     return {**scope, "path": "/".join(unquote(segment).replace("/", SLASH_IN_ID) for segment in segments)}
 
 
-def _noting_status(send: Send, answer: dict[str, Any]) -> Send:
+def _noting_status(send: Send, scope: Scope, answer: dict[str, Any]) -> Send:
+    """Note the status of an answer, and give an id to one that is a refusal."""
+
     async def send_and_note(message: Message) -> None:
         if message["type"] == "http.response.start":
             answer["status"] = message["status"]
+            if message["status"] >= 400:
+                state = scope.setdefault("state", {})
+                state.setdefault("id", new_request_id())
+                MutableHeaders(scope=message).setdefault("X-Request-Id", state["id"])
         await send(message)
 
     return send_and_note

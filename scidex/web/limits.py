@@ -12,11 +12,18 @@ _MOST_KEPT = 10_000
 
 
 class Rate:
-    """A limit a second for each of many names; a second's worth may come at once. Safe to share between threads."""
+    """
+    A limit a second for each of many names; `burst`, or else a second's worth, may come at once.
 
-    def __init__(self, what: str, per_second: int, clock: Callable[[], float] = time.monotonic) -> None:
+    Safe to share between threads.
+    """
+
+    def __init__(
+        self, what: str, per_second: int, clock: Callable[[], float] = time.monotonic, *, burst: int | None = None
+    ) -> None:
         self._what = what
         self._per_second = per_second
+        self._burst = float(per_second if burst is None else burst)
         self._clock = clock
         self._lock = threading.Lock()
         self._levels: dict[str, tuple[float, float]] = {}
@@ -37,8 +44,8 @@ class Rate:
     def _missing(self, name: str, count: int, *, use: bool) -> float:
         with self._lock:
             now = self._clock()
-            level, at = self._levels.get(name, (float(self._per_second), now))
-            level = min(float(self._per_second), level + (now - at) * self._per_second)
+            level, at = self._levels.get(name, (self._burst, now))
+            level = min(self._burst, level + (now - at) * self._per_second)
             missing = count - level
             if use and missing <= 0:
                 if len(self._levels) >= _MOST_KEPT:
@@ -48,6 +55,8 @@ class Rate:
 
     def _forget_full(self, now: float) -> None:
         """Forget whoever has waited long enough to have a full bucket again; where none has, everybody."""
-        self._levels = {name: one for name, one in self._levels.items() if now - one[1] < 1}
+        self._levels = {
+            name: one for name, one in self._levels.items() if now - one[1] < self._burst / self._per_second
+        }
         if len(self._levels) >= _MOST_KEPT:
             self._levels.clear()

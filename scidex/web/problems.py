@@ -118,6 +118,7 @@ def _of_item(place: str, error: ScidexError) -> dict[str, Any]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScidexError)
+    request.state.refused = type(error).__name__
     if isinstance(error, errors.StoreError):
         _LOG.error("%s %s: %s", request.method, path_to_log(request), error)
     if isinstance(error, _CLOSED) and "text/html" in request.headers.get("accept", ""):
@@ -128,8 +129,9 @@ async def _refused(request: Request, error: Exception) -> Response:
     return response_to(error)
 
 
-async def _invalid(_: Request, error: Exception) -> Response:
+async def _invalid(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
+    request.state.refused = errors.InvalidArgument.__name__
     told = [{"field": field_of(one["loc"]), "detail": one["msg"]} for one in error.errors()[:_MOST_ERRORS]]
     first = told[0]
     return ProblemResponse(

@@ -16,7 +16,8 @@ from scidex.exchange.records import Principal
 from scidex.store import requests
 from scidex.store.db_writes import acting_as
 from scidex.web import strict_json
-from scidex.web.access import Access, idempotency_key_of, moves_tokens, new_request_id, scopes_of
+from scidex.web.access import Access, idempotency_key_of, moves_tokens, scopes_of
+from scidex.web.attempts import new_request_id
 from scidex.web.gate import SAFE_METHODS, SLASH_IN_ID
 from scidex.web.refusals import IdempotencyKeyMissing, UnsupportedMediaType
 
@@ -86,7 +87,7 @@ class StrictRoute(APIRoute):
 
         async def handle_strictly(request: Request) -> Response:
             access: Access = request.app.state.access
-            request.state.who = who = await access.admit(request, self.scopes) if self.scopes else None
+            who = await access.admit(request, self.scopes) if self.scopes else None
             _check_parameters(request, known)
             strict = StrictRequest(request.scope, request.receive)
             if await strict.body():

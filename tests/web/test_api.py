@@ -60,7 +60,7 @@ def refusing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
 
 def done(db: Database) -> list[JournalEntry]:
     """Return what was done in a market, beside what its doors write down of keys."""
-    return [entry for entry in read_journal(db) if entry.verb not in ("create_key", "note_key_uses")]
+    return [entry for entry in read_journal(db) if entry.verb not in ("create_key", "note_key_uses", "note_refusals")]
 
 
 @pytest.fixture

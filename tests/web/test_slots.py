@@ -266,19 +266,26 @@ def test_a_fence_number_is_told_to_its_holder_and_to_nobody_else(client, db, add
     told = []
     for account, scope in (("quest:q", "read"), ("worker:bob", "work"), ("worker:ada", "work")):
         with httpx.Client(base_url=address, headers=headers_for(db, account, scope)) as asker:
-            for path in (
+            paths = (
                 f"/api/compute-auction/slots/{slot_id}/timeline",
-                f"/api/compute-auction/slots/{slot_id}",
-                f"/api/runs/{slot_id}",
+                f"/api/runs/{slot_id}/usage",
+                f"/api/runs/{slot_id}/output",
+                "/api/workers/w1/leases" if account != "worker:ada" else "/api/whoami",
                 "/api/leases",
                 "/api/workers",
                 "/resources?tab=fleet",
                 "/metrics",
-            ):
-                told.append(asker.get(path).text)
+            )
+            told += [asker.get(path).text for path in paths]
             told.append(asker.post(settle, json=guess, headers={"Idempotency-Key": "k"}).text)
             if account != "worker:ada":
-                told.append(asker.post(f"/api/leases/{fence}/give-back", json={"reason": "mine"}).reason_phrase)
+                refused = [
+                    asker.post(f"/api/leases/{fence}/give-back", json={"reason": "mine"}),
+                    asker.post(f"/api/leases/{fence}/finish", json={"succeeded": True, "actual_cost_tokens": 1}),
+                    asker.post(f"/api/leases/{fence}/step", json={"step": "exited"}),
+                    asker.get(f"/api/leases/{fence}"),
+                ]
+                assert {one.status_code for one in refused} <= {403, 404}
     with httpx.stream("GET", f"{address}/api/events?after=0", headers=operator(db), timeout=5) as events:
         for line in events.iter_lines():
             told.append(line)
