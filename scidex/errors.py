@@ -330,6 +330,14 @@ class MarketUnreachable(StoreError):
     """The market's server did not answer, or not as a market does; the outcome of a write is not known."""
 
 
+class DatabaseForbids(StoreError):
+    """The database's role may not do this."""
+
+
+class SchemaTooOld(StoreError):
+    """The database's schema is older than this program, and its role may not bring it up to date."""
+
+
 class SchemaTooNew(StoreError):
     """The database was written by a newer version of this program."""
 

@@ -17,6 +17,7 @@ from scidex.exchange.records import CycleStatus, Key
 from scidex.settings import from_environment
 from scidex.store import Database, connect
 from scidex.store.migrate import migrations
+from scidex.store.roles import excess_rights
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 
@@ -66,6 +67,7 @@ def _missing_file(url: str) -> str | None:
 
 def _of_market(db: Database) -> Iterator[Finding]:
     checks: tuple[Callable[[Database, datetime], Iterator[Finding]], ...] = (
+        check_role,
         check_clock,
         check_rounds,
         check_books,
@@ -85,6 +87,18 @@ def check_schema(db: Database) -> Finding:
     if missing := known - taken:
         return Finding("schema", FAULT, f"{len(missing)} migrations are not taken", "scidex db migrate")
     return Finding("schema", OK, f"all {len(known)} migrations are taken")
+
+
+def check_role(db: Database, now: datetime) -> Iterator[Finding]:
+    """Say whether PostgreSQL's role could do more than a server needs."""
+    words = {"changes_the_schema": "change the schema", "changes_the_record": "change the journal or the transfers"}
+    rights = excess_rights(db)
+    if excess := [words[name] for name, has in rights.items() if has]:
+        yield Finding(
+            "role", WARNING, f"it could {' and '.join(excess)}", "serve by another: scidex db migrate --role NAME"
+        )
+    elif rights:
+        yield Finding("role", OK, "it can do what a server does, and nothing else")
 
 
 def check_clock(db: Database, now: datetime) -> Iterator[Finding]:

@@ -42,15 +42,31 @@ def init(
 
 
 @database.command("migrate")
-def migrate(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def migrate(
+    role: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="A role of PostgreSQL for servers, loops and workers: it gets what they need, and nothing else.",
+            show_default=False,
+        ),
+    ] = None,
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Bring the database's schema up to date, and say which steps were taken."""
     from scidex.cli.markets import print_json
     from scidex.exchange import compute_auction
     from scidex.store import connect
+    from scidex.store.roles import grant_role
 
     with connect(db) as market:
         taken = compute_auction.ensure_schema(db=market)
+        if role is not None:
+            grant_role(role, db=market)
     if as_json:
         print_json(taken)
-    else:
-        print("\n".join(taken) or "The schema was up to date.")
+        return
+    print("\n".join(taken) or "The schema was up to date.")
+    if role is not None:
+        print(f"The role {role} may do what a server does, and nothing else.")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from scidex.errors import SchemaTooNew
+from scidex.errors import DatabaseForbids, SchemaTooNew, SchemaTooOld
 from scidex.store.database import Database, Transaction
 from scidex.store.statements import Dialect
 
@@ -35,13 +35,16 @@ def migrate(db: Database) -> list[str]:
     """
     Take every migration that `db` has not taken, each once, whoever else does the same now.
 
-    Returns the names of those taken. Raises SchemaTooNew where the database has one that this program does not know.
+    A role that may not change the schema is enough where there is none to take. Returns the names of those taken.
+    Raises SchemaTooNew where the database has one that this program does not know, and SchemaTooOld where the role may
+    not take those that are missing.
     """
     known = migrations(db.dialect)
 
     def work(tx: Transaction) -> list[str]:
         tx.lock([_LOCK], shared=False)
-        tx.run("create_version_table")
+        if not tx.values("has_schema")[0]:
+            tx.run("create_version_table")
         taken = set(tx.values("migrations_taken"))
         if unknown := taken - {migration.name for migration in known}:
             raise SchemaTooNew(unknown_migration=max(unknown))
@@ -51,7 +54,12 @@ def migrate(db: Database) -> list[str]:
             tx.run("note_migration", name=migration.name)
         return [migration.name for migration in missing]
 
-    return db.write(work)
+    try:
+        return db.write(work)
+    except DatabaseForbids as error:
+        raise SchemaTooOld(
+            fact=error.facts["fact"], remedy="scidex db migrate, as the role that owns the tables"
+        ) from error
 
 
 @cache

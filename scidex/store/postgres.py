@@ -14,7 +14,14 @@ import psycopg
 from psycopg import pq
 from psycopg_pool import ConnectionPool
 
-from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
+from scidex.errors import (
+    DatabaseBusy,
+    DatabaseForbids,
+    DatabaseUnavailable,
+    InvalidDatabaseUrl,
+    ScidexError,
+    StoreError,
+)
 from scidex.store.database import Database, Result, Row, Transaction, columns_of
 from scidex.store.libpq import Channel, DeadlinePassed
 from scidex.store.listening import Listener
@@ -252,6 +259,8 @@ def _refusal(error: psycopg.Error | DeadlinePassed) -> ScidexError:
         return DatabaseBusy(fact=_first_line(error))
     if isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)):
         return DatabaseUnavailable(fact=_first_line(error))
+    if isinstance(error, psycopg.errors.InsufficientPrivilege):
+        return DatabaseForbids(fact=_first_line(error))
     return StoreError(fact=_first_line(error))
 
 
