@@ -22,6 +22,7 @@ from starlette.routing import BaseRoute
 from scidex import store
 from scidex.errors import ScidexError
 from scidex.exchange import (
+    attempts,
     auditing,
     backlog,
     backlog_import,
@@ -32,6 +33,7 @@ from scidex.exchange import (
     leases,
     records,
     runs,
+    sealing,
     services,
     sweeper,
     token_ledger,
@@ -240,6 +242,8 @@ VERB_MODULES = {
         compute_auction,
         token_ledger,
         auditing,
+        sealing,
+        attempts,
         backlog,
         backlog_import,
         ev_scorer,

@@ -42,6 +42,7 @@ __all__ = [
 
 SCOPES = ("admin", "attest", "bid", "read", "work")
 _FORM = re.compile(r"scidex_([0-9a-f]{16})_([0-9a-f]{64})", re.ASCII)
+_ID = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _MOST_PAGE = 1_000
 _MOST_OVERLAP_SECONDS = 30 * 86_400
 _MOST_USES = 10_000
@@ -151,7 +152,10 @@ def id_of(text: str) -> str:
 
 def principal_of(key_id: str, *, now: datetime | None = None, db: Database | None = None) -> Principal:
     """Return who acts by a key that was shown before, as a session does. Raises NotAuthenticated."""
-    with checked.database(db).reading() as tx:
+    database = checked.database(db)
+    if type(key_id) is not str or _ID.fullmatch(key_id) is None:
+        raise NotAuthenticated
+    with database.reading() as tx:
         row = tx.row("key", key_id=key_id)
     if row is None:
         raise NotAuthenticated
