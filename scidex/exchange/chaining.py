@@ -98,7 +98,8 @@ def _fault(seal: Row, chain: list[seals.Link]) -> str | None:
     """Say what is not as one seal says, or None."""
     found = None
     if not chain or chain[-1].digest != seal["digest"]:
-        found = seals.first_difference(seal["marks"], chain)
+        if seal["marks"].rpartition(" ")[2].startswith(f"{seal['last_entry']}:"):
+            found = seals.first_difference(seal["marks"], chain)
     elif (chain[0].entry_id, len(chain), seals.marks_of(chain)) == tuple(
         seal[name] for name in ("first_entry", "entries", "marks")
     ):

@@ -200,6 +200,7 @@ def test_a_number_that_will_never_come_is_passed_over(new_database, postgres_tem
         ("UPDATE journal_seals SET digest = substr(digest, 2) || 'x' WHERE seal_number = 2", "seal 2 was altered"),
         ("UPDATE journal_seals SET marks = replace(marks, '7:', '7:0') WHERE seal_number = 2", "seal 2 was altered"),
         ("UPDATE journal_seals SET marks = 'x' WHERE seal_number = 2", "seal 2 was altered"),
+        ("UPDATE journal_seals SET last_entry = last_entry - 1 WHERE seal_number = 2", "seal 2 was altered"),
         ("UPDATE journal_seals SET first_entry = first_entry - 1 WHERE seal_number = 2", "seal 2 was altered"),
     ],
 )
