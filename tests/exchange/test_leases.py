@@ -191,6 +191,12 @@ def test_fence_numbers_say_nothing_of_each_other(market):
     assert min(two - one, three - two) > fencing._FIRST // 10**9
 
 
+def test_whoever_knows_the_last_fence_number_of_a_task_cannot_guess_the_next():
+    one, two, three = sorted(fencing.drawn_after(77) for _ in range(3))
+
+    assert min(two - one, three - two) > fencing._STEP // 10**9
+
+
 def test_a_fence_number_that_a_lease_has_is_not_drawn_again(market, monkeypatch):
     drawn = iter([77, 77, 78])
     monkeypatch.setattr(fencing, "drawn_after", lambda last: next(drawn))
