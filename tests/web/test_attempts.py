@@ -14,6 +14,7 @@ from scidex.exchange import attempts, auditing, keys, sealing, token_ledger
 from scidex.exchange.records import RefusedAttempt
 from scidex.store import Database
 from scidex.store.db_writes import read_journal
+from scidex.web import attempts as web_attempts
 from scidex.web.attempts import BURST, PER_SECOND, Attempts, is_noted
 from scidex.web.serving import running_server
 from tests.databases import assert_journal_tells_all, contents, query
@@ -121,6 +122,28 @@ def test_a_refusal_is_written_down_within_moments_while_the_server_runs(market):
                 break
             threading.Event().wait(0.05)
         assert len(told(market)) == 1
+
+
+def test_what_waits_when_a_server_stops_is_written_down(market, monkeypatch):
+    monkeypatch.setattr(web_attempts, "_FLUSH_SECONDS", 3_600.0)
+    with running_server(market) as address:
+        httpx.get(f"{address}/api/whoami")
+        assert told(market) == []
+
+    assert len(told(market)) == 1
+
+
+def test_much_at_once_is_written_down_before_its_time(market, monkeypatch):
+    monkeypatch.setattr(web_attempts, "_FLUSH_SECONDS", 3_600.0)
+    monkeypatch.setattr(web_attempts, "MOST_AT_ONCE", 6)
+    with running_server(market) as address:
+        for _ in range(3):
+            httpx.get(f"{address}/api/whoami")
+        for _ in range(600):
+            if told(market):
+                break
+            threading.Event().wait(0.05)
+        assert len(told(market)) == 3
 
 
 def test_what_succeeds_leaves_no_note(market):
