@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_LOOK_SECONDS = 0.5
 
 
 @contextmanager
@@ -27,3 +28,11 @@ def stop_signal() -> Iterator[threading.Event]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def wait_for_stop(stop: threading.Event) -> None:
+    """Return once `stop` is set, by a signal or otherwise."""
+    # The system may hand a signal to any thread, above all in a process that was frozen. Its handler runs in the main
+    # thread all the same, and only once that one is awake.
+    while not stop.wait(_LOOK_SECONDS):
+        pass
