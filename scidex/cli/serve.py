@@ -14,7 +14,7 @@ from scidex.cli.reach import (
     PrivateKeyOption,
     transport_of,
 )
-from scidex.cli.stopping import stop_signal, wait_for_stop
+from scidex.cli.stopping import stop_signal
 from scidex.cli.up import PortOption
 
 
@@ -40,4 +40,4 @@ def serve(
         print(f"dashboard   {market.dashboard()}")
         print(f"api         {market.address}")
         print("to stop     Ctrl-C", flush=True)
-        wait_for_stop(stop)
+        stop.wait()

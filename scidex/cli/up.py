@@ -18,7 +18,7 @@ from scidex.cli.reach import (
     PrivateKeyOption,
     transport_of,
 )
-from scidex.cli.stopping import stop_signal, wait_for_stop
+from scidex.cli.stopping import stop_signal
 
 if TYPE_CHECKING:
     from scidex.web.serving import Transport
@@ -106,4 +106,4 @@ def _serve(
         print(f"api         {market.address}")
         print("to stop     Ctrl-C", flush=True)
         with clearing(market.db, pool=pool, cycle_seconds=cycle_seconds):
-            wait_for_stop(stop)
+            stop.wait()

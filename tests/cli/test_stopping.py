@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from scidex.cli.stopping import stop_signal, wait_for_stop
+from scidex.cli.stopping import stop_signal
 
 
 def tell_soon(number: int) -> threading.Thread:
@@ -29,7 +29,7 @@ def test_a_signal_that_another_thread_was_given_ends_the_wait(number):
         rescue = threading.Timer(30, stop.set)
         rescue.start()
         telling = tell_soon(number)
-        wait_for_stop(stop)
+        stop.wait()
         assert rescue.is_alive(), "only the rescue ended it"
         rescue.cancel()
     telling.join()
@@ -38,9 +38,17 @@ def test_a_signal_that_another_thread_was_given_ends_the_wait(number):
 def test_a_second_signal_interrupts():
     with stop_signal() as stop:
         signal.raise_signal(signal.SIGTERM)
-        wait_for_stop(stop)
+        stop.wait()
         with pytest.raises(KeyboardInterrupt):
             signal.raise_signal(signal.SIGTERM)
+
+
+def test_a_wait_with_an_end_comes_to_it():
+    with stop_signal() as stop:
+        assert not stop.wait(0)
+        assert not stop.wait(0.6)  # longer than a look
+        stop.set()
+        assert stop.wait(60)
 
 
 def test_handlers_are_as_before_when_the_block_ends():
