@@ -136,7 +136,7 @@ def check_transport(host: str, transport: Transport) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address. Raises AddressNotLoopback, PortInUse, AddressUnavailable."""
     family, address = _family(host)
-    # asyncio sends at once only where the protocol is named; else each answer waits 40 ms for the client to acknowledge.
+    # asyncio sends at once only where the protocol is named; else an answer waits 40 ms for an acknowledgement.
     listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
