@@ -40,7 +40,7 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeSch
     """Hand out whole files where several processes share the tests: a file's tests share what takes long to make."""
     from xdist.scheduler import LoadScopeScheduling
 
-    class WholeFiles(LoadScopeScheduling):
+    class WholeFiles(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types
         def _split_scope(self, nodeid: str) -> str:
             return ONE_AFTER_ANOTHER[0] if nodeid.startswith(ONE_AFTER_ANOTHER) else nodeid.partition("::")[0]
 
