@@ -89,8 +89,9 @@ class SqliteTransaction(Transaction):
         last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]
         return list(range(last - count + 1, last + 1))
 
-    def take_number(self, series: str, number: int) -> None:
-        self.note_numbers(series, number)
+    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
+        if not as_id:  # an id is its own record, and spares a page
+            self.note_numbers(series, number)
 
     def note_numbers(self, series: str, last: int) -> None:
         self.run("note_numbers", series=series, last=last)
