@@ -19,13 +19,14 @@ class Ratio:
     wanted: str
     ratio: float
     met: bool
+    also: str = ""
 
     def line(self) -> str:
         """Return one line for people."""
         mark = "met    " if self.met else "NOT MET"
         return (
             f"{mark} {self.name}: {self.measured:,.4g} {self.unit} against {self.limit:,.4g} {self.unit}"
-            f" = {self.ratio:.3g}; wanted {self.wanted}"
+            f" = {self.ratio:.3g}; wanted {self.wanted}" + (f"; {self.also}" if self.also else "")
         )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -16,6 +17,7 @@ from scidex import __version__
 from scidex.store import Database
 from scidex.web import problems
 from scidex.web.access import Access
+from scidex.web.bid_desk import BidDesk
 from scidex.web.dashboard import pages
 from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
@@ -56,6 +58,7 @@ def create_app(
     app.include_router(sessions.pages)
     pages.install(app, db)
     problems.install(app)
+    app.add_middleware(BidDesk, access=app.state.access, db=db)
     app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # as FastAPI says to extend it
     return app
@@ -67,9 +70,12 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
     current_default_thread_limiter().total_tokens = _THREADS
     access: Access = app.state.access
     noting = asyncio.create_task(access.note_uses_for_ever())
+    # What is loaded stays: the collector would walk it again and again, and whoever asks meanwhile would wait for that.
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         noting.cancel()
         with suppress(asyncio.CancelledError):
             await noting

@@ -116,6 +116,11 @@ def _of_item(place: str, error: ScidexError) -> dict[str, Any]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScidexError)
+    return refused(request, error)
+
+
+def refused(request: Request, error: ScidexError) -> Response:
+    """Return a refusal as this client is told of it."""
     if isinstance(error, errors.StoreError):
         _LOG.error("%s %s: %s", request.method, request.url.path, error)
     if isinstance(error, _CLOSED) and "text/html" in request.headers.get("accept", ""):

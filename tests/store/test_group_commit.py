@@ -254,3 +254,31 @@ def test_memory_in_one_process_is_as_safe_as_a_file():
     with connect("sqlite:///:memory:") as db:
         compute_auction.ensure_schema(db=db)
         assert query(db, "PRAGMA foreign_keys") == [(1,)]
+
+
+def test_writes_of_one_thread_share_a_commit(db):
+    commits: list[str] = []
+    db._writer.set_trace_callback(lambda sql: commits.append(sql) if sql in ("BEGIN IMMEDIATE", "COMMIT") else None)
+    with db.together():
+        db.write(lambda tx: add(tx, "a"))
+        with pytest.raises(KeyError):
+            db.write(lambda tx: (add(tx, "b"), {}["no"]))
+        db.write(lambda tx: add(tx, "c"))
+        assert names(db) == []
+    assert commits == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert names(db) == ["a", "c"]
+
+
+def test_a_shared_commit_that_sqlite_undoes_keeps_nothing(db):
+    def lose_the_transaction(tx: Transaction) -> None:
+        db._writer.execute("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    with pytest.raises(DatabaseUnavailable), db.together():
+        db.write(lambda tx: add(tx, "a"))
+        for name in ("b", "c"):
+            with pytest.raises(DatabaseUnavailable):
+                db.write(lose_the_transaction if name == "b" else lambda tx: add(tx, "c"))
+    assert names(db) == []
+    db.write(lambda tx: add(tx, "d"))
+    assert names(db) == ["d"]
