@@ -12,6 +12,7 @@ import json
 import sys
 import time
 from collections import Counter
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -75,9 +76,8 @@ async def load(order: dict[str, Any]) -> dict[str, Any]:
     loop = asyncio.get_running_loop()
     senders: list[Sender] = []
     for client in order["clients"]:
-        sender = Sender(client["head"], client["body"], begins_at, ends_at, seconds)
-        await loop.create_connection(lambda sender=sender: sender, order["host"], order["port"])
-        senders.append(sender)
+        make = partial(Sender, client["head"], client["body"], begins_at, ends_at, seconds)
+        senders.append((await loop.create_connection(make, order["host"], order["port"]))[1])
     await asyncio.gather(*(sender.closed for sender in senders))
     statuses = sum((sender.statuses for sender in senders), Counter[int]())
     return {"seconds": seconds, "statuses": dict(statuses)}

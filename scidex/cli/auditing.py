@@ -6,20 +6,25 @@ import sys
 from typing import TYPE_CHECKING
 
 from scidex.cli.exits import Exit
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
     from scidex.exchange.records import AuditReport
 
 
-def audit(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def audit(
+    db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """Prove the books, decide every round again, and replay the journal into an empty database, to compare."""
-    from scidex.cli.markets import opened, print_json
+    from scidex.cli.markets import print_json
     from scidex.cli.progress import progress_on_terminal
-    from scidex.exchange import auditing
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market, progress_on_terminal() as tell:
-        found = auditing.audit(on_progress=tell, db=market)
+    with verbs_of(db, url, key) as market, progress_on_terminal() as tell:
+        found = market.audit(on_progress=tell)
     if as_json:
         print_json({**found._asdict(), "ledger": found.ledger._asdict(), "ok": found.ok})
     else:

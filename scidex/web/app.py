@@ -17,13 +17,14 @@ from scidex import __version__
 from scidex.store import Database
 from scidex.web import problems
 from scidex.web.access import Access
+from scidex.web.audits import Audits
 from scidex.web.bid_desk import BidDesk
 from scidex.web.dashboard import pages
 from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
 from scidex.web.metrics import Metrics
 from scidex.web.rounds import RoundNews
-from scidex.web.routes import backlog, cycles, events, health, keys, market, runs, sessions, slots, wallets
+from scidex.web.routes import backlog, cycles, events, health, keys, market, proving, runs, sessions, slots, wallets
 from scidex.web.sessions import Sessions
 
 # Requests that may be at work side by side. Bids that wait for the disk share a commit, so more threads, more bids.
@@ -51,9 +52,10 @@ def create_app(
     app.state.db = db
     app.state.access = Access(db, sessions_of_server or Sessions())
     app.state.feed = Feed(db)
+    app.state.audits = Audits(db)
     app.state.metrics = Metrics(db)
     app.state.rounds = RoundNews(db)
-    for room in (market, slots, runs, wallets, backlog, cycles, keys, sessions, events, health):
+    for room in (market, slots, runs, wallets, backlog, cycles, keys, proving, sessions, events, health):
         app.include_router(room.routes)
     app.include_router(sessions.pages)
     pages.install(app, db)
