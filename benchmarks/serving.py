@@ -1,9 +1,9 @@
 """
 Single durable bids over HTTP, by many clients at once, against requests that the same server stores nothing of.
 
-Judged against the same request refused by the market, as one that the wallet does not cover: all that a bid takes but
-the storing. Told beside it: the same request refused by the door, as one of another account; a plain read; and bare
-commits of one row, the unbatched path's limit.
+Judged against the faster of two that go all the way and store nothing: the same request refused by the market, as one
+that the wallet does not cover, and a plain read. Told beside it: the same request turned away by the door, as one of
+another account, which never reaches the market and so is the strictest measure; and bare commits of one row.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ _BID = (
 _POST = "POST /api/compute-auction/bids HTTP/1.1"
 DURABLE = Kind("durable bids", _POST, _BID, 201)
 REFUSED = Kind("bids refused by the market", _POST, _BID.replace("2{number}", "9007199254740{number}"), 409)
-TURNED_AWAY = Kind("bids refused by the door", _POST, _BID.replace("{account}", "not-{account}"), 403)
+TURNED_AWAY = Kind("bids turned away by the door", _POST, _BID.replace("{account}", "not-{account}"), 403)
 READ = Kind("GET /api/whoami", "GET /api/whoami HTTP/1.1", "", 200)
 _KINDS = (DURABLE, REFUSED, TURNED_AWAY, READ)
 
@@ -73,19 +73,21 @@ def durable_bids(folder: Path) -> Ratio:
             clients = [Client(account, text) for account, text in zip(accounts, texts, strict=True)]
             told = _alternating(db, address, clients)
     durable, refused, turned_away, read, commits = told
-    share, times = durable.rate / refused.rate, durable.rate / commits
+    unstored = max(refused.rate, read.rate)
+    share, times = durable.rate / unstored, durable.rate / commits
     return Ratio(
         name=f"sqlite single durable bids over HTTP, {_CLIENTS} clients",
         measured=durable.rate,
-        limit=refused.rate,
+        limit=unstored,
         unit="requests/s",
-        wanted=f"at least {_LEAST_SHARE:.0%} of the same request refused, or {_LEAST_COMMITS} × one-row commits",
+        wanted=f"at least {_LEAST_SHARE:.0%} of a request that stores nothing, or {_LEAST_COMMITS} × one-row commits",
         ratio=share,
         met=share >= _LEAST_SHARE or times >= _LEAST_COMMITS,
         also=(
             f"p50 {durable.p50 * 1e3:.1f} ms, p99 {durable.p99 * 1e3:.1f} ms;"
             f" {times:.2f} × {commits:,.0f} one-row commits/s;"
-            f" {TURNED_AWAY.name} {turned_away.rate:,.0f}/s; {READ.name} {read.rate:,.0f}/s"
+            f" {REFUSED.name} {refused.rate:,.0f}/s; {READ.name} {read.rate:,.0f}/s;"
+            f" {durable.rate / turned_away.rate:.2f} × {turned_away.rate:,.0f} {TURNED_AWAY.name}/s"
         ),
     )
 

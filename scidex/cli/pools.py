@@ -13,7 +13,7 @@ app = typer.Typer(help="Pools: list them, and say what one is set to.", no_args_
 
 _COLUMNS = ("pool", "mechanism", "theta", "tie_rule", "open_round_id")
 
-PoolArgument = Annotated[str, typer.Argument(metavar="[POOL]", help="The book of slots.")]
+PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="The book of slots.")]
 
 
 @app.command("list")

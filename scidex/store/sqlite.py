@@ -150,7 +150,8 @@ class SqliteDatabase(Database):
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         job = _Job(work)
         if self._sharing == threading.get_ident():
-            return self._write_shared(job)
+            result: Result = self._write_shared(job)
+            return result
         self._waiting.append(job)
         try:
             # Whoever holds the turn does the work of all who wait, in one commit; the others find theirs done.
@@ -164,7 +165,8 @@ class SqliteDatabase(Database):
             with suppress(ValueError):
                 self._waiting.remove(job)
             raise
-        return _outcome(job)
+        result = _outcome(job)
+        return result
 
     @contextmanager
     def together(self) -> Iterator[None]:

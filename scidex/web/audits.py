@@ -74,6 +74,8 @@ class Audits:
                 if audit.progress is not None and audit.progress != told:
                     told = audit.progress
                     yield _event("progress", dict(zip(("what", "done", "of"), told, strict=True)))
+                else:
+                    yield ": still at work\n\n"  # so that whoever waits knows that the server lives
                 await asyncio.sleep(_LOOK_SECONDS)
             yield self._end(audit)
         finally:

@@ -92,7 +92,7 @@ class PoolSettings(Request):
 
     profile: Id = "recommended"
     only_new: bool = False
-    overrides: Annotated[dict[str, bool | int | float | str], Field(max_length=100)] = Field(default_factory=dict)
+    overrides: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
 
 
 class KeyWanted(Request):

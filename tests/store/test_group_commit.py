@@ -274,11 +274,15 @@ def test_a_shared_commit_that_sqlite_undoes_keeps_nothing(db):
         db._writer.execute("ROLLBACK")
         raise sqlite3.OperationalError("disk I/O error")
 
-    with pytest.raises(DatabaseUnavailable), db.together():
-        db.write(lambda tx: add(tx, "a"))
-        for name in ("b", "c"):
-            with pytest.raises(DatabaseUnavailable):
-                db.write(lose_the_transaction if name == "b" else lambda tx: add(tx, "c"))
+    def share() -> None:
+        with db.together():
+            db.write(lambda tx: add(tx, "a"))
+            for work in (lose_the_transaction, lambda tx: add(tx, "c")):
+                with pytest.raises(DatabaseUnavailable):
+                    db.write(work)
+
+    with pytest.raises(DatabaseUnavailable):
+        share()
     assert names(db) == []
     db.write(lambda tx: add(tx, "d"))
     assert names(db) == ["d"]

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from itertools import count
 from typing import Any
 
 import httpx
 import pytest
 
 from scidex.exchange import compute_auction, keys, token_ledger
-from scidex.store import Database
+from scidex.store import Database, connect
 from scidex.store.db_writes import read_journal
 from scidex.web.serving import running_server
 from tests.web.doors import headers_for
@@ -32,9 +37,10 @@ def served(db: Database) -> Iterator[tuple[Database, str]]:
 
 def client_of(db: Database, address: str, account: str) -> httpx.Client:
     """Return a client of an account whose key was let in before, so that its bids go over the desk."""
-    client = httpx.Client(base_url=address, headers=headers_for(db, account, "bid"), timeout=30)
-    assert client.get("/api/whoami").status_code == 200
-    return client
+    headers = headers_for(db, account, "bid")
+    with httpx.Client(base_url=address, headers=headers) as first:
+        assert first.get("/api/whoami").status_code == 200
+    return httpx.Client(base_url=address, headers=headers, timeout=30)
 
 
 def bid(client: httpx.Client, task: str, price: int = 10, *, key: str | None = None, **headers: str) -> httpx.Response:
@@ -72,8 +78,8 @@ def test_the_desk_and_the_route_give_one_answer(served):
 )
 def test_the_desk_refuses_as_the_route_does(served, body: dict[str, Any]):
     db, address = served
-    before = len(list(read_journal(db)))
     with client_of(db, address, "ada") as ada:
+        before = len(list(read_journal(db)))
         told = [
             ada.post(BIDS, json=body, headers={"Idempotency-Key": str(uuid.uuid4()), **more})
             for more in ({}, {"Cookie": "nothing=1"})
@@ -130,3 +136,37 @@ def test_a_key_that_was_revoked_places_nothing_and_is_told_nothing(served):
         ]
     assert [one.status_code for one in told] == [401, 401]
     assert [one.task_id for one in compute_auction.list_open_bids("ada", db=db)] == ["t1"]
+
+
+def test_every_bid_that_was_answered_is_there_after_the_server_was_killed(tmp_path):
+    url = f"sqlite:///{tmp_path}/market.db"
+    with connect(url) as db:
+        compute_auction.ensure_schema(db=db)
+        token_ledger.create_account("ada", db=db)
+        token_ledger.mint("ada", 10**9, db=db)
+        headers = headers_for(db, "ada", "bid")
+    command = [sys.executable, "-m", "scidex", "serve", "--db", url, "--port", "0"]
+    server = subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, "SCIDEX_KEY_DIRECTORY": str(tmp_path)}
+    )
+    assert server.stdout is not None
+    lines = dict(line.split(maxsplit=1) for line in iter(server.stdout.readline, "to stop     Ctrl-C\n"))
+    answered: list[int] = []
+
+    def bid_until_it_dies(number: int) -> None:
+        with suppress(httpx.HTTPError), httpx.Client(base_url=lines["api"].strip(), headers=headers) as ada:
+            for task in count():
+                told = bid(ada, f"{number} {task}")
+                assert told.status_code == 201
+                answered.append(told.json()["id"])
+                if len(answered) > 200:
+                    server.kill()
+
+    with ThreadPoolExecutor(16) as crowd:
+        list(crowd.map(bid_until_it_dies, range(16)))
+    server.wait()
+    server.stdout.close()
+    with connect(url) as db:
+        kept = {entry.arguments["bids"][0]["task_id"] for entry in read_journal(db) if entry.verb == "place_bids"}
+        assert {compute_auction.get_bid(one, db=db).task_id for one in answered} <= kept
+        assert token_ledger.verify(db).ok

@@ -40,7 +40,14 @@ def test_a_pool_is_set_over_http_and_journaled_as_the_keys(db, operator):
 
 @pytest.mark.parametrize(
     "overrides",
-    [{"refill_percent": 101}, {"refill_percent": "many"}, {"nonsense": 1}, {"now": "later"}, {"tie_rule": "by weight"}],
+    [
+        {"refill_percent": 101},
+        {"refill_percent": "many"},
+        {"refill_percent": {"a": 1}},
+        {"nonsense": 1},
+        {"now": "later"},
+        {"tie_rule": "by weight"},
+    ],
 )
 def test_what_a_pool_cannot_be_set_to_is_refused_by_its_name(db, operator, overrides):
     before = compute_auction.get_market_settings(db=db)

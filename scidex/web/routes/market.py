@@ -80,8 +80,7 @@ def configure_pool(pool: Name, to: schemas.PoolSettings, db: Db) -> MarketSettin
     """Set a pool to a profile's values, some of them replaced by name, from its open round on."""
     for name in RESERVED & to.overrides.keys():
         raise InvalidSetting(field=f"overrides.{name}", value=to.overrides[name], fact="is no setting of a profile")
-    overrides: dict[str, Any] = to.overrides
-    return compute_auction.configure_pool(pool, to.profile, only_new=to.only_new, **overrides, db=db)
+    return compute_auction.configure_pool(pool, to.profile, only_new=to.only_new, **to.overrides, db=db)
 
 
 @routes.post("/pools", status_code=201, response_model=schemas.Pool)
