@@ -69,7 +69,9 @@ class BidDesk:
             await self.app(scope, _again(message, receive), send)
             return
         scope["route"] = _ROUTE
-        await (await self._answer(Request(scope), asked))(scope, receive, send)
+        request = Request(scope)
+        request.state.who, request.state.id = asked.who, asked.request_id
+        await (await self._answer(request, asked))(scope, receive, send)
 
     def _asked(self, scope: Scope, message: Message) -> Asked | None:
         """Return the bid that a request asks for, or None where it is for the route to judge."""

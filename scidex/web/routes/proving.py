@@ -13,7 +13,7 @@ from scidex.web.access import allows
 from scidex.web.audits import Audits
 from scidex.web.dependencies import Db, Limit, router
 from scidex.web.paging import link_next
-from scidex.web.routes.events import EventStream
+from scidex.web.routes.events import EventStream, streams
 
 routes = router("/api", "proving")
 
@@ -48,7 +48,7 @@ def verify(db: Db) -> LedgerReport:
     return token_ledger.verify(db)
 
 
-@routes.get("/audit", response_class=EventStream)
+@routes.get("/audit", response_class=EventStream, responses=streams("progress", "report", "failed"))
 @allows("admin")
 async def audit(request: Request) -> EventStream:
     """
