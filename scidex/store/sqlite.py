@@ -150,8 +150,15 @@ class SqliteDatabase(Database):
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         job = _Job(work)
         if self._sharing == threading.get_ident():
-            result: Result = self._write_shared(job)
-            return result
+            self._write_shared(job)
+        else:
+            self._write_with_others(job)
+        if job.error is not None:
+            raise job.error
+        result: Result = job.result
+        return result
+
+    def _write_with_others(self, job: _Job) -> None:
         self._waiting.append(job)
         try:
             # Whoever holds the turn does the work of all who wait, in one commit; the others find theirs done.
@@ -165,8 +172,6 @@ class SqliteDatabase(Database):
             with suppress(ValueError):
                 self._waiting.remove(job)
             raise
-        result = _outcome(job)
-        return result
 
     @contextmanager
     def together(self) -> Iterator[None]:
@@ -186,7 +191,7 @@ class SqliteDatabase(Database):
                 self._sharing = 0
                 self._roll_back()
 
-    def _write_shared(self, job: _Job) -> Any:
+    def _write_shared(self, job: _Job) -> None:
         """Do a piece of work in the commit that this thread's block shares."""
         if self._writes_in_progress:
             raise RuntimeError("a write may not be begun inside another")
@@ -200,7 +205,6 @@ class SqliteDatabase(Database):
             raise self._broken from error
         finally:
             self._writes_in_progress = False
-        return _outcome(job)
 
     def _write_group(self, own: _Job) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_GROUPED))]
@@ -319,13 +323,6 @@ class SqliteDatabase(Database):
         except sqlite3.Error as error:
             raise InvalidDatabaseUrl(field="database_url", url=self.url, fact=str(error)) from error
         return connection
-
-
-def _outcome(job: _Job) -> Any:
-    """Return what came of a piece of work, or raise it."""
-    if job.error is not None:
-        raise job.error
-    return job.result
 
 
 def _path_of(url: str) -> str:
