@@ -24,7 +24,7 @@ def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> 
     """Place a bid whose idempotency key is taken; None, and nothing written, where it is for the batch to decide."""
     if request["time_in_force"] != "round" or (request["ttl_at"] is not None and request["ttl_at"] <= work.now):
         return None
-    rows = _locked_ground(work, request)
+    rows = _locked_ground(work, request, most_open_bids)
     wallet = _wallet(work, request["pool"], rows)
     if wallet is None:
         return None
@@ -43,7 +43,7 @@ def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> 
     return bid_terms.answer(terms)
 
 
-def _locked_ground(work: Work, request: Request) -> Sequence[Row]:
+def _locked_ground(work: Work, request: Request, most_open_bids: int) -> Sequence[Row]:
     pool, task_id, bidder_id = request["pool"], request["task_id"], request["bidder_id"]
     # Locked before, by a statement of its own: what is read after it has waited is then no older than the locks.
     return work.tx.rows_locked(
@@ -54,6 +54,8 @@ def _locked_ground(work: Work, request: Request) -> Sequence[Row]:
         pool=pool,
         task_id=task_id,
         bidder_id=bidder_id,
+        price=request["max_price_tokens"],
+        most_open_bids=most_open_bids,
     )
 
 
@@ -86,7 +88,7 @@ def _terms(work: Work, request: Request, ground: Row, stands: Row | None, ttl: t
 
 def _write(work: Work, terms: Terms, stands: Row | None, wallet: Wallet, next_number: int | None) -> None:
     if terms["sequence"] is None:
-        bid_terms.number(terms, work.number_read("bid_numbers", next_number))
+        bid_terms.number(terms, work.number_read("bid_numbers", next_number, as_id=stands is None))
     counted = (
         [book.count_of_one(Counted(terms["pool"], terms["bidder_id"], terms["round_id"]))] if stands is None else []
     )

@@ -57,8 +57,12 @@ class Transaction(ABC):
         """Return the next `count` numbers of a series, rising."""
 
     @abstractmethod
-    def take_number(self, series: str, number: int) -> None:
-        """Draw the next number of a series as a statement of this transaction has just read it."""
+    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
+        """
+        Make a number of a series drawn that a statement of this transaction has just read as the next.
+
+        With `as_id` it becomes the id of a new row of the table that the series numbers.
+        """
 
     @abstractmethod
     def note_numbers(self, series: str, last: int) -> None:

@@ -74,12 +74,16 @@ class Work:
         self.generated[series] = _packed([*drawn, *numbers])
         return numbers
 
-    def number_read(self, series: str, number: int | None) -> int:
-        """Take `number`, just read as the next of a series, or draw it if there is none; in a replay the one kept."""
+    def number_read(self, series: str, number: int | None, *, as_id: bool) -> int:
+        """
+        Take `number`, just read as the next of a series, or draw it if there is none; in a replay the one kept.
+
+        With `as_id` it becomes the id of a new row.
+        """
         if number is None:
             return self.numbers(series, 1)[0]
         if self._recorded is None:
-            self.tx.take_number(series, number)
+            self.tx.take_number(series, number, as_id=as_id)
         else:
             number = self._recorded[series][0]
             self.tx.note_numbers(series, number)

@@ -11,11 +11,11 @@ from __future__ import annotations
 import re
 import select
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
-from typing import Any, cast
+from typing import Any
 
 import psycopg
 from psycopg import errors, pq
@@ -25,7 +25,8 @@ from scidex.store.database import text_of
 from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
-_ANSWERS = (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)
+# As plain numbers, which compare faster than members of an enumeration.
+_ANSWERS = frozenset(map(int, (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK)))
 
 
 # The names of a statement's columns, which never change.
@@ -59,7 +60,7 @@ class Channel:
         """Queue a statement; its answer is one of those of the next `receive`."""
         self._send_held()
         sql, names = _positional(statement.sql)
-        self._send(statement.name, sql, [_dumped(arguments[name]) for name in names])
+        self._send(statement.name, sql, [_DUMPED[type(value := arguments[name])](value) for name in names])
 
     def hold(self, writes: Sequence[Write]) -> None:
         """Queue writes that do not depend on each other, to be sent as one statement, for the cost of one."""
@@ -74,9 +75,9 @@ class Channel:
     def _send_held(self) -> None:
         if self._held:
             name, sql, places = _positional_as_one(tuple(statement for statement, _ in self._held))
-            values = [_dumped(self._held[place][1][argument]) for place, argument in places]
+            given = [arguments for _, arguments in self._held]
             self._held = []
-            self._send(name, sql, values)
+            self._send(name, sql, [_DUMPED[type(value := given[place][name])](value) for place, name in places])
 
     def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
         if name not in self._prepared and name not in self._preparing:
@@ -99,9 +100,13 @@ class Channel:
         self._pg.pipeline_sync()
         self.flush()
         wanted, self._unanswered = self._unanswered, 0
-        results = [self._next_result(one_more=True) for _ in range(wanted)]
-        self._next_result(one_more=False)  # the end of the batch
-        self._note_prepared(results)
+        results = []
+        for _ in range(wanted):
+            results.append(self._next_result())
+            self._next_result()  # libpq ends each statement's answers with an empty one
+        self._next_result()  # the end of the batch
+        if self._preparing:
+            self._note_prepared(results)
         answers = []
         for result in results:
             if result is None:
@@ -164,18 +169,11 @@ class Channel:
             self._wait(select.POLLIN | select.POLLOUT)
             self._pg.consume_input()
 
-    def _next_result(self, *, one_more: bool) -> pq.abc.PGresult | None:
+    def _next_result(self) -> pq.abc.PGresult | None:
         while self._pg.is_busy():
             self._wait(select.POLLIN)
             self._pg.consume_input()
-        result = self._pg.get_result()
-        if one_more:
-            # libpq ends each statement's answers with an empty one.
-            while self._pg.is_busy():
-                self._wait(select.POLLIN)
-                self._pg.consume_input()
-            self._pg.get_result()
-        return result
+        return self._pg.get_result()
 
     def _wait(self, events: int) -> None:
         self._socket.modify(self._pg.socket, events)
@@ -204,19 +202,12 @@ def _positional_as_one(statements: tuple[Statement, ...]) -> tuple[str, bytes, l
     return statement.name, sql, places
 
 
-def _dumped(value: Any) -> bytes | None:
-    kind = type(value)
-    if kind is str:
-        return cast(str, value).encode()
-    if kind is int:
-        return b"%d" % value
-    if value is None:
-        return None
-    return _array(value) if kind is list else _text(value).encode()
-
-
 def _text(value: Any) -> str:
     return text_of(value) if isinstance(value, datetime) else str(value)
+
+
+def _encoded(value: Any) -> bytes:
+    return _text(value).encode()
 
 
 def _array(values: Sequence[Any]) -> bytes:
@@ -243,3 +234,18 @@ def _texts(values: Sequence[str]) -> str:
 def _quoted(text: str) -> str:
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'
+
+
+class _Dumped(dict[type, Callable[[Any], bytes | None]]):
+    """How the values of each type are sent: as their text, unless listed."""
+
+    def __missing__(self, kind: type) -> Callable[[Any], bytes | None]:
+        self[kind] = _encoded
+        return _encoded
+
+
+_DUMPED = _Dumped()
+_DUMPED[str] = str.encode
+_DUMPED[int] = b"%d".__mod__
+_DUMPED[list] = _array
+_DUMPED[type(None)] = lambda _: None

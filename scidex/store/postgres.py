@@ -87,8 +87,8 @@ class PostgresTransaction(Transaction):
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
 
-    def take_number(self, series: str, number: int) -> None:
-        raise AssertionError("a sequence's next number cannot be read without drawing it")
+    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
+        """Nothing to do: a sequence's next number is drawn by reading it."""
 
     def note_numbers(self, series: str, last: int) -> None:
         self.post("note_numbers", series=series, last=last)

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime
 from functools import cache
 from itertools import repeat
-from typing import Any
+from typing import Any, NamedTuple
 
 from scidex.clock import utc_now
 from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
@@ -38,10 +38,15 @@ class SqliteTransaction(Transaction):
         self._shapes: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {}
 
     def _execute(self, name: str, arguments: Row) -> sqlite3.Cursor:
-        statement = self._statements[name]
-        if statement.converts:
-            arguments = _bound(statement, dict(arguments))
-        return self._connection.execute(statement.sql, arguments)
+        form = _form(self._statements[name])
+        values = [arguments[name] for name in form.names]
+        for place in form.instants:
+            if values[place] is not None:
+                values[place] = text_of(values[place])
+        for place in form.lists:
+            if not isinstance(values[place], str):
+                values[place] = json.dumps(list(values[place]))
+        return self._connection.execute(form.sql, values)
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
         cursor = self._execute(statement, arguments)
@@ -67,15 +72,18 @@ class SqliteTransaction(Transaction):
         self._execute(statement, arguments)
 
     def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
-        if rows:
-            known = self._statements[statement]
-            self._connection.executemany(known.sql, _with_texts(known.time_arguments, rows))
+        if not rows:
+            return
+        form = _form(self._statements[statement])
+        columns = [[row[name] for row in rows] for name in form.names]
+        for place in form.instants:
+            columns[place] = _texts(columns[place])
+        self._connection.executemany(form.sql, zip(*columns, strict=True))
 
     def run_columns(self, statement: str, /, **columns: Any) -> None:
-        known = self._statements[statement]
-        sql, names = _positional(known.sql)
-        assert any(type(columns[name]) is list for name in names), "no argument says how often"
-        self._connection.executemany(sql, zip(*(_items(columns[name]) for name in names), strict=False))
+        form = _form(self._statements[statement])
+        assert any(type(columns[name]) is list for name in form.names), "no argument says how often"
+        self._connection.executemany(form.sql, zip(*(_items(columns[name]) for name in form.names), strict=False))
 
     def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
         for statement, rows in calls:
@@ -89,8 +97,9 @@ class SqliteTransaction(Transaction):
         last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]
         return list(range(last - count + 1, last + 1))
 
-    def take_number(self, series: str, number: int) -> None:
-        self.note_numbers(series, number)
+    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
+        if not as_id:  # an id is its own record, and spares a page
+            self.note_numbers(series, number)
 
     def note_numbers(self, series: str, last: int) -> None:
         self.run("note_numbers", series=series, last=last)
@@ -332,27 +341,33 @@ def _path_of(url: str) -> str:
     return path
 
 
-def _with_texts(time_arguments: tuple[str, ...], rows: Sequence[Row]) -> Sequence[Row]:
-    if not time_arguments:
-        return rows
+def _texts(instants: Sequence[datetime | None]) -> list[str | None]:
     # Rows that are written together mostly share their instants.
-    texts: dict[datetime | None, str | None] = {None: None}
-    written = []
-    for row in rows:
-        values = dict(row)
-        for name in time_arguments:
-            instant = values[name]
-            if instant not in texts:
-                texts[instant] = text_of(instant)
-            values[name] = texts[instant]
-        written.append(values)
-    return written
+    texts = {instant: None if instant is None else text_of(instant) for instant in set(instants)}
+    return [texts[instant] for instant in instants]
+
+
+class _Form(NamedTuple):
+    """A statement with its arguments by their places, which SQLite takes faster than by name."""
+
+    sql: str
+    names: tuple[str, ...]
+    instants: tuple[int, ...]
+    """The places of instants, which are stored as text."""
+    lists: tuple[int, ...]
+    """The places of lists, which are handed over as JSON."""
 
 
 @cache
-def _positional(sql: str) -> tuple[str, tuple[str, ...]]:
-    """Write a statement with its arguments by their places: SQLite takes rows of these faster than rows by name."""
-    return _NAMED.sub("?", sql), tuple(_NAMED.findall(sql))
+def _form(statement: Statement) -> _Form:
+    names = tuple(_NAMED.findall(statement.sql))
+    places = list(enumerate(names))
+    return _Form(
+        sql=_NAMED.sub("?", statement.sql),
+        names=names,
+        instants=tuple(place for place, name in places if name in statement.time_arguments),
+        lists=tuple(place for place, name in places if name in statement.list_arguments),
+    )
 
 
 def _items(column: Any) -> Iterable[Any]:
@@ -360,17 +375,6 @@ def _items(column: Any) -> Iterable[Any]:
     if type(column) is list:
         return column
     return repeat(text_of(column) if isinstance(column, datetime) else column)
-
-
-def _bound(statement: Statement, arguments: dict[str, Any]) -> dict[str, Any]:
-    for name in statement.time_arguments:
-        instant = arguments.get(name)
-        if instant is not None:
-            arguments[name] = text_of(instant)
-    for name in statement.list_arguments:
-        if not isinstance(arguments[name], str):
-            arguments[name] = json.dumps(list(arguments[name]))
-    return arguments
 
 
 def _refusal(error: BaseException) -> ScidexError:

@@ -43,11 +43,6 @@ class Statement:
     for_one_row: Statement | None = None
     """The shared form of a statement that takes columns: for one row that costs the server less."""
 
-    @property
-    def converts(self) -> bool:
-        """Whether any argument needs another form."""
-        return bool(self.time_arguments or self.list_arguments)
-
 
 @cache
 def load(dialect: Dialect) -> dict[str, Statement]:

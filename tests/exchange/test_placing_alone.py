@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scidex.errors import InsufficientTokens, TooManyOpenBids
+from scidex.errors import InsufficientTokens, ScidexError, TooManyOpenBids
 from scidex.exchange import compute_auction, placing_alone
 from scidex.store import Database, connect
 from scidex.store.database import Transaction
@@ -168,26 +168,121 @@ def test_a_bid_that_would_end_at_once_is_refused_unplaced(db):
 # --- at few statements
 
 
-def test_it_reads_once_and_writes_at_once(db, monkeypatch):
-    fund(db, 100, "a")
-    bid(db, "a", "t", 30)
+@contextmanager
+def statements_noted(db: Database) -> Iterator[list[str]]:
+    """Note which statements are waited for."""
     asked: list[str] = []
     kind: Any = type(_transaction(db))
-    for method in ("rows", "tuples", "run", "run_many", "gather", "lock", "draw_numbers"):
-        whole = getattr(kind, method)
+    with ExitStack() as patches:
+        for method in ("rows", "tuples", "run", "run_many", "gather", "lock", "draw_numbers"):
+            whole = getattr(kind, method)
 
-        def noting(self: Transaction, what: Any, *rest: Any, whole: Any = whole, **arguments: Any) -> Any:
-            asked.extend([what] if isinstance(what, str) else [statement for statement, _ in what])
-            return whole(self, what, *rest, **arguments)
+            def noting(self: Transaction, what: Any, *rest: Any, whole: Any = whole, **arguments: Any) -> Any:
+                asked.extend([what] if isinstance(what, str) else [statement for statement, _ in what])
+                return whole(self, what, *rest, **arguments)
 
-        monkeypatch.setattr(kind, method, noting)
+            patches.enter_context(mock.patch.object(kind, method, noting))
+        yield asked
 
-    bid(db, "a", "t2", 20)
 
-    # PostgreSQL keeps what is drawn for a bid that is refused, and so draws once the bid is sure to take it.
-    drawn = ["bid_numbers", "draw_numbers"] if db.dialect == "postgres" else []
-    assert [one for one in asked if one not in ("lock_for_bid", "note_numbers")] == ["ground_of_bid", *drawn]
+def test_it_reads_once_and_writes_at_once(db):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30)
+
+    with statements_noted(db) as asked:
+        bid(db, "a", "t2", 20)
+
+    assert [one for one in asked if one != "lock_for_bid"] == ["ground_of_bid"]
     assert len(query(db, "SELECT 1 FROM compute_auction_bids")) == 2
+
+
+def test_only_a_bid_that_is_sure_to_be_accepted_draws_its_number_while_it_is_decided(db):
+    # PostgreSQL keeps what is drawn for a bid that is refused.
+    late = ["bid_numbers", "draw_numbers"] if db.dialect == "postgres" else []
+    fund(db, 100, "a")
+    bid(db, "a", "t", 60)
+
+    with statements_noted(db) as asked:  # 60 and 50 are more than there is, but no two slots can cost more than 2 × 50
+        accepted = bid(db, "a", "t2", 50)
+
+    assert [one for one in asked if one != "lock_for_bid"] == ["ground_of_bid", *late]
+    assert (accepted.id, wallet(db, "a")) == (2, (100, 100))
+
+
+def refused_by_wallet(db):
+    bid(db, "a", "t", 101)
+
+
+def refused_beside_others(db):
+    bid(db, "a", "t0", 60)
+    bid(db, "a", "t", 51)
+
+
+def refused_as_one_too_many(db):
+    compute_auction.place_bids(
+        [{"bidder_id": "a", "task_id": f"t{n}", "max_price_tokens": 1} for n in range(3)], now=NOON, db=db
+    )
+    bid(db, "a", "t", 1)
+
+
+def refused_since_nobody(db):
+    bid(db, "nobody", "t", 1)
+
+
+def refused_as_the_system(db):
+    bid(db, "system:treasury", "t", 1)
+
+
+def refused_without_a_pool(db):
+    bid(db, "a", "t", 1, pool="none")
+
+
+def refused_beside_what_rests(db):
+    bid(db, "a", "t0", 60, time_in_force="gtt")
+    bid(db, "a", "t", 51)
+
+
+def refused_too_late(db):
+    bid(db, "a", "t", 1, now=after(1), ttl_at=after(1))
+
+
+@pytest.mark.parametrize(
+    "refused",
+    [
+        refused_by_wallet,
+        refused_beside_others,
+        refused_as_one_too_many,
+        refused_since_nobody,
+        refused_as_the_system,
+        refused_without_a_pool,
+        refused_beside_what_rests,
+        refused_too_late,
+    ],
+)
+def test_a_refused_bid_leaves_no_gap_between_the_numbers(db, monkeypatch, refused):
+    monkeypatch.setenv("SCIDEX_MOST_OPEN_BIDS", "3")
+    fund(db, 100, "a", "b")
+    with pytest.raises(ScidexError):
+        refused(db)
+    numbers = [row["id"] for row in query(db, "SELECT id FROM compute_auction_bids ORDER BY id")]
+
+    assert bid(db, "b", "t9", 1).id == len(numbers) + 1
+    assert numbers == list(range(1, len(numbers) + 1))
+
+
+def test_numbers_drawn_alone_and_in_batches_follow_each_other(db):
+    fund(db, 1_000, "a")
+    first = bid(db, "a", "t", 30)
+    more = compute_auction.place_bids(
+        [{"bidder_id": "a", "task_id": f"t{n}", "max_price_tokens": 5} for n in range(2)], now=NOON, db=db
+    )
+    dearer = bid(db, "a", "t", 40)  # keeps its id, and takes a new place in the queue
+    last = bid(db, "a", "t5", 1)
+    again = bid(db, "a", "t5", 1)
+
+    assert [first.id, *(one.id for one in more), dearer.sequence, last.id] == [1, 2, 3, 4, 5]
+    assert (dearer.id, again.id, again.sequence) == (1, 5, 5)
+    assert bid(db, "a", "t6", 1).id == 6
 
 
 def test_a_bid_that_changes_no_hold_writes_no_wallet(db):

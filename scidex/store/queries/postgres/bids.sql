@@ -41,28 +41,47 @@ CROSS JOIN LATERAL (
 -- name: ground_of_bid
 -- What decides one bid for a pool's open round, where its bidder has none that rest: the pool, the bar on the task, the
 -- bid that stands, the prices beside it, and the wallet, on a row for each pool in which that sets something aside.
-SELECT p.mechanism, p.open_round_id AS bid_round_id, a.account_id, a.kind, a.owner_id, a.balance_tokens, a.held_tokens,
-    a.entries, h.pool, h.round_id, h.round_tokens, h.resting_tokens, h.suspended_bids, o.open_round_id,
-    t.status AS task_status,
-    (SELECT 1 FROM compute_auction_clears
-        WHERE winning_task_id = :task_id AND status IN ('won', 'running')) AS task_is_live,
-    (SELECT CAST(json_agg(b.max_price_tokens) AS text) FROM compute_auction_bids b
-        WHERE b.bidder_id = :bidder_id AND b.pool = p.pool AND b.round_id = p.open_round_id
-            AND b.status = 'open' AND b.reason <> 'suspended') AS prices,
-    s.id AS standing_id, s.max_price_tokens AS standing_price_tokens, s.sequence AS standing_sequence,
-    -- Drawn once the bid is sure to take it: a sequence keeps what is drawn for a bid that is refused.
-    NULL AS next_number
-FROM compute_auction_pools p
-JOIN token_accounts a ON a.account_id = :bidder_id
--- Locked against change until this has committed, where the backlog knows it.
-LEFT JOIN LATERAL (SELECT status FROM tasks WHERE task_id = :task_id FOR SHARE) AS t ON true
-LEFT JOIN token_bid_holds h ON h.account_id = a.account_id
-LEFT JOIN compute_auction_pools o ON o.pool = h.pool
-LEFT JOIN LATERAL (
-    -- There is at most one; the limit says so to the planner, who then looks it up by the index.
-    SELECT id, max_price_tokens, sequence FROM compute_auction_bids
-    WHERE task_id = :task_id AND pool = p.pool AND round_id = p.open_round_id AND bidder_id = :bidder_id
-        AND status = 'open'
-    LIMIT 1
-) AS s ON true
-WHERE p.pool = :pool;
+WITH ground AS MATERIALIZED (
+    SELECT p.mechanism, p.open_round_id AS bid_round_id, a.account_id, a.kind, a.owner_id, a.balance_tokens,
+        a.held_tokens, a.entries, t.status AS task_status,
+        (SELECT 1 FROM compute_auction_clears
+            WHERE winning_task_id = :task_id AND status IN ('won', 'running')) AS task_is_live,
+        b.prices, b.number_of, b.sum_of, s.id AS standing_id, s.max_price_tokens AS standing_price_tokens,
+        s.sequence AS standing_sequence
+    FROM compute_auction_pools p
+    JOIN token_accounts a ON a.account_id = :bidder_id
+    -- Locked against change until this has committed, where the backlog knows it.
+    LEFT JOIN LATERAL (SELECT status FROM tasks WHERE task_id = :task_id FOR SHARE) AS t ON true
+    CROSS JOIN LATERAL (
+        SELECT CAST(json_agg(max_price_tokens) AS text) AS prices, COUNT(*) AS number_of,
+            COALESCE(SUM(max_price_tokens), 0) AS sum_of
+        FROM compute_auction_bids
+        WHERE bidder_id = :bidder_id AND pool = p.pool AND round_id = p.open_round_id
+            AND status = 'open' AND reason <> 'suspended'
+    ) AS b
+    LEFT JOIN LATERAL (
+        -- There is at most one; the limit says so to the planner, who then looks it up by the index.
+        SELECT id, max_price_tokens, sequence FROM compute_auction_bids
+        WHERE task_id = :task_id AND pool = p.pool AND round_id = p.open_round_id AND bidder_id = :bidder_id
+            AND status = 'open'
+        LIMIT 1
+    ) AS s ON true
+    WHERE p.pool = :pool
+), drawn AS MATERIALIZED (
+    -- A sequence keeps what is drawn for a bid that is refused. So a number is drawn here only where none of the reasons
+    -- to refuse can be met: nobody comes to owe more than the sum of all bids, and that sum is at hand.
+    SELECT CASE WHEN g.kind <> 'system' AND g.sum_of + :price <= g.balance_tokens - g.held_tokens
+        AND (g.number_of < :most_open_bids OR g.standing_id IS NOT NULL)
+        AND (g.standing_id IS NULL OR g.standing_price_tokens <> :price)
+        AND NOT EXISTS (SELECT 1 FROM token_bid_holds
+            WHERE account_id = :bidder_id AND pool = :pool AND (resting_tokens > 0 OR suspended_bids > 0))
+        THEN nextval('bid_numbers') END AS next_number
+    FROM ground g
+)
+SELECT g.mechanism, g.bid_round_id, g.account_id, g.kind, g.owner_id, g.balance_tokens, g.held_tokens, g.entries,
+    h.pool, h.round_id, h.round_tokens, h.resting_tokens, h.suspended_bids, o.open_round_id, g.task_status,
+    g.task_is_live, g.prices, g.standing_id, g.standing_price_tokens, g.standing_sequence, n.next_number
+FROM ground g
+CROSS JOIN drawn n
+LEFT JOIN token_bid_holds h ON h.account_id = g.account_id
+LEFT JOIN compute_auction_pools o ON o.pool = h.pool;

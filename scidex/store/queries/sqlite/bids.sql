@@ -34,7 +34,8 @@ SELECT p.mechanism, p.open_round_id AS bid_round_id, a.account_id, a.kind, a.own
         WHERE b.bidder_id = :bidder_id AND b.pool = p.pool AND b.round_id = p.open_round_id
             AND b.status = 'open' AND b.reason <> 'suspended') AS prices,
     s.id AS standing_id, s.max_price_tokens AS standing_price_tokens, s.sequence AS standing_sequence,
-    (SELECT last_number + 1 FROM number_series WHERE series = 'bid_numbers') AS next_number
+    MAX((SELECT last_number FROM number_series WHERE series = 'bid_numbers'),
+        (SELECT COALESCE(MAX(id), 0) FROM compute_auction_bids)) + 1 AS next_number
 FROM compute_auction_pools p
 CROSS JOIN token_accounts a
 LEFT JOIN token_bid_holds h ON h.account_id = a.account_id
