@@ -60,7 +60,7 @@ def create_app(
     app.include_router(sessions.pages)
     pages.install(app, db)
     problems.install(app)
-    app.add_middleware(BidDesk, access=app.state.access, db=db)
+    app.add_middleware(BidDesk, access=app.state.access, metrics=app.state.metrics, db=db)
     app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # as FastAPI says to extend it
     return app

@@ -23,6 +23,7 @@ from scidex.exchange.records import Bid, Principal
 from scidex.store import Database, requests
 from scidex.web import problems, schemas, strict_json
 from scidex.web.access import Access, is_idempotency_key, new_request_id
+from scidex.web.metrics import Metrics
 from scidex.web.routes import market
 from scidex.web.routing import acting_for, write_of
 
@@ -51,12 +52,13 @@ class Asked(NamedTuple):
 class BidDesk:
     """ASGI middleware: places single bids, many in one commit, and lets everything else pass."""
 
-    def __init__(self, app: ASGIApp, *, access: Access, db: Database) -> None:
+    def __init__(self, app: ASGIApp, *, access: Access, metrics: Metrics, db: Database) -> None:
         self.app = app
         self._access = access
         self._db = db
         self._waiting: deque[Asked] = deque()
         self._at_work: set[asyncio.Task[None]] = set()
+        metrics.bids_waiting.set_function(lambda: len(self._waiting))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Place a bid, or pass the request on."""
