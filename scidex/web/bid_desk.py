@@ -115,6 +115,8 @@ class BidDesk:
     async def _work(self) -> None:
         """Place what waits, until nothing does."""
         while self._waiting:
+            # Answers go out, and who has sent a bid comes in, before a thread is at the interpreter too.
+            await asyncio.sleep(0)
             most = _MOST_TOGETHER if self._db.writers == 1 else 1
             group = [self._waiting.popleft() for _ in range(min(len(self._waiting), most))]
             outcomes = await run_in_threadpool(self._place_all, group)
