@@ -93,8 +93,11 @@ format: setup ## Put the code in order
 	$(BIN)/ruff check --fix-only .
 	$(BIN)/ruff format .
 
+# All tests share the cores; some, as chosen by PYTEST_ARGS, run in one process, which begins sooner and can be debugged.
+TEST_PROCESSES = $(if $(PYTEST_ARGS),0,auto)
+
 test: setup setup-ray postgres chromium ## Run the tests (PYTEST_ARGS adds to them)
-	$(BIN)/python -m pytest $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --maxprocesses=4 $(PYTEST_ARGS)
 
 demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See a fleet at work (DEMO_SECONDS=60 stops by itself; DEMO_ARGS)
 	@$(BIN)/python -m scidex up --demo $(DEMO_ARGS)

@@ -62,7 +62,7 @@ def main() -> int:
     missed = 0
     for ratio in measure(given.names or NAMES, given.bids, given.folder):
         print(json.dumps(asdict(ratio)) if given.json else ratio.line(), flush=True)
-        missed += not ratio.met
+        missed += ratio.met is False
     return 1 if missed else 0
 
 

@@ -125,7 +125,7 @@ class Bare:
             self.run("PRAGMA wal_checkpoint(RESTART)").fetchall()
 
     def debit(self, tokens: int, wallets: list[str]) -> None:
-        """Take tokens from wallets, once for each time that a wallet is named."""
+        """Take tokens from wallets of `bare_wallets`, once for each time that a wallet is named."""
         if self.dialect == "sqlite":
             rows = [(tokens, wallet) for wallet in wallets]
             self._connection.executemany("UPDATE bare_wallets SET balance = balance - ? WHERE id = ?", rows)

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from hypothesis import settings
@@ -16,9 +17,34 @@ from scidex.store import Database, connect
 from tests.postgres_markets import PostgresMarkets
 from tests.postgres_server import PostgresServer, database_name, running_postgres
 
+if TYPE_CHECKING:
+    from xdist.scheduler import LoadScopeScheduling
+
 settings.register_profile("dev", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+# Crowds of processes, of which many are told by time: side by side they would take it from each other.
+ONE_AFTER_ANOTHER = (
+    "tests/agent/",
+    "tests/cli/test_fleet.py",
+    "tests/cli/test_working.py",
+    "tests/faults/",
+    "tests/test_demo.py",
+)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> LoadScopeScheduling:
+    """Hand out whole files where several processes share the tests: a file's tests share what takes long to make."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class WholeFiles(LoadScopeScheduling):  # type: ignore[misc]  # it comes without types
+        def _split_scope(self, nodeid: str) -> str:
+            return ONE_AFTER_ANOTHER[0] if nodeid.startswith(ONE_AFTER_ANOTHER) else nodeid.partition("::")[0]
+
+    return WholeFiles(config, log)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,7 +57,7 @@ def _keys_of_their_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Non
 
 @pytest.fixture(scope="session")
 def postgres_server() -> Iterator[PostgresServer]:
-    """One PostgreSQL server for the whole session, started when a test first asks for it."""
+    """One PostgreSQL server for each process that runs tests, started when a test first asks for it."""
     with running_postgres() as server:
         yield server
 

@@ -5,13 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import TracebackType
+from typing import NamedTuple
 
 import psycopg
-from psycopg import sql
 
-from scidex.errors import ScidexError
-from scidex.exchange import compute_auction
-from scidex.store import connect
+from tests.databases import keep_rows
 from tests.postgres_server import PostgresServer
 
 # Whatever a test may have done to the schema shows in one of these.
@@ -24,8 +22,14 @@ _SHAPE = """
         UNION ALL SELECT tgname::text FROM pg_trigger WHERE NOT tgisinternal
         UNION ALL SELECT concat(setdatabase, setconfig) FROM pg_db_role_setting
     ) AS lines"""
-_TABLES = "SELECT tablename FROM pg_tables WHERE schemaname = 'public' AND tablename <> 'schema_migrations'"
-_SEQUENCES = "SELECT sequencename FROM pg_sequences WHERE schemaname = 'public'"
+
+
+class Market(NamedTuple):
+    """A database, its shape, and what puts its rows back."""
+
+    dsn: str
+    shape: str
+    put_back: bytes
 
 
 class PostgresMarkets:
@@ -34,49 +38,43 @@ class PostgresMarkets:
     def __init__(self, server: PostgresServer, template: str) -> None:
         self._server = server
         self._template = template
-        self._free: list[tuple[str, str]] = []
+        self._free: list[Market] = []
 
     def __enter__(self) -> PostgresMarkets:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
-        for dsn, _ in self._free:
-            self._server.drop_database(dsn)
+        for market in self._free:
+            self._server.drop_database(market.dsn)
 
     @contextmanager
     def lend(self) -> Iterator[str]:
         """Lend the address of a database that nobody else uses."""
-        dsn, shape = self._free.pop() if self._free else self._made()
+        market = self._free.pop() if self._free else self._made()
         try:
-            yield dsn
+            yield market.dsn
         finally:
-            if self._cleaned(dsn, shape):
-                self._free.append((dsn, shape))
+            if _cleaned(market):
+                self._free.append(market)
             else:
-                self._server.drop_database(dsn)
+                self._server.drop_database(market.dsn)
 
-    def _made(self) -> tuple[str, str]:
+    def _made(self) -> Market:
         dsn = self._server.create_database(template=self._template)
         with psycopg.connect(dsn) as connection:
-            return dsn, _shape(connection)
+            return Market(dsn, _shape(connection), keep_rows(connection))
 
-    def _cleaned(self, dsn: str, shape: str) -> bool:
-        """Empty a database and open its market again; return whether it is then as it was made."""
-        try:
-            with psycopg.connect(dsn, options="-c lock_timeout=2000") as connection:
-                if _shape(connection) != shape:
-                    return False
-                # Foreign keys would ask for an order of the tables.
-                connection.execute("SET session_replication_role = replica")
-                for (table,) in connection.execute(_TABLES).fetchall():
-                    connection.execute(sql.SQL("DELETE FROM {}").format(sql.Identifier(table)))
-                for (sequence,) in connection.execute(_SEQUENCES).fetchall():
-                    connection.execute("SELECT setval(%s::regclass, 1, false)", (sequence,))
-            with connect(dsn) as db:
-                compute_auction.ensure_schema(db=db)
-        except (psycopg.Error, ScidexError):
-            return False
-        return True
+
+def _cleaned(market: Market) -> bool:
+    """Put a database's rows back; return whether it is then as it was made."""
+    try:
+        with psycopg.connect(market.dsn, options="-c lock_timeout=2000") as connection:
+            if _shape(connection) != market.shape:
+                return False
+            connection.execute(market.put_back)
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _shape(connection: psycopg.Connection) -> str:

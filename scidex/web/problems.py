@@ -171,9 +171,9 @@ async def _failed(request: Request, error: Exception) -> Response:
     # The server logs the traceback right after this line.
     _LOG.error("failure %s in %s %s: %r", number, request.method, request.url.path, error)
     detail = "The server failed. Its log has more under this id."
-    return ProblemResponse(
-        {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": detail, "id": number}
-    )
+    document = {"type": "about:blank", "title": "Internal Server Error", "status": 500, "detail": detail, "id": number}
+    # The server closes the connection after a failure, and whoever is not told so asks on it again and is reset.
+    return ProblemResponse(document, headers={"Connection": "close"})
 
 
 def _type_of(name: str) -> str:

@@ -136,7 +136,8 @@ def check_transport(host: str, transport: Transport) -> None:
 def listen(host: str, port: int) -> socket.socket:
     """Return a socket that listens on an address. Raises AddressNotLoopback, PortInUse, AddressUnavailable."""
     family, address = _family(host)
-    listening = socket.socket(family, socket.SOCK_STREAM)
+    # asyncio sends at once only where the protocol is named; else an answer waits 40 ms for an acknowledgement.
+    listening = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listening.bind((address, port))

@@ -125,7 +125,8 @@ def work(
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join()
+            while thread.is_alive():
+                thread.join(0.1)  # no longer: a signal that another thread was given is handled once this one is awake
 
 
 def clear(url: str, cycle_seconds: float = CYCLE_SECONDS) -> None:

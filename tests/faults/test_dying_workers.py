@@ -36,7 +36,7 @@ def stop(processes: Fleet, *workers: int) -> None:
     """Ask workers to stop, as a service manager does, and wait until they have."""
     for worker in workers:
         processes.kill(worker, signal.SIGTERM)
-    wait_until(lambda: not any(map(processes.is_alive, workers)), "the workers stop", seconds=120)
+    wait_until(lambda: not any(map(processes.is_alive, workers)), "the workers stop")
 
 
 def test_workers_killed_at_every_point_lose_no_task_and_none_is_paid_twice(db, processes, tmp_path):

@@ -116,15 +116,15 @@ def sqlite_place(tmp_path_factory: pytest.TempPathFactory, lives: Connection) ->
 @pytest.fixture(scope="module")
 def postgres_place(postgres_server: PostgresServer, lives: Connection) -> Iterator[Place]:
     with postgres_server.new_database() as url, psycopg.connect(url, autocommit=True) as keeper:
-        restore: Callable[[], None]
+        put_back: bytes
 
         def fresh() -> str:
             wait_until_the_dead_are_gone(keeper)
-            restore()
+            keeper.execute(put_back)
             return url
 
         place = Place(url, fresh, lives, lambda: wait_until_the_dead_are_gone(keeper))
-        restore = keep_rows(keeper)
+        put_back = keep_rows(keeper)
         yield place
 
 

@@ -547,6 +547,7 @@ def test_a_failure_behind_the_door_tells_a_number_and_nothing_else(refusing, mon
     response = refusing.client.get("/api/compute-auction/quote")
 
     problem = refused(response, 500, None)
+    assert response.headers["connection"] == "close"
     assert "secret" not in response.text
     assert problem["id"] in caplog.text
 
