@@ -257,12 +257,16 @@ def test_memory_in_one_process_is_as_safe_as_a_file():
 
 
 def test_writes_of_one_thread_share_a_commit(db):
+    def add_and_fail(tx: Transaction) -> None:
+        add(tx, "b")
+        raise KeyError("b")
+
     commits: list[str] = []
     db._writer.set_trace_callback(lambda sql: commits.append(sql) if sql in ("BEGIN IMMEDIATE", "COMMIT") else None)
     with db.together():
         db.write(lambda tx: add(tx, "a"))
         with pytest.raises(KeyError):
-            db.write(lambda tx: (add(tx, "b"), {}["no"]))
+            db.write(add_and_fail)
         db.write(lambda tx: add(tx, "c"))
         assert names(db) == []
     assert commits == ["BEGIN IMMEDIATE", "COMMIT"]
