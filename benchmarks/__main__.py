@@ -10,12 +10,12 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import clearing, market, placing
+from benchmarks import clearing, market, placing, serving
 from benchmarks.markets import postgres_copies, postgres_market, sqlite_copies, sqlite_market
 from benchmarks.timing import Ratio
 from tests.postgres_server import running_postgres
 
-NAMES = ("batches", "single", "clearing")
+NAMES = ("batches", "single", "serving", "clearing")
 # Takes minutes, and no database: it is measured where it is asked for.
 ON_REQUEST = ("market",)
 
@@ -37,6 +37,8 @@ def measure(names: Sequence[str], bids: int, folder: Path) -> Iterable[Ratio]:
                     yield placing.single(db, share=0.40)
                 with postgres_market(server) as db:
                     yield placing.single(db, share=0.40)
+            elif name == "serving":
+                yield serving.durable_bids(folder)
             elif name == "market":
                 yield from market.limits()
             else:

@@ -20,13 +20,15 @@ class Ratio:
     ratio: float
     met: bool | None
     """None where nothing is wanted: the figure is there to be compared."""
+    also: str = ""
+    """What was measured beside it, for people."""
 
     def line(self) -> str:
         """Return one line for people."""
         mark = {True: "met    ", False: "NOT MET", None: "       "}[self.met]
         return (
             f"{mark} {self.name}: {self.measured:,.4g} {self.unit} against {self.limit:,.4g} {self.unit}"
-            f" = {self.ratio:.3g}; wanted {self.wanted}"
+            f" = {self.ratio:.3g}; wanted {self.wanted}" + (f"; {self.also}" if self.also else "")
         )
 
 

@@ -21,15 +21,17 @@ def report(
         float | None, typer.Option(min=0.0, help="What was billed for that time in all.", show_default=False)
     ] = None,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say what runs cost: for each task, each dispatched task, and each merged pull request."""
-    from scidex.cli.markets import opened, print_json, print_rows
-    from scidex.exchange import runs
+    from scidex.cli.markets import print_json, print_rows
+    from scidex.cli.verbs import verbs_of
+    from scidex.clock import utc_now
 
-    with opened(db) as market:
-        until = market.now()
-        found = runs.report_costs(until - timedelta(hours=hours), until, charged_usd=charged_usd, db=market)
+    with verbs_of(db, url, key) as market:
+        found = market.report_costs(utc_now() - timedelta(hours=hours), charged_usd=charged_usd)
     if as_json:
         print_json({**found._asdict(), "tasks": [task._asdict() for task in found.tasks]})
         return

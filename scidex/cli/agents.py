@@ -178,15 +178,17 @@ def _cost(usage: Usage) -> str:
 def logs(
     run_id: Annotated[str, typer.Argument(help="The slot's id, or the assignment's.")],
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show how a run ended, the last of what it wrote, and what it used."""
-    from scidex.cli.markets import opened, print_json, printable
-    from scidex.exchange import runs
+    from scidex.cli.markets import print_json, printable
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        output = runs.get_output(run_id, db=market)
-        usages = runs.get_usage(run_id, db=market)
+    with verbs_of(db, url, key) as market:
+        output = market.get_output(run_id)
+        usages = market.get_usage(run_id)
     if as_json:
         told = None if output is None else output._asdict()
         print_json({"output": told, "usage": [usage._asdict() for usage in usages]})
@@ -223,13 +225,15 @@ def revisit(
 def list_agents(
     ended_too: Annotated[bool, typer.Option("--all", help="Also workers that stopped or were lost.")] = False,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show workers: when each was last heard of, and what it runs and has on offer."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import workers
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        found = [one._asdict() for one in workers.list_workers(ended_too=ended_too, db=market)]
+    with verbs_of(db, url, key) as market:
+        found = [one._asdict() for one in market.list_workers(ended_too=ended_too)]
     columns = ("worker_id", "account_id", "pool", "status", "seats", "running", "on_offer", "seen_at")
     print_rows(found, columns, as_json=as_json)

@@ -18,6 +18,7 @@ from scidex.cli import (
     looking,
     mcp,
     opening,
+    pools,
     quests,
     serve,
     tasks,
@@ -44,6 +45,7 @@ app.add_typer(ledgers.app, name="ledger")
 app.add_typer(opening.database, name="db")
 app.add_typer(lab.app, name="lab")
 app.add_typer(keys.app, name="key")
+app.add_typer(pools.app, name="pool")
 for command in (looking.book, looking.quote, looking.explain, looking.wallet, looking.timeline, looking.sweep):
     app.command(command.__name__)(command)
 app.command("bid")(bidding.bid)

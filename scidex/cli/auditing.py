@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from scidex.cli.exits import Exit
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
     from scidex.exchange.records import AuditReport
@@ -29,18 +29,22 @@ def audit(
     ] = False,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many of these at most.")] = 100,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Prove the books, every round, the journal's seals, and the journal replayed into an empty database."""
     if refusals:
+        if url is not None:
+            raise typer.BadParameter("is for --db: a server does not tell what it refused", param_hint="--refusals")
         _print_refusals(db, limit, as_json=as_json)
         return
-    from scidex.cli.markets import opened, print_json
+    from scidex.cli.markets import print_json
     from scidex.cli.progress import progress_on_terminal
-    from scidex.exchange import auditing
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market, progress_on_terminal() as tell:
-        found = auditing.audit(expect_seal=expect_seal, on_progress=tell, db=market)
+    with verbs_of(db, url, key) as market, progress_on_terminal() as tell:
+        found = market.audit(expect_seal=expect_seal, on_progress=tell)
     if as_json:
         print_json(
             {**found._asdict(), "ledger": found.ledger._asdict(), "seals": found.seals._asdict(), "ok": found.ok}

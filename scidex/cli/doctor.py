@@ -8,19 +8,32 @@ from typing import Annotated
 import typer
 
 from scidex.cli.exits import Exit
-from scidex.cli.options import DatabaseOption, JsonOption
+from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 
 def doctor(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The port to look at.")] = 8787,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check database, versions, clock, rounds, books, keys and port, and name the remedy; nothing is written."""
+    """
+    Check database, versions, clock, rounds, books, keys and port, and name the remedy; nothing is written.
+
+    With --url it checks a server: that it answers, its version and clock, the key, rounds and books.
+    """
     from scidex.cli.checks import FAULT, examine
     from scidex.cli.markets import print_json
 
-    found = list(examine(db, port))
+    if url is None:
+        found = list(examine(db, port))
+    elif db is not None:
+        raise typer.BadParameter("give either --db or --url", param_hint="--url")
+    else:
+        from scidex.cli.served_checks import examine_served
+
+        found = list(examine_served(url, key))
     if as_json:
         print_json([finding._asdict() for finding in found])
     else:

@@ -24,9 +24,34 @@ class EmbeddedVerbs:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a verb with its database at hand. Raises AttributeError where the exchange has none of this name."""
-        from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, keys, token_ledger
+        from scidex.exchange import (
+            auditing,
+            backlog,
+            compute_auction,
+            cycle,
+            ev_scorer,
+            keys,
+            runs,
+            services,
+            sweeper,
+            token_ledger,
+            workers,
+        )
 
-        for home in (compute_auction, token_ledger, backlog, ev_scorer, cycle, keys):
+        homes = (
+            compute_auction,
+            token_ledger,
+            backlog,
+            ev_scorer,
+            cycle,
+            keys,
+            services,
+            sweeper,
+            runs,
+            workers,
+            auditing,
+        )
+        for home in homes:
             if hasattr(home, name):
                 return partial(getattr(home, name), db=self._db)
         raise AttributeError(name)

@@ -6,7 +6,7 @@ import csv
 import hashlib
 import io
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
 from scidex.exchange.records import Account, Transfer
@@ -17,7 +17,7 @@ _CURRENCY = "TOKEN"
 _FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
-def csv_lines(transfers: Sequence[Transfer]) -> Iterator[str]:
+def csv_lines(transfers: Iterable[Transfer]) -> Iterator[str]:
     """Yield the transfers as CSV with a line of names; a text that a sheet would run gets a ' before it."""
     yield _line(Transfer._fields)
     for one in transfers:

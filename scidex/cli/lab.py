@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from scidex.cli.options import JsonOption
+from scidex.cli.pairs import pairs
 
 if TYPE_CHECKING:
     from scidex.lab.sampling import Plan
@@ -61,7 +62,7 @@ def market(
     from scidex.lab.sampling import Plan
     from scidex.lab.worlds import WorldSpec
 
-    given = _pairs(world or [], "--world", {one.name: str(one.type) for one in fields(WorldSpec)})
+    given = pairs(world or [], "--world", {one.name: str(one.type) for one in fields(WorldSpec)})
     usual: dict[str, Any] = {"load": load, "quests": quests, "slots": slots, "days": days}
     if inflators:
         usual["inflators"] = max(1, round(quests / 4))
@@ -90,32 +91,11 @@ def _profile(name: str, strategy: str | None, settings: list[str], world: WorldS
     from scidex.lab.sampling import fitted
     from scidex.profiles import Profile, profile_named
 
-    overrides = _pairs(settings, "--set", {one.name: str(one.type) for one in fields(Profile)})
+    overrides = pairs(settings, "--set", {one.name: str(one.type) for one in fields(Profile)})
     if strategy is not None:
         overrides["strategy"] = strategy
     chosen = profile_named(name, **overrides)
     return chosen if "daily_bucket_tokens" in overrides else fitted(chosen, world)
-
-
-def _pairs(pairs: list[str], option: str, kinds: dict[str, str]) -> dict[str, Any]:
-    """Return the values of KEY=VALUE pairs, each of its key's kind; a number with a point where it takes one."""
-    values: dict[str, Any] = {}
-    for pair in pairs:
-        key, separator, text = pair.partition("=")
-        if not separator or key not in kinds:
-            raise typer.BadParameter(f"{pair!r} is no KEY=VALUE with a known key", param_hint=option)
-        values[key] = _value(text, kinds[key], option)
-    return values
-
-
-def _value(text: str, kind: str, option: str) -> Any:
-    words = {"true": True, "false": False}
-    try:
-        if kind == "bool":
-            return words[text]
-        return {"int": int, "float": float, "str": str}[kind](text)
-    except (KeyError, ValueError):
-        raise typer.BadParameter(f"{text!r} is no {kind}", param_hint=option) from None
 
 
 def _studied(plan: Plan, processes: int) -> Findings:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.options import DatabaseOption
+from scidex.cli.options import DatabaseOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
+    from scidex.client import Client
     from scidex.exchange.records import Account, Transfer
-    from scidex.store import Database
 
 app = typer.Typer(help="The ledger: export it.", no_args_is_help=True)
 
@@ -32,17 +32,22 @@ def export(
         Path | None, typer.Option(help="The file to write; stdout unless given.", dir_okay=False, show_default=False)
     ] = None,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
 ) -> None:
     """Export every transfer, the oldest first."""
     from scidex.cli import exporting
-    from scidex.cli.markets import opened
+    from scidex.cli.verbs import verbs_of
 
     if format not in ("csv", "beancount"):
         raise typer.BadParameter("must be csv or beancount", param_hint="--format")
-    with opened(db) as market:
-        # The accounts are read last, so that every account of a transfer is among them.
-        transfers = list(_transfers(market))
-        lines = exporting.csv_lines(transfers) if format == "csv" else exporting.beancount(transfers, _accounts(market))
+    with verbs_of(db, url, key) as market:
+        if format == "csv":
+            lines = exporting.csv_lines(_transfers(market))  # line by line, however large the ledger is
+        else:
+            # The accounts are read last, so that every account of a transfer is among them.
+            transfers = list(_transfers(market))
+            lines = exporting.beancount(transfers, _accounts(market))
         if output is None:
             sys.stdout.writelines(lines)
             return
@@ -50,19 +55,15 @@ def export(
             file.writelines(lines)
 
 
-def _transfers(market: Database) -> Iterator[Transfer]:
-    from scidex.exchange import token_ledger
-
+def _transfers(market: Client) -> Iterator[Transfer]:
     after = 0
-    while page := token_ledger.list_transfers(after=after, limit=_PAGE, db=market):
+    while page := market.list_transfers(after=after, limit=_PAGE):
         yield from page
         after = page[-1].transfer_id
 
 
-def _accounts(market: Database) -> list[Account]:
-    from scidex.exchange import token_ledger
-
+def _accounts(market: Client) -> list[Account]:
     found: list[Account] = []
-    while page := token_ledger.list_accounts(after=found[-1].account_id if found else "", limit=_PAGE, db=market):
+    while page := market.list_accounts(after=found[-1].account_id if found else "", limit=_PAGE):
         found += page
     return found

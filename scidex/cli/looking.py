@@ -93,24 +93,36 @@ def wallet(
 def timeline(
     slot_id: Annotated[str, typer.Argument(help="The slot, or an assignment.")],
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Show the steps of a run: offered, won, leased, started, ended, settled."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import services
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        told = [event._asdict() for event in services.timeline(slot_id, db=market)]
+    with verbs_of(db, url, key) as market:
+        told = [event._asdict() for event in market.timeline(slot_id)]
     print_rows(told, ("at", "event", "note"), as_json=as_json)
 
 
-def sweep(db: DatabaseOption = None, as_json: JsonOption = False) -> None:
+def sweep(
+    db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
     """End leases that ran out and workers not heard of, and seal the journal; servers do so anyway."""
     from scidex.cli.markets import opened, print_json
-    from scidex.exchange import sealing, sweeper
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        swept = {**sweeper.sweep(db=market)._asdict(), "entries_sealed": sealing.seal_journal(db=market)}
+    with verbs_of(db, url, key) as market:
+        swept = market.sweep()._asdict()
+    if url is None:  # a server seals by itself
+        from scidex.exchange import sealing
+
+        with opened(db) as own:
+            swept["entries_sealed"] = sealing.seal_journal(db=own)
     if as_json:
         print_json(swept)
     else:

@@ -87,12 +87,14 @@ def entitle(
     quest_id: Annotated[str, typer.Argument(help="The quest.")],
     end: Annotated[bool, typer.Option("--end", help="End that.")] = False,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Entitle a quest to the floor of its pools, which serves whoever has waited long."""
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import backlog
+    from scidex.cli.markets import print_rows
+    from scidex.cli.verbs import verbs_of
 
-    with opened(db) as market:
-        quest = backlog.entitle_quest(quest_id, not end, db=market)
+    with verbs_of(db, url, key) as market:
+        quest = market.entitle_quest(quest_id, not end)
     print_rows([quest._asdict()], _COLUMNS, as_json=as_json)

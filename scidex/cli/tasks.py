@@ -68,15 +68,17 @@ def import_(
     ] = None,
     repo: Annotated[str | None, typer.Option(help="For issues without their url.", show_default=False)] = None,
     db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Import a backlog: all of its tasks or, where a line is wrong, none. Imported again, they are updated."""
-    from scidex.cli.markets import opened
-    from scidex.exchange.backlog_import import import_tasks
+    from scidex.cli.verbs import verbs_of
+    from scidex.exchange.backlog_import import import_by
 
     table = None if values is None else _values(values)
-    with opened(db) as market:
-        imported = import_tasks(file, format, quest_id=quest, value_table=table, repo=repo, db=market)
+    with verbs_of(db, url, key) as market:
+        imported = import_by(market.put_tasks, file, format, quest_id=quest, value_table=table, repo=repo)
     if as_json:
         print(json.dumps(imported._asdict()))
     else:

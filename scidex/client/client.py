@@ -6,12 +6,13 @@ from types import TracebackType
 
 from scidex.client.auction import AuctionCalls
 from scidex.client.connection import Connection
+from scidex.client.operator import OperatorCalls
 from scidex.client.others import BacklogCalls, CycleCalls, KeyCalls, WalletCalls
 from scidex.client.workers import WorkerCalls
 from scidex.exchange.operator_key import found_key
 
 
-class Client(AuctionCalls, WalletCalls, BacklogCalls, CycleCalls, KeyCalls, WorkerCalls):
+class Client(AuctionCalls, WalletCalls, BacklogCalls, CycleCalls, KeyCalls, WorkerCalls, OperatorCalls):
     """
     A market behind an address, as `http://127.0.0.1:8787`. Safe to share between threads.
 

@@ -102,7 +102,7 @@ class Connection:
             raise self._unreachable(error) from error
         if response.is_success:
             return told
-        raise _refusal(told, response.status_code)
+        raise refusal(told, response.status_code)
 
     def _unreachable(self, error: Exception) -> MarketUnreachable:
         return MarketUnreachable(fact=f"{type(error).__name__}: {error}", address=str(self._http.base_url))
@@ -117,14 +117,14 @@ def _says_try_again(response: httpx.Response) -> bool:
     return response.status_code in _TRY_AGAIN or (response.status_code == 409 and _IN_FLIGHT in response.text)
 
 
-def _refusal(problem: Any, status: int) -> ScidexError:
+def refusal(problem: Any, status: int) -> ScidexError:
     """Return the refusal that a problem document tells of."""
     told = problem if isinstance(problem, dict) else {}
     detail = str(told.get("detail", ""))
     name = str(told.get("type", "")).rpartition(":")[2]
     kind = _KINDS.get(name)
     if kind in (errors.BidsRefused, errors.TasksRefused) and told.get("errors"):
-        return kind(errors={_place(one): _refusal(one, status) for one in told["errors"]})
+        return kind(errors={_place(one): refusal(_of_item(one), status) for one in told["errors"]})
     if kind is None:
         return MarketRefused(status=status, detail=detail)
     if issubclass(kind, errors.StoreError):
@@ -133,6 +133,11 @@ def _refusal(problem: Any, status: int) -> ScidexError:
     if issubclass(kind, errors.InvalidArgument):
         facts = {"value": None, "fact": detail, **facts}
     return kind(**{name: value for name, value in facts.items() if name != "field" or value is not None})
+
+
+def _of_item(told: dict[str, Any]) -> dict[str, Any]:
+    """Return a refusal of one item of a batch, its field named as of the item alone."""
+    return {**told, "field": re.sub(r"^\w*\[\d+\]\.?", "", str(told.get("field", ""))) or None}
 
 
 def _place(told: dict[str, Any]) -> int:

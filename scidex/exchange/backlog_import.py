@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,20 @@ def import_tasks(
     others). `repo` is for issues without their url. Imported again, tasks are updated; all or none of them are put.
     Raises ImportRefused, whose `errors` has each fault as (line, field, fact), and InvalidArgument.
     """
+    put = partial(backlog.put_tasks, now=now, db=db)
+    return import_by(put, path_or_text, format, quest_id=quest_id, value_table=value_table, repo=repo)
+
+
+def import_by(
+    put: Callable[..., Imported],
+    path_or_text: str | Path,
+    format: str,  # noqa: A002  (as above)
+    *,
+    quest_id: str | None,
+    value_table: ValueTable | None,
+    repo: str | None,
+) -> Imported:
+    """Import a backlog by what puts tasks into a market: the verb itself, or a client's. Raises as `import_tasks`."""
     read = FORMATS[checked.choice(format, "format", tuple(FORMATS))]
     options: dict[str, Any] = {"quest_id": quest_id, "value_table": value_table}
     if repo is not None:
@@ -63,7 +78,7 @@ def import_tasks(
         options["repo"] = checked.identifier(repo, "repo")
     rows = read(_text(path_or_text), **options)
     try:
-        return backlog.put_tasks(rows.tasks, quests=rows.quests, now=now, db=db)
+        return put(rows.tasks, quests=rows.quests)
     except TasksRefused as refused:
         errors = sorted(
             (rows.lines[index], str(error.facts.get("field", "task_id")), str(error))

@@ -23,7 +23,7 @@ def packed(value: Any) -> Any:
         return {"instant": value.astimezone(UTC).isoformat(timespec="microseconds")}
     if isinstance(value, dict):
         return {"names": list(value), "values": [packed(item) for item in value.values()]}
-    items = [packed(item) for item in value]
+    items = [item if type(item) in _PLAIN else packed(item) for item in value]
     if isinstance(value, list):
         return items
     kind = type(value).__name__

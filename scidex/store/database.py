@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -105,6 +105,8 @@ class Database(ABC):
 
     dialect: Dialect
     url: str
+    # How many threads can be at writing at the same time.
+    writers: int = 1
 
     @abstractmethod
     def write(self, work: Callable[[Transaction], Result]) -> Result:
@@ -114,6 +116,15 @@ class Database(ABC):
         Work may be run again after it lost a race, so it must do nothing but use its transaction. Whatever it raises
         undoes it and is raised here.
         """
+
+    def together(self) -> AbstractContextManager[None]:
+        """
+        Let the writes that this thread does in the block share a commit, where the database has one writer.
+
+        Each of them is undone by itself where it raises. What they return holds once the block has ended, and may be
+        told to nobody before. Raises at its end where they could not be committed: then none of them is.
+        """
+        return nullcontext()
 
     @abstractmethod
     def reading(self) -> AbstractContextManager[Transaction]:

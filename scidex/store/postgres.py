@@ -132,6 +132,7 @@ class PostgresDatabase(Database):
 
     def __init__(self, url: str, *, connections: int, deadline_seconds: float) -> None:
         self.url = url
+        self.writers = connections
         self._deadline_seconds = deadline_seconds
         # The statements that each connection has prepared already.
         self._prepared: WeakKeyDictionary[psycopg.Connection[Any], set[str]] = WeakKeyDictionary()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -35,14 +34,14 @@ class Request:
     scope: str
     idempotency_key: str | None
     digest: str
-    _calls: Counter[str] = field(default_factory=Counter)
+    _calls: dict[str, int] = field(default_factory=dict)
 
     def call_of(self, verb: str) -> Call:
         """Return the next write by a verb: of several, each is known by its verb and its number."""
         if self.idempotency_key is None:
             return Call(self.key_id)
-        self._calls[verb] += 1
-        key = f"{self.idempotency_key} {verb} {self._calls[verb]}"
+        number = self._calls[verb] = self._calls.get(verb, 0) + 1
+        key = f"{self.idempotency_key} {verb} {number}"
         return Call(self.key_id, self.scope, key, self.digest)
 
 

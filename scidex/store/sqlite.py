@@ -149,12 +149,25 @@ class SqliteDatabase(Database):
         self._writing = SqliteTransaction(self._writer)
         self._writes_in_progress = False
         self._committing = False
+        # The thread whose writes share a commit now, and what broke that.
+        self._sharing = 0
+        self._broken: ScidexError | None = None
         self._news = News()
 
     # -- writing ---------------------------------------------------------------------------------------------------
 
     def write(self, work: Callable[[Transaction], Result]) -> Result:
         job = _Job(work)
+        if self._sharing == threading.get_ident():
+            self._write_shared(job)
+        else:
+            self._write_with_others(job)
+        if job.error is not None:
+            raise job.error
+        result: Result = job.result
+        return result
+
+    def _write_with_others(self, job: _Job) -> None:
         self._waiting.append(job)
         try:
             # Whoever holds the turn does the work of all who wait, in one commit; the others find theirs done.
@@ -168,10 +181,39 @@ class SqliteDatabase(Database):
             with suppress(ValueError):
                 self._waiting.remove(job)
             raise
-        if job.error is not None:
-            raise job.error
-        result: Result = job.result
-        return result
+
+    @contextmanager
+    def together(self) -> Iterator[None]:
+        with self._writer_turn:
+            if self._writes_in_progress or self._sharing:
+                raise RuntimeError("a write may not be begun inside another")
+            try:
+                self._writer.execute("BEGIN IMMEDIATE")
+                self._sharing, self._broken = threading.get_ident(), None
+                yield
+                if self._broken is not None:
+                    raise self._broken
+                self._writer.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise _refusal(error) from error
+            finally:
+                self._sharing = 0
+                self._roll_back()
+
+    def _write_shared(self, job: _Job) -> None:
+        """Do a piece of work in the commit that this thread's block shares."""
+        if self._writes_in_progress:
+            raise RuntimeError("a write may not be begun inside another")
+        if self._broken is not None:
+            raise self._broken
+        self._writes_in_progress = True
+        try:
+            self._attempt(job, alone=False)
+        except sqlite3.Error as error:  # SQLite undid the whole of it: nothing of the block may be committed
+            self._broken = _refusal(error)
+            raise self._broken from error
+        finally:
+            self._writes_in_progress = False
 
     def _write_group(self, own: _Job) -> None:
         group = [self._waiting.popleft() for _ in range(min(len(self._waiting), _MOST_GROUPED))]

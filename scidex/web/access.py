@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import hmac
 import logging
 import re
 import threading
@@ -78,7 +80,8 @@ class Access:
         self._refusals = Rate("refused requests", given.most_refusals_per_second)
         self._lock = threading.Lock()
         self._uses: dict[str, datetime] = {}
-        self._known: set[str] = set()
+        # Keys that were let in, by their ids: a digest of the whole text, and whose each is.
+        self._known: dict[str, tuple[bytes, Principal]] = {}
         self._in_flight: set[tuple[str, str]] = set()
 
     async def admit(self, request: Request, scopes: frozenset[str]) -> Principal:
@@ -95,17 +98,32 @@ class Access:
         except (NotAuthenticated, NotAllowed) as refused:
             _log_refusal(request, refused)
             raise
+        self.note_request(who)
+        return who
+
+    def note_request(self, who: Principal) -> None:
+        """Count a request of a key, and remember that it was used. Raises TooManyRequests."""
         self._requests.take(who.key_id)
         with self._lock:
             self._uses[who.key_id] = utc_now()
-            self._known.add(who.key_id)
-        return who
+
+    def known(self, authorization: str) -> Principal | None:
+        """
+        Return whose a key is that was let in before, without asking the database; None where it was not.
+
+        It may have ended since. So this is for writes, which ask for the key in their transaction, and whatever else
+        is told asks `still_lives` before.
+        """
+        text = _text_of(authorization)
+        digest, who = self._known.get(text[7:23], (b"", None))
+        return who if hmac.compare_digest(digest, _digest(text)) else None
 
     def still_lives(self, who: Principal) -> bool:
         """Return whether a principal's key has neither ended nor been revoked since it was let in."""
         try:
             keys.principal_of(who.key_id, db=self.db)
         except NotAuthenticated:
+            self._known.pop(who.key_id, None)
             return False
         return True
 
@@ -145,20 +163,19 @@ class Access:
         given = request.headers.getlist("authorization")
         if not given and COOKIE in request.cookies:
             return self._by_session(request)
-        scheme, _, text = given[0].partition(" ") if len(given) == 1 else ("", "", "")
-        text = text.strip()
+        text = _text_of(given[0]) if len(given) == 1 else ""
         if (shown := _KEY_ID.match(text)) is not None:
             request.state.shown_key_id = shown[1]
         place = request.client.host if request.client else ""
         if text[7:23] not in self._known and self._refusals.is_empty(place):
             self._refusals.take(place)
         try:
-            if scheme.lower() != "bearer":
-                raise NotAuthenticated
-            return keys.authenticate(text, db=self.db)
+            who = keys.authenticate(text, db=self.db)
         except NotAuthenticated:
             self._refusals.take(place)
             raise
+        self._known[who.key_id] = _digest(text), who
+        return who
 
     def _by_session(self, request: Request) -> Principal:
         if request.method not in SAFE_METHODS and not _is_of_our_page(request):
@@ -172,9 +189,24 @@ def idempotency_key_of(request: Request) -> str | None:
     if not given:
         return None
     key = given[0]
-    if len(given) > 1 or not 1 <= len(key) <= 150 or not key.isascii() or not key.isprintable():
+    if len(given) > 1 or not is_idempotency_key(key):
         raise InvalidArgument(field="Idempotency-Key", value=key, fact="must be 1 to 150 printable ASCII characters")
     return key
+
+
+def is_idempotency_key(text: str) -> bool:
+    """Return whether a text can be an idempotency key."""
+    return 1 <= len(text) <= 150 and text.isascii() and text.isprintable()
+
+
+def _text_of(authorization: str) -> str:
+    """Return the text of the key that a header brings; what it brings otherwise is none."""
+    scheme, _, text = authorization.partition(" ")
+    return text.strip() if scheme.lower() == "bearer" else ""
+
+
+def _digest(text: str) -> bytes:
+    return hashlib.sha256(text.encode("utf-8", "replace")).digest()
 
 
 def _is_of_our_page(request: Request) -> bool:

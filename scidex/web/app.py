@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -17,12 +18,14 @@ from scidex.store import Database
 from scidex.web import problems
 from scidex.web.access import Access
 from scidex.web.attempts import Attempts
+from scidex.web.audits import Audits
+from scidex.web.bid_desk import BidDesk
 from scidex.web.dashboard import pages
 from scidex.web.events import Feed
 from scidex.web.gate import LOOPBACK_NAMES, Gate
 from scidex.web.metrics import Metrics
 from scidex.web.rounds import RoundNews
-from scidex.web.routes import backlog, cycles, events, health, keys, market, runs, sessions, slots, wallets
+from scidex.web.routes import backlog, cycles, events, health, keys, market, proving, runs, sessions, slots, wallets
 from scidex.web.sessions import Sessions
 
 # Requests that may be at work side by side. Bids that wait for the disk share a commit, so more threads, more bids.
@@ -51,13 +54,15 @@ def create_app(
     app.state.access = Access(db, sessions_of_server or Sessions())
     app.state.attempts = Attempts(db)
     app.state.feed = Feed(db)
+    app.state.audits = Audits(db)
     app.state.metrics = Metrics(db)
     app.state.rounds = RoundNews(db)
-    for room in (market, slots, runs, wallets, backlog, cycles, keys, sessions, events, health):
+    for room in (market, slots, runs, wallets, backlog, cycles, keys, proving, sessions, events, health):
         app.include_router(room.routes)
     app.include_router(sessions.pages)
     pages.install(app, db)
     problems.install(app)
+    app.add_middleware(BidDesk, access=app.state.access, metrics=app.state.metrics, db=db)
     app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics, attempts=app.state.attempts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # as FastAPI says to extend it
     return app
@@ -70,9 +75,12 @@ async def _running(app: FastAPI) -> AsyncIterator[None]:
     access: Access = app.state.access
     attempts: Attempts = app.state.attempts
     noting = [asyncio.create_task(work) for work in (access.note_uses_for_ever(), attempts.flush_for_ever())]
+    # What is loaded stays: the collector would walk it again and again, and whoever asks meanwhile would wait for that.
+    gc.freeze()
     try:
         yield
     finally:
+        gc.unfreeze()
         for task in noting:
             task.cancel()
         for task in noting:

@@ -56,6 +56,9 @@ class Metrics:
         self._at_work = Gauge(
             "scidex_http_requests_at_work", "Requests that are being answered.", registry=self._registry
         )
+        self.bids_waiting = Gauge(
+            "scidex_http_bids_waiting", "Single bids that wait for a commit.", registry=self._registry
+        )
         self._registry.register(_Market(db))
 
     def text(self) -> bytes:

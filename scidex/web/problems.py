@@ -118,6 +118,11 @@ def _of_item(place: str, error: ScidexError) -> dict[str, Any]:
 
 async def _refused(request: Request, error: Exception) -> Response:
     assert isinstance(error, ScidexError)
+    return refused(request, error)
+
+
+def refused(request: Request, error: ScidexError) -> Response:
+    """Return a refusal as this client is told of it."""
     request.state.refused = type(error).__name__
     if isinstance(error, errors.StoreError):
         _LOG.error("%s %s: %s", request.method, path_to_log(request), error)

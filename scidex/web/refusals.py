@@ -49,6 +49,10 @@ class TooManyEventStreams(ScidexError):
     """As many streams of events are open as may be."""
 
 
+class AuditAtWork(ScidexError):
+    """An audit is being done now."""
+
+
 class RequestInFlight(ScidexError):
     """A request with this idempotency key is being done now."""
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import ExitStack
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from fastapi import Request, Response
@@ -105,17 +105,27 @@ class StrictRoute(APIRoute):
             raise IdempotencyKeyMissing(
                 field="Idempotency-Key", fact="must be sent, as any text that is new, such as a UUID"
             )
-        scope = f"{who.account_id} {request.method} {self.path_format}"
-        digest = hashlib.sha256(f"{request.url.path}?{request.url.query}\n".encode("utf-8", "replace"))
-        digest.update(await request.body())
+        address = f"{request.url.path}?{request.url.query}"
+        write = write_of(who, f"{request.method} {self.path_format}", key, address, await request.body())
         request.state.id = new_request_id()
-        with ExitStack() as stack:
-            stack.enter_context(access.in_flight(scope, key))
-            stack.enter_context(acting_as(f"{who.account_id} key:{who.key_id} request:{request.state.id}"))
-            stack.enter_context(requests.serving(requests.Request(who.key_id, scope, key, digest.hexdigest())))
+        with access.in_flight(write.scope, key), acting_for(who, write, request.state.id):
             response = await handle(request)
         response.headers["X-Request-Id"] = request.state.id
         return response
+
+
+def write_of(who: Principal, route: str, key: str | None, address: str, body: bytes) -> requests.Request:
+    """Return a write as its idempotency key stands for it: of one principal, at one route, of one content."""
+    digest = hashlib.sha256(f"{address}\n".encode("utf-8", "replace"))
+    digest.update(body)
+    return requests.Request(who.key_id, f"{who.account_id} {route}", key, digest.hexdigest())
+
+
+@contextmanager
+def acting_for(who: Principal, write: requests.Request, request_id: str) -> Iterator[None]:
+    """Journal the writes of the block as a principal's, by its key, in this request."""
+    with acting_as(f"{who.account_id} key:{who.key_id} request:{request_id}"), requests.serving(write):
+        yield
 
 
 def _brings_keys(body: Any) -> bool:

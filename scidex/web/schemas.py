@@ -87,6 +87,14 @@ class NewPool(Request):
     tie_rule: Annotated[str, Field(pattern="^(arrival|lottery)$")] = "arrival"
 
 
+class PoolSettings(Request):
+    """What to set a pool to: a profile, and values in place of the profile's by their names."""
+
+    profile: Id = "recommended"
+    only_new: bool = False
+    overrides: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
+
+
 class KeyWanted(Request):
     """A key to make."""
 
@@ -339,6 +347,9 @@ Keys = _many(Key)
 NewKeyTold = mirror(records.NewKey, key=Key)
 Principal = mirror(records.Principal, is_operator=bool)
 Account = mirror(records.Account)
+Accounts = _many(Account)
+LedgerReport = mirror(records.LedgerReport, ok=bool)
+Swept = mirror(records.Swept)
 WalletSummaries = _many(mirror(records.WalletSummary, available=int))
 Balance = mirror(records.Balance, available=int)
 Transfer = mirror(records.Transfer)

@@ -254,3 +254,39 @@ def test_memory_in_one_process_is_as_safe_as_a_file():
     with connect("sqlite:///:memory:") as db:
         compute_auction.ensure_schema(db=db)
         assert query(db, "PRAGMA foreign_keys") == [(1,)]
+
+
+def test_writes_of_one_thread_share_a_commit(db):
+    def add_and_fail(tx: Transaction) -> None:
+        add(tx, "b")
+        raise KeyError("b")
+
+    commits: list[str] = []
+    db._writer.set_trace_callback(lambda sql: commits.append(sql) if sql in ("BEGIN IMMEDIATE", "COMMIT") else None)
+    with db.together():
+        db.write(lambda tx: add(tx, "a"))
+        with pytest.raises(KeyError):
+            db.write(add_and_fail)
+        db.write(lambda tx: add(tx, "c"))
+        assert names(db) == []
+    assert commits == ["BEGIN IMMEDIATE", "COMMIT"]
+    assert names(db) == ["a", "c"]
+
+
+def test_a_shared_commit_that_sqlite_undoes_keeps_nothing(db):
+    def lose_the_transaction(tx: Transaction) -> None:
+        db._writer.execute("ROLLBACK")
+        raise sqlite3.OperationalError("disk I/O error")
+
+    def share() -> None:
+        with db.together():
+            db.write(lambda tx: add(tx, "a"))
+            for work in (lose_the_transaction, lambda tx: add(tx, "c")):
+                with pytest.raises(DatabaseUnavailable):
+                    db.write(work)
+
+    with pytest.raises(DatabaseUnavailable):
+        share()
+    assert names(db) == []
+    db.write(lambda tx: add(tx, "d"))
+    assert names(db) == ["d"]

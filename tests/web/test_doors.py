@@ -124,6 +124,12 @@ ROUTES: dict[str, frozenset[str]] = {
         (
             "POST /api/compute-auction/pools",
             "POST /api/compute-auction/clear",
+            "PUT /api/compute-auction/pools/{pool}/settings",
+            "GET /api/accounts",
+            "GET /api/transfers",
+            "GET /api/books",
+            "GET /api/audit",
+            "POST /api/sweep",
             "POST /api/wallets",
             "POST /api/wallets/{account_id}/mint",
             "POST /api/quests",

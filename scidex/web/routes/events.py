@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import ExitStack
-from typing import Annotated, cast
+from typing import Annotated, Any, cast
 
 from fastapi import Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
@@ -26,6 +26,15 @@ class EventStream(StreamingResponse):
     media_type = "text/event-stream"
 
 
+def streams(*names: str) -> dict[int | str, dict[str, Any]]:
+    """Return how a stream of events with these names is described; any name where none is given."""
+    event = {"type": "string", "enum": list(names)} if names else {"type": "string"}
+    fields = {"event": event, "data": {"type": "string", "contentMediaType": "application/json"}}
+    numbers = {"id": {"type": "string"}, "retry": {"type": "integer"}}
+    schema = {"type": "object", "properties": {**fields, **numbers}}
+    return {200: {"description": "Server-sent events.", "content": {EventStream.media_type: {"schema": schema}}}}
+
+
 class MetricsText(Response):
     """The text format of Prometheus."""
 
@@ -38,7 +47,7 @@ LastEvent = Annotated[
 After = Annotated[int | None, Query(ge=0, le=_MOST_NUMBER, description="The same, for whoever cannot send a header.")]
 
 
-@routes.get("/api/events", response_class=EventStream)
+@routes.get("/api/events", response_class=EventStream, responses=streams())
 @allows(*ANY)
 async def watch(
     request: Request, who: Who, doors: Doors, last_event_id: LastEvent = None, after: After = None

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import Body, Query, Request, Response
 
+from scidex.errors import InvalidSetting
 from scidex.exchange import compute_auction, ownership
 from scidex.exchange.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Quote, Round, RoundSummary
 from scidex.settings import TREASURY
@@ -19,6 +20,8 @@ routes = router("/api/compute-auction", "compute auction")
 Hours = Annotated[float, Query(ge=0.001, le=24 * 366, description="How far to look back.")]
 Bidder = Annotated[str | None, Query(min_length=1, max_length=200, description="Whose; the key's own unless given.")]
 BidNumber = Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Only those behind this bid.")]
+# Arguments of the verb that no value of a profile may be named like.
+RESERVED = frozenset({"pool", "profile", "only_new", "now", "db"})
 Probability = Annotated[float, Query(gt=0, lt=1, description="The chance to win that is wanted.")]
 
 
@@ -69,6 +72,15 @@ def get_pool(pool: Name, db: Db) -> Pool:
 def get_market_settings(pool: Name, db: Db) -> MarketSettings:
     """Return what a pool is set to."""
     return compute_auction.get_market_settings(pool, db=db)
+
+
+@routes.put("/pools/{pool:id}/settings", response_model=schemas.MarketSettings)
+@allows("admin")
+def configure_pool(pool: Name, to: schemas.PoolSettings, db: Db) -> MarketSettings:
+    """Set a pool to a profile's values, some of them replaced by name, from its open round on."""
+    for name in RESERVED & to.overrides.keys():
+        raise InvalidSetting(field=f"overrides.{name}", value=to.overrides[name], fact="is no setting of a profile")
+    return compute_auction.configure_pool(pool, to.profile, only_new=to.only_new, **to.overrides, db=db)
 
 
 @routes.post("/pools", status_code=201, response_model=schemas.Pool)
