@@ -68,8 +68,9 @@ class OperatorCalls:
         """
         Have the server prove the market from its own record; `on_progress` is told how far it is.
 
-        `expect_seal` is a head of the journal that an earlier audit told and that was kept elsewhere. It takes as long as it takes: the deadline holds from one word of the server to the next. Raises AuditAtWork as
-        MarketRefused, MarketUnreachable where the connection breaks.
+        `expect_seal` is a head of the journal that an earlier audit told and that was kept elsewhere. It takes as long
+        as it takes: the deadline holds from one word of the server to the next. Raises AuditAtWork as MarketRefused,
+        MarketUnreachable where the connection breaks.
         """
         event = ""
         asked = "" if expect_seal is None else f"?expect_seal={part(expect_seal)}"

@@ -8,8 +8,8 @@ import httpx
 import pytest
 
 from scidex.client import Client
-from scidex.errors import InvalidSetting, MarketRefused, UnknownPool
-from scidex.exchange import auditing, compute_auction, token_ledger
+from scidex.errors import InvalidSetting, MarketRefused, ScidexError, UnknownPool
+from scidex.exchange import auditing, compute_auction, sealing, token_ledger
 from scidex.store.db_writes import read_journal
 from scidex.web.serving import running_server
 from tests.web.doors import key_for
@@ -64,10 +64,10 @@ def test_an_audit_is_told_as_it_goes_on_and_is_alone(db, operator, monkeypatch):
     going, told = threading.Event(), []
     real = auditing.audit
 
-    def slowly(*, on_progress, db):
+    def slowly(*, on_progress, **asked):
         on_progress("rounds", 1, 0)
         assert going.wait(10)
-        return real(on_progress=on_progress, db=db)
+        return real(on_progress=on_progress, **asked)
 
     monkeypatch.setattr(auditing, "audit", slowly)
 
@@ -83,6 +83,19 @@ def test_an_audit_is_told_as_it_goes_on_and_is_alone(db, operator, monkeypatch):
 
 def test_an_audit_names_the_faults_it_finds(db, operator):
     assert operator.audit() == auditing.audit(db=db)
+
+
+def test_an_audit_over_http_holds_the_journal_against_a_head_that_was_kept(db, operator):
+    sealing.seal_journal(db=db)
+    head = operator.audit().seals.head
+    entry, _, digest = head.partition(":")
+
+    assert operator.audit(expect_seal=head).ok
+    found = operator.audit(expect_seal=f"{entry}:{digest[::-1]}")
+    assert "is not the one whose digest was noted" in found.problems[0]
+    with pytest.raises(ScidexError) as refused:
+        operator.audit(expect_seal="7")
+    assert refused.value.field == "expect_seal"
 
 
 def test_a_sweep_says_what_it_ended(operator):
