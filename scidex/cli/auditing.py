@@ -11,7 +11,7 @@ from scidex.cli.exits import Exit
 from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
-    from scidex.exchange.records import AuditReport
+    from scidex.exchange.records import AuditReport, RefusedAttempt
 
 
 def audit(
@@ -34,17 +34,16 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Prove the books, every round, the journal's seals, and the journal replayed into an empty database."""
-    if refusals:
-        if url is not None:
-            raise typer.BadParameter("is for --db: a server does not tell what it refused", param_hint="--refusals")
-        _print_refusals(db, limit, as_json=as_json)
-        return
     from scidex.cli.markets import print_json
     from scidex.cli.progress import progress_on_terminal
     from scidex.cli.verbs import verbs_of
 
-    with verbs_of(db, url, key) as market, progress_on_terminal() as tell:
-        found = market.audit(expect_seal=expect_seal, on_progress=tell)
+    with verbs_of(db, url, key) as market:
+        if refusals:
+            _print_refusals(market.list_refusals(limit=limit), as_json=as_json)
+            return
+        with progress_on_terminal() as tell:
+            found = market.audit(expect_seal=expect_seal, on_progress=tell)
     if as_json:
         print_json(
             {**found._asdict(), "ledger": found.ledger._asdict(), "seals": found.seals._asdict(), "ok": found.ok}
@@ -55,25 +54,12 @@ def audit(
         sys.exit(Exit.FAULTY)
 
 
-def _print_refusals(db: str | None, limit: int, *, as_json: bool) -> None:
-    from scidex.cli.markets import opened, print_rows
-    from scidex.exchange import attempts
+def _print_refusals(found: list[RefusedAttempt], *, as_json: bool) -> None:
+    from scidex.cli.markets import print_rows
+    from scidex.exchange.records import RefusedAttempt
 
-    with opened(db) as market:
-        told = [one._asdict() for one in attempts.list_refusals(limit=limit, db=market)]
-    shown = (
-        "refused_at",
-        "account_id",
-        "key_id",
-        "method",
-        "route",
-        "status",
-        "error",
-        "request_id",
-        "place",
-        "attempts",
-    )
-    print_rows(told, shown, as_json=as_json)
+    shown = tuple(name for name in RefusedAttempt._fields if name != "attempt_id")
+    print_rows([one._asdict() for one in found], shown, as_json=as_json)
 
 
 def in_words(found: AuditReport) -> str:

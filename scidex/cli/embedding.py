@@ -25,6 +25,7 @@ class EmbeddedVerbs:
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a verb with its database at hand. Raises AttributeError where the exchange has none of this name."""
         from scidex.exchange import (
+            attempts,
             auditing,
             backlog,
             compute_auction,
@@ -32,6 +33,7 @@ class EmbeddedVerbs:
             ev_scorer,
             keys,
             runs,
+            sealing,
             services,
             sweeper,
             token_ledger,
@@ -50,6 +52,8 @@ class EmbeddedVerbs:
             runs,
             workers,
             auditing,
+            attempts,
+            sealing,
         )
         for home in homes:
             if hasattr(home, name):

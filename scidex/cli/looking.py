@@ -113,16 +113,11 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """End leases that ran out and workers not heard of, and seal the journal; servers do so anyway."""
-    from scidex.cli.markets import opened, print_json
+    from scidex.cli.markets import print_json
     from scidex.cli.verbs import verbs_of
 
     with verbs_of(db, url, key) as market:
-        swept = market.sweep()._asdict()
-    if url is None:  # a server seals by itself
-        from scidex.exchange import sealing
-
-        with opened(db) as own:
-            swept["entries_sealed"] = sealing.seal_journal(db=own)
+        swept = {**market.sweep()._asdict(), "entries_sealed": market.seal_journal()}
     if as_json:
         print_json(swept)
     else:

@@ -18,6 +18,7 @@ from scidex.exchange.records import (
     LedgerReport,
     MarketSettings,
     Quest,
+    RefusedAttempt,
     RunOutput,
     Swept,
     TimelineEvent,
@@ -88,9 +89,17 @@ class OperatorCalls:
                 raise refusal(told, int(told["status"]))
         raise MarketUnreachable(fact="the audit ended without a report", address="/api/audit")
 
+    def list_refusals(self, *, before: int | None = None, limit: int = 100) -> list[RefusedAttempt]:
+        """Return what servers of the market refused, the latest first."""
+        return records_of(RefusedAttempt, self._market.get("/api/refusals", **sent({"before": before, "limit": limit})))
+
     def sweep(self) -> Swept:
         """End leases that ran out and workers not heard of, and free what they held."""
         return record_of(Swept, self._market.act("POST", "/api/sweep"))
+
+    def seal_journal(self) -> int:
+        """Chain the entries of the journal that are not sealed yet, and return how many were."""
+        return int(self._market.act("POST", "/api/journal/seal"))
 
     def timeline(self, slot_id: str) -> list[TimelineEvent]:
         """Return the steps of a run in order of time."""

@@ -51,13 +51,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     "words",
     [
         ("timeline", "SLOT", "--json"),
-        ("sweep", "--json"),
         ("agent", "list", "--json"),
         ("agent", "logs", "SLOT", "--json"),
         ("ledger", "export"),
         ("ledger", "export", "--format", "beancount"),
         ("pool", "list", "--json"),
         ("pool", "show", "--json"),
+        ("audit", "--refusals", "--json"),
     ],
 )
 def test_a_server_and_its_database_are_told_alike(served, words):
@@ -65,6 +65,14 @@ def test_a_server_and_its_database_are_told_alike(served, words):
     by_server, by_database = served.by_server(*given), served.by_database(*given)
     assert by_server == by_database
     assert by_server[0] == 0
+
+
+def test_a_sweep_tells_the_same_things_of_both(served):
+    by_server, by_database = served.by_server("sweep", "--json"), served.by_database("sweep", "--json")
+    told, sealed = json.loads(by_server[1]), json.loads(served.by_server("audit", "--json")[1])["seals"]["entries"]
+
+    assert (by_server[0], told.keys()) == (0, json.loads(by_database[1]).keys())
+    assert 0 < told["entries_sealed"] <= sealed
 
 
 def test_a_server_audits_itself(served):

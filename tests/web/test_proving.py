@@ -8,8 +8,9 @@ import httpx
 import pytest
 
 from scidex.client import Client
+from scidex.clock import utc_now
 from scidex.errors import InvalidSetting, MarketRefused, ScidexError, UnknownPool
-from scidex.exchange import auditing, compute_auction, sealing, token_ledger
+from scidex.exchange import attempts, auditing, compute_auction, sealing, token_ledger
 from scidex.store.db_writes import read_journal
 from scidex.web.serving import running_server
 from tests.web.doors import key_for
@@ -29,6 +30,21 @@ def test_an_operator_reads_and_proves_the_ledger(db, operator):
     assert operator.list_transfers(limit=1) == token_ledger.list_transfers(limit=1, db=db)
     assert operator.list_transfers(after=operator.list_transfers()[-1].transfer_id) == []
     assert operator.verify() == token_ledger.verify(db)
+
+
+def test_an_operator_lists_what_was_refused(db, operator):
+    refused = {"refused_at": utc_now(), "account_id": None, "key_id": None, "method": "GET", "route": "none"}
+    told = {**refused, "status": 401, "error": "NotAuthenticated", "request_id": "", "place": "", "attempts": 1}
+    attempts.note_refusals([told, {**told, "status": 403, "error": "NotAllowed"}], db=db)
+
+    both = operator.list_refusals()
+
+    assert [one.error for one in both] == ["NotAllowed", "NotAuthenticated"]
+    assert both == attempts.list_refusals(db=db)
+    assert operator.list_refusals(before=both[0].attempt_id) == both[1:]
+    with pytest.raises(ScidexError) as wrong:
+        operator.list_refusals(limit=1_001)
+    assert wrong.value.field == "limit"
 
 
 def test_a_pool_is_set_over_http_and_journaled_as_the_keys(db, operator):
@@ -100,6 +116,13 @@ def test_an_audit_over_http_holds_the_journal_against_a_head_that_was_kept(db, o
 
 def test_a_sweep_says_what_it_ended(operator):
     assert sum(operator.sweep()) == 0
+
+
+def test_an_operator_seals_the_journal(db, operator):
+    sealed = operator.seal_journal()
+
+    assert (sealed > 0, operator.seal_journal()) == (True, 0)
+    assert operator.audit().seals.entries == sealed == len(list(read_journal(db)))
 
 
 def test_pages_of_the_ledger_say_where_they_go_on(db, operator):

@@ -6,12 +6,12 @@ from typing import Annotated, cast
 
 from fastapi import Query, Request, Response
 
-from scidex.exchange import sweeper, token_ledger
-from scidex.exchange.records import Account, LedgerReport, Swept, Transfer
+from scidex.exchange import attempts, sealing, sweeper, token_ledger
+from scidex.exchange.records import Account, LedgerReport, RefusedAttempt, Swept, Transfer
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.audits import Audits
-from scidex.web.dependencies import Db, Limit, router
+from scidex.web.dependencies import Before, Db, Limit, router
 from scidex.web.paging import link_next
 from scidex.web.routes.events import EventStream, streams
 
@@ -67,8 +67,25 @@ async def audit(request: Request, expect_seal: ExpectSeal = None) -> EventStream
     )
 
 
+@routes.get("/refusals", response_model=schemas.RefusedAttempts)
+@allows("admin")
+def list_refusals(
+    request: Request, response: Response, db: Db, before: Before = None, limit: Limit = 100
+) -> list[RefusedAttempt]:
+    """Return what servers of this market refused, the latest first."""
+    found = attempts.list_refusals(before=before, limit=limit, db=db)
+    return link_next(request, response, found, limit, before=lambda last: last.attempt_id)
+
+
 @routes.post("/sweep", response_model=schemas.Swept)
 @allows("admin")
 def sweep(db: Db) -> Swept:
     """End leases that ran out and workers not heard of, and free what they held."""
     return sweeper.sweep(db=db)
+
+
+@routes.post("/journal/seal", response_model=int)
+@allows("admin")
+def seal_journal(db: Db) -> int:
+    """Chain the entries of the journal that are not sealed yet, and return how many were. Servers do so anyway."""
+    return sealing.seal_journal(db=db)
