@@ -66,9 +66,11 @@ def link(db: Database, sessions: Sessions) -> str:
     return sessions.new_link(keys.id_of(key_for(db, "system:treasury", "admin")))
 
 
-@pytest.fixture(scope="session")
+# For one file, and not for all: while playwright is open an event loop counts as running in this thread, and whatever
+# other tests would run in a loop of their own is refused.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A headless Chromium with an empty profile, for the whole session."""
+    """A headless Chromium with an empty profile, for the tests of one file."""
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=find_chromium(), args=arguments())
         yield chromium
