@@ -56,9 +56,8 @@ def audit(
 
 def _print_refusals(found: list[RefusedAttempt], *, as_json: bool) -> None:
     from scidex.cli.markets import print_rows
-    from scidex.exchange.records import RefusedAttempt
 
-    shown = tuple(name for name in RefusedAttempt._fields if name != "attempt_id")
+    shown = ("refused_at", "account_id", "method", "route", "status", "error")
     print_rows([one._asdict() for one in found], shown, as_json=as_json)
 
 
