@@ -231,7 +231,7 @@ def test_the_bound_is_told_where_it_is_documented():
     assert (BURST, PER_SECOND) == (200, 2)
 
 
-def test_operators_list_what_was_refused(market, cli_of):
+def test_operators_list_what_was_refused(market, cli_of, monkeypatch):
     attempts.note_refusals(
         [attempt(error="NotAuthenticated"), attempt(error="NotAllowed", account_id="ada")], db=market
     )
@@ -239,9 +239,9 @@ def test_operators_list_what_was_refused(market, cli_of):
 
     assert code == 0
     assert [(one["error"], one["account_id"]) for one in json.loads(out)] == [("NotAllowed", "ada")]
-    table = cli_of(market, "audit", "--refusals")[1]
-    assert "NotAllowed" in table
-    assert "…" not in table  # what does not fit goes on in the next line
+    assert "NotAllowed" in cli_of(market, "audit", "--refusals")[1]
+    monkeypatch.setenv("COLUMNS", "60")
+    assert "…" not in cli_of(market, "audit", "--refusals")[1]  # what does not fit goes on in the next line
 
 
 def attempt(**facts: object) -> dict[str, object]:
