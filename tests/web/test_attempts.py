@@ -231,7 +231,7 @@ def test_the_bound_is_told_where_it_is_documented():
     assert (BURST, PER_SECOND) == (200, 2)
 
 
-def test_operators_list_what_was_refused(market, cli_of, monkeypatch):
+def test_operators_list_what_was_refused(market, cli_of):
     attempts.note_refusals(
         [attempt(error="NotAuthenticated"), attempt(error="NotAllowed", account_id="ada")], db=market
     )
@@ -240,8 +240,8 @@ def test_operators_list_what_was_refused(market, cli_of, monkeypatch):
     assert code == 0
     assert [(one["error"], one["account_id"]) for one in json.loads(out)] == [("NotAllowed", "ada")]
     assert "NotAllowed" in cli_of(market, "audit", "--refusals")[1]
-    monkeypatch.setenv("COLUMNS", "60")
-    assert "…" not in cli_of(market, "audit", "--refusals")[1]  # what does not fit goes on in the next line
+    # What does not fit goes on in the next line.
+    assert "…" not in cli_of(market, "audit", "--refusals", COLUMNS="60")[1]
 
 
 def attempt(**facts: object) -> dict[str, object]:
@@ -251,14 +251,12 @@ def attempt(**facts: object) -> dict[str, object]:
 
 
 @pytest.fixture
-def cli_of(capsys, monkeypatch):
+def cli_of():
     """Run a command on a market, and return its exit code and what it printed."""
     from tests.cli.running import scidex
 
-    monkeypatch.setenv("COLUMNS", "300")
-
-    def run(db: Database, *words: str) -> tuple[int, str]:
-        code, out, _ = scidex(*words, "--db", db.url)
+    def run(db: Database, *words: str, **environment: str) -> tuple[int, str]:
+        code, out, _ = scidex(*words, "--db", db.url, **environment)
         return code, out
 
     return run
