@@ -465,7 +465,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     },
     "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
-    "report_costs": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "charged_usd": 1.0},
+    "report_costs": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "hours": 24, "charged_usd": 1.0},
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,

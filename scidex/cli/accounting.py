@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -28,10 +27,9 @@ def report(
     """Say what runs cost: for each task, each dispatched task, and each merged pull request."""
     from scidex.cli.markets import print_json, print_rows
     from scidex.cli.verbs import verbs_of
-    from scidex.clock import utc_now
 
     with verbs_of(db, url, key) as market:
-        found = market.report_costs(utc_now() - timedelta(hours=hours), charged_usd=charged_usd)
+        found = market.report_costs(hours=hours, charged_usd=charged_usd)
     if as_json:
         print_json({**found._asdict(), "tasks": [task._asdict() for task in found.tasks]})
         return

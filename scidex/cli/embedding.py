@@ -4,11 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, cast
 
 if TYPE_CHECKING:
     from scidex.client import Client
     from scidex.store import Database
+
+
+# Where the verbs are, those asked for most first: a room is opened when it is asked.
+_HOMES = (
+    "compute_auction",
+    "token_ledger",
+    "backlog",
+    "ev_scorer",
+    "cycle",
+    "keys",
+    "services",
+    "sweeper",
+    "runs",
+    "workers",
+    "auditing",
+    "attempts",
+    "sealing",
+)
 
 
 def embedded(db: Database) -> Client:
@@ -24,38 +43,8 @@ class EmbeddedVerbs:
 
     def __getattr__(self, name: str) -> Callable[..., Any]:
         """Return a verb with its database at hand. Raises AttributeError where the exchange has none of this name."""
-        from scidex.exchange import (
-            attempts,
-            auditing,
-            backlog,
-            compute_auction,
-            cycle,
-            ev_scorer,
-            keys,
-            runs,
-            sealing,
-            services,
-            sweeper,
-            token_ledger,
-            workers,
-        )
-
-        homes = (
-            compute_auction,
-            token_ledger,
-            backlog,
-            ev_scorer,
-            cycle,
-            keys,
-            services,
-            sweeper,
-            runs,
-            workers,
-            auditing,
-            attempts,
-            sealing,
-        )
-        for home in homes:
-            if hasattr(home, name):
-                return partial(getattr(home, name), db=self._db)
+        for home in _HOMES:
+            module = import_module(f"scidex.exchange.{home}")
+            if hasattr(module, name):
+                return partial(getattr(module, name), db=self._db)
         raise AttributeError(name)

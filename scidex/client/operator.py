@@ -120,8 +120,13 @@ class OperatorCalls:
         return None if told is None else record_of(RunOutput, told)
 
     def report_costs(
-        self, since: datetime | None = None, until: datetime | None = None, *, charged_usd: float | None = None
+        self,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        *,
+        hours: float = 24,
+        charged_usd: float | None = None,
     ) -> CostReport:
-        """Tell what the runs that ended in a span cost; the last 24 hours unless it is given."""
-        span = sent({"since": since, "until": until, "charged_usd": charged_usd})
+        """Tell what the runs that ended in a span cost; the last `hours` before its end unless `since` is given."""
+        span = sent({"since": since, "until": until, "hours": hours, "charged_usd": charged_usd})
         return record_of(CostReport, self._market.get("/api/report", **span))

@@ -155,6 +155,7 @@ def report_costs(
     since: datetime | None = None,
     until: datetime | None = None,
     *,
+    hours: float = 24,
     charged_usd: float | None = None,
     now: datetime | None = None,
     db: Database | None = None,
@@ -162,13 +163,15 @@ def report_costs(
     """
     Return what the runs that ended in a span cost: for each task, each dispatched task and each merged pull request.
 
-    The span is the last 24 hours unless given. `charged_usd` is what was billed for it in all, by the provider or a
-    gateway; what runs do not account for of it is unattributed. Raises InvalidTime, InvalidArgument.
+    The span is the last `hours` before its end unless `since` is given. `charged_usd` is what was billed for it in all,
+    by the provider or a gateway; what runs do not account for of it is unattributed. Raises InvalidTime,
+    InvalidArgument.
     """
     database = checked.database(db)
     moment = _moment(now, database)
     end = moment if until is None else checked.instant(until, "until")
-    begin = end - timedelta(hours=24) if since is None else checked.instant(since, "since")
+    span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
+    begin = end - span if since is None else checked.instant(since, "since")
     if begin >= end:
         raise InvalidTime(field="since", value=since, fact="must lie before the end of the span")
     charged = None if charged_usd is None else checked.number(charged_usd, "charged_usd", least=0)

@@ -33,6 +33,7 @@ Doors = Annotated[Access, Depends(_access)]
 PoolName = Annotated[str, Query(min_length=1, max_length=200, description="The book of like slots.")]
 Limit = Annotated[int, Query(ge=1, le=1_000, description="At most this many.")]
 Before = Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Only those with a smaller number than this.")]
+Hours = Annotated[float, Query(ge=0.001, le=24 * 366, description="How far to look back.")]
 Number = Annotated[int, Path(ge=-(2**63), le=2**63 - 1)]
 Name = Annotated[str, Path(min_length=1, max_length=200)]
 POOL = DEFAULT_POOL

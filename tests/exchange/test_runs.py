@@ -331,6 +331,15 @@ def test_a_report_is_of_the_runs_that_ended_in_its_span(market):
         runs_of.report_costs(after(5), after(5), db=market)
 
 
+def test_a_report_looks_back_so_many_hours_by_the_time_of_the_market(market):
+    finish(market, begun(market, "a"), BILLED)
+
+    def found(hours: float) -> int:
+        return runs_of.report_costs(hours=hours, now=after(65), db=market).runs
+
+    assert (found(0.9), found(1.2)) == (0, 1)
+
+
 def test_a_run_that_nobody_metered_is_counted_by_the_tokens_it_was_settled_by(market):
     finish(market, begun(market, "a"), None, actual_cost_tokens=40)
 

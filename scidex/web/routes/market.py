@@ -12,12 +12,11 @@ from scidex.exchange.records import Ask, Bid, BidderStats, Clear, MarketSettings
 from scidex.settings import TREASURY
 from scidex.web import schemas
 from scidex.web.access import allows
-from scidex.web.dependencies import ANY, POOL, Before, Db, Doors, Limit, Name, Number, PoolName, Who, router
+from scidex.web.dependencies import ANY, POOL, Before, Db, Doors, Hours, Limit, Name, Number, PoolName, Who, router
 from scidex.web.paging import link_next
 
 routes = router("/api/compute-auction", "compute auction")
 
-Hours = Annotated[float, Query(ge=0.001, le=24 * 366, description="How far to look back.")]
 Bidder = Annotated[str | None, Query(min_length=1, max_length=200, description="Whose; the key's own unless given.")]
 BidNumber = Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Only those behind this bid.")]
 # Arguments of the verb that no value of a profile may be named like.

@@ -10,11 +10,11 @@ from scidex.exchange import ownership, runs
 from scidex.exchange.records import CostReport, PullRequest, RunOutput, Usage
 from scidex.web import schemas
 from scidex.web.access import allows
-from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router
+from scidex.web.dependencies import ANY, Db, Hours, Limit, Name, Who, router
 
 routes = router("/api", "runs")
 
-Since = Annotated[schemas.Instant | None, Query(description="The beginning of the span; 24 hours before its end.")]
+Since = Annotated[schemas.Instant | None, Query(description="The beginning of the span; `hours` before its end.")]
 Until = Annotated[schemas.Instant | None, Query(description="The end of the span; now.")]
 Charged = Annotated[schemas.CostUsd | None, Query(description="What was billed for the span in all, in USD.")]
 
@@ -69,7 +69,9 @@ def record_pull_request(run_id: Name, seen: schemas.NewPullRequest, who: Who, db
 
 @routes.get("/report", response_model=schemas.CostReport)
 @allows(*ANY)
-def get_report(who: Who, db: Db, since: Since = None, until: Until = None, charged_usd: Charged = None) -> CostReport:
+def get_report(
+    who: Who, db: Db, since: Since = None, until: Until = None, hours: Hours = 24, charged_usd: Charged = None
+) -> CostReport:
     """Tell an operator what the runs that ended in a span cost: for each task, and for each merged pull request."""
     ownership.check_is_operator(who, "since")
-    return runs.report_costs(since, until, charged_usd=charged_usd, db=db)
+    return runs.report_costs(since, until, hours=hours, charged_usd=charged_usd, db=db)
