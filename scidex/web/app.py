@@ -11,6 +11,7 @@ from typing import Any
 from anyio.to_thread import current_default_thread_limiter
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
+from fastapi.routing import iter_route_contexts
 from starlette.concurrency import run_in_threadpool
 
 from scidex import __version__
@@ -65,7 +66,18 @@ def create_app(
     app.add_middleware(BidDesk, access=app.state.access, metrics=app.state.metrics, db=db)
     app.add_middleware(Gate, host_names=host_names, metrics=app.state.metrics, attempts=app.state.attempts)
     app.openapi = lambda: _described(app)  # type: ignore[method-assign]  # as FastAPI says to extend it
+    _finish_routes(app)
     return app
+
+
+def _finish_routes(app: FastAPI) -> None:
+    """
+    Build what FastAPI would build at the first request: nobody waits for it, and no two threads do it at once.
+
+    It silences a warning meanwhile for the whole process, which two servers in one process took from each other.
+    """
+    for _ in iter_route_contexts(app.routes):
+        pass
 
 
 @asynccontextmanager

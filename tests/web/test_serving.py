@@ -12,9 +12,12 @@ from pathlib import Path
 
 import httpx
 import pytest
+from starlette.testclient import TestClient
 
+from scidex.web.app import create_app
 from scidex.web.refusals import AddressNotLoopback, AddressUnavailable, NoKeyYet, PortInUse, TransportNotSafe
 from scidex.web.serving import Transport, listen, running_server, serve
+from tests.web.doors import operator
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,6 +29,15 @@ def test_a_free_port_is_found_and_told(db):
 
     with pytest.raises(httpx.ConnectError):
         httpx.get(f"{address}/readyz")
+
+
+def test_the_first_request_finds_every_route_built(db, monkeypatch):
+    """Building one silences warnings in the whole process for a moment, so servers must not do it side by side."""
+    app = create_app(db)
+    monkeypatch.setattr("fastapi._compat.v2.TypeAdapter", None)
+
+    with TestClient(app, base_url="http://127.0.0.1") as client:
+        assert client.get("/api/tasks?limit=1", headers=operator(db)).status_code == 200
 
 
 def test_an_answer_in_pieces_is_sent_at_once():
