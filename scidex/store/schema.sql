@@ -147,15 +147,18 @@ CREATE UNIQUE INDEX compute_auction_clears_bid ON compute_auction_clears (bid_id
 CREATE UNIQUE INDEX compute_auction_clears_live_task
     ON compute_auction_clears (winning_task_id) WHERE status IN ('won', 'running');
 
+-- Live slots are those that have not ended. The words about their end make this predicate its own: a read that looks
+-- for a task's live slot must not be planned with this index while the table is small.
 CREATE INDEX compute_auction_clears_live_bidder
-    ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running');
+    ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running') AND slot_finished_at IS NULL;
 
 -- A bidder's newest settled slots, to hold its claims against.
 CREATE INDEX compute_auction_clears_settled
     ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
 
+-- The treasury runs nothing, and sells most: nobody looks for the slots that it provides.
 CREATE INDEX compute_auction_clears_live_provider
-    ON compute_auction_clears (provider_id) WHERE status = 'won';
+    ON compute_auction_clears (provider_id) WHERE status = 'won' AND provider_id <> 'system:treasury';
 
 CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
 
@@ -691,7 +694,7 @@ CREATE INDEX run_pull_requests_by_url ON run_pull_requests (url);
 
 -- Finished runs are looked for by the time of their end.
 CREATE INDEX compute_auction_clears_finished
-    ON compute_auction_clears (slot_finished_at) WHERE slot_started_at IS NOT NULL;
+    ON compute_auction_clears (slot_finished_at) WHERE slot_finished_at IS NOT NULL;
 
 CREATE INDEX task_assignments_finished
     ON task_assignments (finished_at) WHERE started_at IS NOT NULL;

@@ -201,15 +201,50 @@ def test_what_has_expired_is_found_without_a_look_at_the_others(db):
 def test_a_read_that_was_planned_on_an_empty_table_does_not_scan_it_later(db):
     """A connection plans a statement once, and the first round is cleared when nothing was ever sold."""
     given = {"pool": POOL, "round_id": 1, "now": NOON, "most": SLOTS + 65}
-    if isinstance(db, PostgresDatabase):
-        sql = load("postgres")["book_range"].sql
-        with db._pool.connection() as connection:
-            connection.execute("VACUUM compute_auction_clears")  # now the planner knows for sure that it is empty
-            plan = "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), given))
-    else:
-        plan = plan_of(db, "book_range", given)
+    vacuum(db)
+
+    assert "compute_auction_clears_live_task" in plan_as_run(db, "book_range", given)
+
+
+def test_a_read_that_was_planned_when_few_slots_were_sold_looks_up_the_task_of_each_bid(db):
+    """It would cost little then to go through all live slots for each bid, and very much when both are many."""
+    vacuum(db)
+    market(db, losers=200)
+    compute_auction.offer_slots(100, now=NOON, db=db)
+    compute_auction.clear_round(NOON, db=db)
+
+    plan = plan_as_run(db, "book_range", {"pool": POOL, "round_id": 1, "now": NOON, "most": SLOTS + 65})
 
     assert "compute_auction_clears_live_task" in plan
+    assert "winning_task_id = b.task_id" in plan or "winning_task_id=?" in plan
+    assert "live_bidder" not in plan
+
+
+@pytest.mark.parametrize("statement", ["won_slot_waiting", "claim_won_slot", "won_slots_of"])
+def test_an_accounts_won_slots_are_not_looked_for_among_all(db, statement):
+    name = "agent_id" if statement == "won_slots_of" else "account_id"
+
+    plan = plan_as_run(db, statement, {name: "winner", "pool": POOL, "now": NOON})
+
+    assert "compute_auction_clears_live_bidder" in plan
+    assert "compute_auction_clears_live_provider" in plan
+    assert "compute_auction_clears_round" not in plan
+
+
+def vacuum(db: Database) -> None:
+    """Let PostgreSQL's planner know for sure how many rows there are now."""
+    if isinstance(db, PostgresDatabase):
+        with db._pool.connection() as connection:
+            connection.execute("VACUUM compute_auction_clears")
+
+
+def plan_as_run(db: Database, statement: str, given: dict[str, Any]) -> str:
+    """Return the plan of a statement as the market's own connections make it."""
+    if not isinstance(db, PostgresDatabase):
+        return plan_of(db, statement, given)
+    with db._pool.connection() as connection:
+        sql = load("postgres")[statement].sql
+        return "\n".join(row[0] for row in connection.execute(f"EXPLAIN {sql}".encode(), given))
 
 
 def plan_of(db: Database, statement: str, given: dict[str, Any]) -> str:

@@ -135,7 +135,8 @@ ORDER BY t.quest_id, t.expected_value_usd DESC, t.task_id;
 -- name: tokens_of_won_slots
 -- What the slots that these accounts won hold.
 SELECT bidder_id, CAST(SUM(clearing_price_tokens) AS BIGINT) AS tokens FROM compute_auction_clears
-WHERE status IN ('won', 'running') AND bidder_id IN each_text(:account_ids) GROUP BY bidder_id;
+WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND bidder_id IN each_text(:account_ids)
+GROUP BY bidder_id;
 
 -- name: task_counts
 -- How many tasks of each quest are in each state.

@@ -70,10 +70,11 @@ FROM compute_auction_book_counts;
 -- name: book_range
 -- The best bids of a pool that may compete in a round (0: those that rest), best first.
 SELECT b.id, b.bidder_id, a.owner_id, b.task_id, b.max_price_tokens, b.sequence, b.expected_value_usd,
-    c.slot_id
+    -- Asked for each bid, and not joined: a planner that saw few slots sold would go through all of them for each bid.
+    (SELECT c.slot_id FROM compute_auction_clears c
+        WHERE c.winning_task_id = b.task_id AND c.status IN ('won', 'running'))
 FROM compute_auction_bids b
 JOIN token_accounts a ON a.account_id = b.bidder_id
-LEFT JOIN compute_auction_clears c ON c.winning_task_id = b.task_id AND c.status IN ('won', 'running')
 WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.ttl_at > :now
 ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
 

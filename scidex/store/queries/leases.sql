@@ -92,7 +92,7 @@ WHERE w.status <> 'alive' ORDER BY s.slot_id LIMIT :most;
 SELECT c.slot_id, MAX(w.worker_id) AS worker_id FROM compute_auction_clears c
 JOIN compute_auction_rounds r ON r.round_id = c.round_id
 JOIN workers w ON w.pool = c.pool AND w.account_id IN (c.bidder_id, c.provider_id) AND w.ended_at >= r.cleared_at
-WHERE c.status = 'won' AND NOT EXISTS (
+WHERE c.status IN ('won', 'running') AND c.slot_finished_at IS NULL AND c.status = 'won' AND NOT EXISTS (
     SELECT 1 FROM workers a
     WHERE a.pool = c.pool AND a.account_id IN (c.bidder_id, c.provider_id) AND a.status = 'alive'
 )
@@ -104,14 +104,28 @@ UPDATE compute_auction_asks SET status = 'expired' WHERE slot_id = :slot_id AND 
 
 -- name: won_slot_waiting
 -- The oldest slot that an account bought or provides in a pool, and that nobody leased.
-SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.status = 'won' AND c.pool = :pool AND (c.bidder_id = :account_id OR c.provider_id = :account_id)
+SELECT c.slot_id FROM (
+    SELECT slot_id, round_id FROM compute_auction_clears
+    WHERE bidder_id = :account_id AND pool = :pool
+        AND status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
+    UNION
+    SELECT slot_id, round_id FROM compute_auction_clears
+    WHERE provider_id = :account_id AND pool = :pool AND status = 'won' AND provider_id <> 'system:treasury'
+) c
+JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 ORDER BY c.round_id, k.sequence LIMIT 1;
 
 -- name: claim_won_slot
 -- The same, and one that no other worker is about to lease.
-SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.status = 'won' AND c.pool = :pool AND (c.bidder_id = :account_id OR c.provider_id = :account_id)
+SELECT c.slot_id FROM (
+    SELECT slot_id, round_id FROM compute_auction_clears
+    WHERE bidder_id = :account_id AND pool = :pool
+        AND status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
+    UNION
+    SELECT slot_id, round_id FROM compute_auction_clears
+    WHERE provider_id = :account_id AND pool = :pool AND status = 'won' AND provider_id <> 'system:treasury'
+) c
+JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 ORDER BY c.round_id, k.sequence LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 
 -- name: last_fence_of_task

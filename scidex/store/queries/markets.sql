@@ -143,7 +143,7 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
     CASE WHEN cost_is_known = 1 THEN actual_cost_tokens END AS actual_cost_tokens,
     actual_impact, roi, attested_by, status, reason
 FROM compute_auction_clears
-WHERE bidder_id = :bidder_id AND status IN ('won', 'running')
+WHERE bidder_id = :bidder_id AND status IN ('won', 'running') AND slot_finished_at IS NULL
     AND (:after = '' OR (round_id, bid_id) > (
         SELECT past.round_id, past.bid_id FROM compute_auction_clears past WHERE past.slot_id = :after))
 ORDER BY round_id, bid_id LIMIT :page;
