@@ -168,5 +168,6 @@ def _range(
     """Return the best bids of a round, and add to `running` those of their tasks that hold a slot."""
     resting = round_id == RESTING
     rows = tx.tuples("book_range", pool=market.pool, round_id=round_id, now=now, most=most)
-    running.update(row[3] for row in rows if row[7] is not None)
-    return [Standing._make((*row[:7], resting)) for row in rows]
+    running.update([row[3] for row in rows if row[7] is not None])
+    rest = (resting,)
+    return [Standing._make(row[:7] + rest) for row in rows]

@@ -9,6 +9,7 @@ import secrets
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping
 from datetime import datetime
+from operator import attrgetter
 from typing import Any, NamedTuple
 
 from scidex.errors import JournalMismatch, UnknownPool, UnknownRound
@@ -24,6 +25,9 @@ from scidex.mechanism.values import Ask, Bid, Clearing
 from scidex.settings import TREASURY
 from scidex.store.database import Database, Row, Transaction
 from scidex.store.db_writes import Work, as_json, effect
+
+# Of more sales than this the first are sent before the others are put into columns.
+_MANY = 1_000
 
 
 class Offer(NamedTuple):
@@ -164,13 +168,18 @@ def decide(mechanism: str, parameters: Mapping[str, Any], competing: list[Standi
 
 
 def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping[Hashable, Offer]) -> list[Sale]:
-    # Where a rule yields a fraction of a token both sides are rounded down: still within every winner's bid, and never
-    # below a reserve, which is whole.
-    sales = [
-        Sale(slots[ask_id], bids[bid_id], math.floor(pays), math.floor(gets))
-        for bid_id, ask_id, pays, gets in clearing.trades
-    ]
-    return sorted(sales, key=lambda sale: sale.slot.sequence)
+    if not clearing.trades:
+        return []
+    bid_ids, ask_ids, pays, gets = zip(*clearing.trades, strict=True)
+    # By columns, as there may be very many. Where a rule yields a fraction of a token both sides are rounded down: that
+    # is still within every winner's bid, and never below a reserve, which is whole.
+    columns = (
+        map(slots.__getitem__, ask_ids),
+        map(bids.__getitem__, bid_ids),
+        map(math.floor, pays),
+        map(math.floor, gets),
+    )
+    return sorted(map(Sale._make, zip(*columns, strict=True)), key=attrgetter("slot.sequence"))
 
 
 def _record(
@@ -256,18 +265,28 @@ def _runner_up(outcome: Outcome) -> tuple[str | None, int | None]:
 def _sell(work: Work, market: Market, outcome: Outcome) -> None:
     """Write down what was sold."""
     tx, sales, round_id = work.tx, outcome.sales, market.open_round_id
+    # PostgreSQL is at the first eighth while the others are put into columns, which takes about as long.
+    first = len(sales) // 8 if len(sales) > _MANY else 0
+    _insert_clears(work, market, outcome, sales[:first])
+    _insert_clears(work, market, outcome, sales[first:])
+    tx.post("sell_asks", slot_ids=[sale.slot.slot_id for sale in sales])
+    won_resting = [sale.bid for sale in sales if sale.bid.resting]
+    tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": round_id} for bid in won_resting])
+    book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
+
+
+def _insert_clears(work: Work, market: Market, outcome: Outcome, sales: list[Sale]) -> None:
     slots, bids = [sale.slot for sale in sales], [sale.bid for sale in sales]
-    slot_ids = [slot.slot_id for slot in slots]
     runner_up_task, runner_up_price = _runner_up(outcome)
-    tx.run_columns(
+    work.tx.run_columns(
         "insert_clears",
-        slot_id=slot_ids,
+        slot_id=[slot.slot_id for slot in slots],
         clearing_price_tokens=[sale.price for sale in sales],
         winning_task_id=[bid.task for bid in bids],
         runner_up_task_id=runner_up_task,
         slot_started_at=work.now,
         pool=market.pool,
-        round_id=round_id,
+        round_id=market.open_round_id,
         bid_id=[bid.id for bid in bids],
         bidder_id=[bid.bidder for bid in bids],
         provider_id=[slot.provider_id for slot in slots],
@@ -275,10 +294,6 @@ def _sell(work: Work, market: Market, outcome: Outcome) -> None:
         provider_proceeds_tokens=[sale.proceeds for sale in sales],
         runner_up_price_tokens=runner_up_price,
     )
-    tx.post("sell_asks", slot_ids=slot_ids)
-    won_resting = [bid for bid in bids if bid.resting]
-    tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": round_id} for bid in won_resting])
-    book.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
 
 
 def _move_on(

@@ -283,6 +283,28 @@ def test_a_clearing_that_finds_no_slots_leaves_no_trace(db):
     assert list(read_journal(db)) == before
 
 
+def test_a_round_of_very_many_sales_is_told_as_it_was(db):
+    """They are written in two parts."""
+    count = 1_100
+    fund(db, 10**7, "a")
+    compute_auction.place_bids(
+        [
+            {"bidder_id": "a", "task_id": f"t-{n}", "max_price_tokens": 10 + n * 37 % 1_201, "ttl_at": after(9)}
+            for n in range(count + 1)
+        ],
+        now=NOON,
+        db=db,
+    )
+    slots = [slot.slot_id for slot in offer(db, count)]
+
+    cleared = clear(db)
+
+    assert [sold.slot_id for sold in cleared.clears] == slots
+    assert compute_auction.get_round(cleared.round_id, db=db) == cleared
+    assert compute_auction.recompute(cleared.round_id, db=db) == cleared
+    assert {row["status"] for row in query(db, "SELECT status FROM compute_auction_asks")} == {"sold"}
+
+
 def test_clearers_at_once_sell_each_slot_once(db):
     fund(db, 1_000, *"abcdefgh")
     for place, who in enumerate("abcdefgh"):
