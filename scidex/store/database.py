@@ -19,6 +19,8 @@ class Transaction(ABC):
     """Named statements inside one transaction of one database."""
 
     dialect: Dialect
+    # Whether each answer is a journey away, so that one statement for all that a verb does is worth having.
+    is_remote: bool = False
 
     @abstractmethod
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
@@ -81,6 +83,17 @@ class Transaction(ABC):
 
         Nothing is returned where there was no such account to be held.
         """
+
+    def rows_committed(
+        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        """
+        Do as `rows_locked` and commit, in one journey, where `is_remote`.
+
+        For a statement that writes nothing where it returns no rows: then the transaction goes on, with nothing locked.
+        Else it is over.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:

@@ -51,10 +51,12 @@ class PostgresTransaction(Transaction):
     """Named statements on one PostgreSQL connection."""
 
     dialect = "postgres"
+    is_remote = True
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._statements = load("postgres")
+        self._is_over = False
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
         known = self._statements[statement]
@@ -112,6 +114,27 @@ class PostgresTransaction(Transaction):
         locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
         held, rows = self.gather([("lock_for_bid", locks), (statement, arguments)])
         return rows if held else []
+
+    def rows_committed(
+        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+    ) -> list[dict[str, Any]]:
+        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
+        known = self._statements[statement]
+        self._channel.send(self._statements["lock_for_bid"], locks)
+        self._channel.send(known, arguments)
+        self._channel.say(b"COMMIT")
+        rows = self._channel.dicts(known, [a for a in self._channel.receive() if a.status == TUPLES][-1])
+        if rows:
+            self._is_over = True
+        else:
+            self._channel.say(b"BEGIN")
+        return rows
+
+    def commit(self) -> None:
+        """Commit what was not committed yet."""
+        if not self._is_over:
+            self._channel.say(b"COMMIT")
+            self._channel.receive()
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:
@@ -175,9 +198,9 @@ class PostgresDatabase(Database):
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             try:
                 with self._channel(b"BEGIN") as channel:
-                    result = work(PostgresTransaction(channel))
-                    channel.say(b"COMMIT")
-                    channel.receive()
+                    tx = PostgresTransaction(channel)
+                    result = work(tx)
+                    tx.commit()
                     return result
             except _RACES as error:
                 if attempt == _MOST_ATTEMPTS:
