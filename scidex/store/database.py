@@ -88,10 +88,10 @@ class Transaction(ABC):
         self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
     ) -> list[dict[str, Any]]:
         """
-        Do as `rows_locked` and commit, in one journey, where `is_remote`.
+        Do as `rows_locked` and commit, in one journey, where `is_remote`; nothing where a statement went before.
 
-        For a statement that writes nothing where it returns no rows: then the transaction goes on, with nothing locked.
-        Else it is over.
+        For a statement that writes nothing where it returns no rows. Then nothing is locked, and the transaction may go
+        on; else it is over.
         """
         raise NotImplementedError
 

@@ -56,7 +56,6 @@ class PostgresTransaction(Transaction):
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
         self._statements = load("postgres")
-        self._is_over = False
 
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
         known = self._statements[statement]
@@ -119,22 +118,11 @@ class PostgresTransaction(Transaction):
         self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
     ) -> list[dict[str, Any]]:
         locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
+        if self._channel.has_begun:
+            return []
         known = self._statements[statement]
-        self._channel.send(self._statements["lock_for_bid"], locks)
-        self._channel.send(known, arguments)
-        self._channel.say(b"COMMIT")
-        rows = self._channel.dicts(known, [a for a in self._channel.receive() if a.status == TUPLES][-1])
-        if rows:
-            self._is_over = True
-        else:
-            self._channel.say(b"BEGIN")
-        return rows
-
-    def commit(self) -> None:
-        """Commit what was not committed yet."""
-        if not self._is_over:
-            self._channel.say(b"COMMIT")
-            self._channel.receive()
+        answer = self._channel.last_committed([(self._statements["lock_for_bid"], locks), (known, arguments)])
+        return self._channel.dicts(known, answer)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:
@@ -198,9 +186,8 @@ class PostgresDatabase(Database):
         for attempt in range(1, _MOST_ATTEMPTS + 1):
             try:
                 with self._channel(b"BEGIN") as channel:
-                    tx = PostgresTransaction(channel)
-                    result = work(tx)
-                    tx.commit()
+                    result = work(PostgresTransaction(channel))
+                    channel.commit()
                     return result
             except _RACES as error:
                 if attempt == _MOST_ATTEMPTS:
@@ -226,8 +213,7 @@ class PostgresDatabase(Database):
         connection = self._pool.getconn(timeout=self._deadline_seconds)
         try:
             prepared = self._prepared.setdefault(connection, set())
-            channel = Channel(connection, prepared, self._deadline_seconds)
-            channel.say(begin)
+            channel = Channel(connection, prepared, self._deadline_seconds, begin)
             try:
                 yield channel
             finally:

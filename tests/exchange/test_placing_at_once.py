@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from scidex.errors import InsufficientTokens, ScidexError
+from scidex.errors import InsufficientTokens, ScidexError, StoreError
 from scidex.exchange import compute_auction, token_ledger
 from scidex.mechanism.hold import RANKED_MECHANISMS, most_owed
 from scidex.mechanism.registry import MECHANISMS
@@ -24,7 +24,7 @@ from tests.exchange.test_placing_alone import answers
 from tests.histories import steps
 from tests.market import NOON, after, bid, clear, fund, know_task, offer, wallet
 from tests.postgres_markets import PostgresMarkets
-from tests.raw_sql import query
+from tests.raw_sql import change, query, row_counts
 
 pytestmark = pytest.mark.parametrize("db", ["postgres"], indirect=True)
 Placed = list[dict[str, Any] | None]
@@ -278,5 +278,27 @@ def test_what_has_more_to_write_is_not_asked_for_at_once(db):
         assert bid(db, "a", "t", 10, idempotency_key="k") == first
         with serving(Request(None, "a", "k", "digest")):
             bid(db, "a", "t2", 10)
-    assert placed == [None]
+        keyed = {"bidder_id": "a", "task_id": "t", "max_price_tokens": 10, "idempotency_key": "k"}
+        fresh = {"bidder_id": "a", "task_id": "t3", "max_price_tokens": 10}
+        compute_auction.place_bids([keyed, fresh], now=NOON, db=db)
+    assert placed == [None, None]
     assert len(query(db, "SELECT 1 FROM idempotency_keys WHERE answer IS NOT NULL")) == 2
+
+
+def test_one_that_cannot_be_committed_is_refused(db):
+    """Its commit has no answer of its own: it is said by the end of what was sent."""
+    fund(db, 100, "a")
+    change(
+        db,
+        """CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE 'not today'; END $$;
+        CREATE CONSTRAINT TRIGGER refused AFTER INSERT ON compute_auction_bids
+            DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse()""",
+    )
+    before = row_counts(db)
+
+    with pytest.raises(StoreError, match="not today"):
+        bid(db, "a", "t", 10)
+
+    assert row_counts(db) == before
+    change(db, "DROP TRIGGER refused ON compute_auction_bids")
+    assert bid(db, "a", "t", 10).status == "open"
