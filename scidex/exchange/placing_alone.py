@@ -21,7 +21,6 @@ from scidex.mechanism.lifecycle import TASK_STATES_THAT_BAR
 from scidex.store.database import Row
 from scidex.store.db_writes import Work
 
-_TOLD = ("bidder_id", "task_id", "max_price_tokens", "expected_value_usd", "ttl_at", "pool", "placed_at")
 _BARRING_STATES = list(TASK_STATES_THAT_BAR)
 
 
@@ -53,16 +52,17 @@ def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> 
 def _place_at_once(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> Bid | None:
     """Let PostgreSQL place the bid in one journey; None, and nothing written, where that is not for it to decide."""
     terms = bid_terms.new_terms(request, None, round_id=RESTING, reason="", now=work.now, ttl=ttl)
-    placed = work.done_at_once(
-        "place_bids",
-        "place_plain_bid",
-        **_locks(request),
-        **{name: terms[name] for name in _TOLD},
-        stripe=book.stripe_of(request["bidder_id"]),
-        most_open_bids=most_open_bids,
-        ranked_mechanisms=RANKED_MECHANISMS,
-        barring_states=_BARRING_STATES,
-    )
+
+    def arguments() -> Row:
+        return {
+            **terms,
+            "stripe": book.stripe_of(request["bidder_id"]),
+            "most_open_bids": most_open_bids,
+            "ranked_mechanisms": RANKED_MECHANISMS,
+            "barring_states": _BARRING_STATES,
+        }
+
+    placed = work.done_at_once("place_bids", "place_plain_bid", arguments, **_locks(request))
     return None if placed is None else bid_terms.answer({**terms, **placed})
 
 

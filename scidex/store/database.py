@@ -85,13 +85,13 @@ class Transaction(ABC):
         """
 
     def rows_committed(
-        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
     ) -> list[dict[str, Any]]:
         """
         Do as `rows_locked` and commit, in one journey, where `is_remote`; nothing where a statement went before.
 
         For a statement that writes nothing where it returns no rows. Then nothing is locked, and the transaction may go
-        on; else it is over.
+        on; else it is over. Its arguments are asked for when the locks are on their way.
         """
         raise NotImplementedError
 

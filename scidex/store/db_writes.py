@@ -104,7 +104,7 @@ class Work:
         self.generated[series] = [number, number]
         return number
 
-    def done_at_once(self, verb: str, statement: str, **arguments: Any) -> Row | None:
+    def done_at_once(self, verb: str, statement: str, arguments: Callable[[], Row], **locks: str) -> Row | None:
         """
         Let one statement decide, write and journal all that `verb` does, in one journey; None where that cannot be.
 
@@ -115,9 +115,12 @@ class Work:
         if self._alone is None or self._alone[0] != verb or not self.tx.is_remote:
             return None
         told = self._alone[1]
-        rows = self.tx.rows_committed(
-            statement, **arguments, verb=verb, actor=self.actor, arguments=as_json(told), made_at=self.now
-        )
+
+        def with_journal_row() -> Row:
+            row = {"verb": verb, "actor": self.actor, "arguments": as_json(told), "made_at": self.now}
+            return {**arguments(), **row}
+
+        rows = self.tx.rows_committed(statement, with_journal_row, **locks)
         if not rows:
             return None
         self.is_journaled = True

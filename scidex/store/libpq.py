@@ -21,7 +21,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from scidex.store.database import text_of
+from scidex.store.database import Row, text_of
 from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -32,7 +32,7 @@ _ANSWERS = frozenset(map(int, (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK
 # The names of a statement's columns, which never change.
 _COLUMNS: dict[Statement, list[str]] = {}
 
-Write = tuple[Statement, Mapping[str, Any]]
+Write = tuple[Statement, Row]
 
 
 class DeadlinePassed(Exception):
@@ -101,16 +101,18 @@ class Channel:
         """Whether anything was sent that a commit, or the end, waits for."""
         return self._unbegun is None
 
-    def last_committed(self, calls: Sequence[Write]) -> pq.abc.PGresult:
+    def last_committed(self, first: Write, statement: Statement, arguments: Callable[[], Row]) -> pq.abc.PGresult:
         """
-        Run statements as a transaction of their own, where none has begun, and return the last one's answer.
+        Run two statements as a transaction of their own, where none has begun, and return the second one's answer.
 
-        Where no transaction is begun in a pipeline the server commits what it carried at its end.
+        The server is at the first while `arguments` puts together what the second takes. Where no transaction is begun
+        in a pipeline the server commits what it carried at its end.
         """
         assert self._unbegun is not None, "a transaction has begun"
         begin, self._unbegun = self._unbegun, None
-        for call in calls:
-            self.send(*call)
+        self.send(*first)
+        self._pg.flush()
+        self.send(statement, arguments())
         answer = self.receive()[-1]
         self._unbegun = begin
         return answer

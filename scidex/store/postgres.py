@@ -115,13 +115,13 @@ class PostgresTransaction(Transaction):
         return rows if held else []
 
     def rows_committed(
-        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
+        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
     ) -> list[dict[str, Any]]:
-        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
         if self._channel.has_begun:
             return []
         known = self._statements[statement]
-        answer = self._channel.last_committed([(self._statements["lock_for_bid"], locks), (known, arguments)])
+        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
+        answer = self._channel.last_committed((self._statements["lock_for_bid"], locks), known, arguments)
         return self._channel.dicts(known, answer)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:

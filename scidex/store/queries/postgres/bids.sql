@@ -106,13 +106,12 @@ WITH market AS MATERIALIZED (
         MAX(max_price_tokens * (rank + CASE WHEN max_price_tokens < :max_price_tokens THEN 1 ELSE 0 END)),
         :max_price_tokens * (1 + COUNT(*) FILTER (WHERE max_price_tokens >= :max_price_tokens))
     ) AS owed
-    FROM (
-        SELECT max_price_tokens,
-            ROW_NUMBER() OVER (ORDER BY max_price_tokens DESC ROWS UNBOUNDED PRECEDING) AS rank
-        FROM compute_auction_bids
+    FROM unnest(ARRAY(
+        SELECT max_price_tokens FROM compute_auction_bids
         WHERE bidder_id = :bidder_id AND pool = :pool AND round_id = (SELECT round_id FROM market)
             AND status = 'open' AND reason <> 'suspended' AND task_id <> :task_id
-    ) AS ranked
+        ORDER BY max_price_tokens DESC
+    )) WITH ORDINALITY AS ranked (max_price_tokens, rank)
 ), decided AS MATERIALIZED (
     SELECT m.round_id, s.id AS standing_id, o.owed, a.held_tokens - COALESCE(h.round_tokens, 0) + o.owed AS held,
         nextval('bid_numbers') AS number
@@ -143,8 +142,8 @@ WITH market AS MATERIALIZED (
         ttl_at = excluded.ttl_at, placed_at = excluded.placed_at, sequence = excluded.sequence,
         time_in_force = excluded.time_in_force, competing = excluded.competing, reason = excluded.reason
 ), held AS (
-    UPDATE token_accounts a SET held_tokens = d.held FROM decided d
-    WHERE a.account_id = :bidder_id AND a.held_tokens <> d.held
+    UPDATE token_accounts SET held_tokens = (SELECT held FROM decided)
+    WHERE account_id = :bidder_id AND held_tokens <> (SELECT held FROM decided)
 ), set_aside AS (
     INSERT INTO token_bid_holds (account_id, pool, round_id, round_tokens, resting_tokens, suspended_bids)
     SELECT :bidder_id, :pool, round_id, owed, 0, 0 FROM decided
