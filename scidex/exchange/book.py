@@ -107,7 +107,7 @@ def count_of_one(bid: Counted) -> tuple[str, list[Row]]:
     """Return the statement that counts one new bid for its pool's open round, and its row."""
     row = {
         "pool": bid.pool,
-        "stripe": _stripe_of(bid),
+        "stripe": stripe_of(bid.bidder_id),
         "round_id": bid.round_id,
         "round_bids": 1,
         "resting_bids": 0,
@@ -115,16 +115,16 @@ def count_of_one(bid: Counted) -> tuple[str, list[Row]]:
     return "count_bids", [row]
 
 
-def _stripe_of(bid: Counted) -> int:
-    # The stripe follows from the bidder, so that a replay counts alike.
-    return zlib.crc32(bid.bidder_id.encode()) % _STRIPES
+def stripe_of(bidder_id: str) -> int:
+    """Return the stripe of a book's counts in which a bidder's bids are counted, in a replay too."""
+    return zlib.crc32(bidder_id.encode()) % _STRIPES
 
 
 def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict[str, Any]]:
     # Sorted, so that writers never deadlock.
     counts: Counter[tuple[str, int, bool]] = Counter()
     for bid in bids:
-        counts[bid.pool, _stripe_of(bid), bid.round_id == RESTING] += 1
+        counts[bid.pool, stripe_of(bid.bidder_id), bid.round_id == RESTING] += 1
     return [
         {
             "pool": pool,

@@ -12,18 +12,24 @@ from datetime import timedelta
 
 from scidex.exchange import bid_terms, book, resting, wallets
 from scidex.exchange.bid_terms import Request, Terms
-from scidex.exchange.book import Counted
+from scidex.exchange.book import RESTING, Counted
 from scidex.exchange.records import Bid
 from scidex.exchange.resting import Prices
 from scidex.exchange.wallets import Wallet
+from scidex.mechanism.hold import RANKED_MECHANISMS
+from scidex.mechanism.lifecycle import TASK_STATES_THAT_BAR
 from scidex.store.database import Row
 from scidex.store.db_writes import Work
+
+_BARRING_STATES = list(TASK_STATES_THAT_BAR)
 
 
 def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> Bid | None:
     """Place a bid whose idempotency key is taken; None, and nothing written, where it is for the batch to decide."""
     if request["time_in_force"] != "round" or (request["ttl_at"] is not None and request["ttl_at"] <= work.now):
         return None
+    if request["idempotency_key"] is None and (bid := _place_at_once(work, request, ttl, most_open_bids)):
+        return bid
     rows = _locked_ground(work, request, most_open_bids)
     wallet = _wallet(work, request["pool"], rows)
     if wallet is None:
@@ -43,14 +49,38 @@ def place(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> 
     return bid_terms.answer(terms)
 
 
+def _place_at_once(work: Work, request: Request, ttl: timedelta, most_open_bids: int) -> Bid | None:
+    """Let PostgreSQL place the bid in one journey; None, and nothing written, where that is not for it to decide."""
+    terms = bid_terms.new_terms(request, None, round_id=RESTING, reason="", now=work.now, ttl=ttl)
+
+    def arguments() -> Row:
+        return {
+            **terms,
+            "stripe": book.stripe_of(request["bidder_id"]),
+            "most_open_bids": most_open_bids,
+            "ranked_mechanisms": RANKED_MECHANISMS,
+            "barring_states": _BARRING_STATES,
+        }
+
+    placed = work.done_at_once("place_bids", "place_plain_bid", arguments, **_locks(request))
+    return None if placed is None else bid_terms.answer({**terms, **placed})
+
+
+def _locks(request: Request) -> dict[str, str]:
+    """Return what is locked for a bid, by the names that a transaction knows."""
+    return {
+        "pool_lock": book.lock_name(request["pool"]),
+        "task_lock": resting.lock_name(request["task_id"]),
+        "account": request["bidder_id"],
+    }
+
+
 def _locked_ground(work: Work, request: Request, most_open_bids: int) -> Sequence[Row]:
     pool, task_id, bidder_id = request["pool"], request["task_id"], request["bidder_id"]
     # Locked before, by a statement of its own: what is read after it has waited is then no older than the locks.
     return work.tx.rows_locked(
         "ground_of_bid",
-        pool_lock=book.lock_name(pool),
-        task_lock=resting.lock_name(task_id),
-        account=bidder_id,
+        **_locks(request),
         pool=pool,
         task_id=task_id,
         bidder_id=bidder_id,

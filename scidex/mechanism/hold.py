@@ -4,8 +4,13 @@ from collections.abc import Sequence
 from itertools import count
 from operator import mul
 
-from scidex.mechanism.registry import named
+from scidex.mechanism.registry import MECHANISMS, named
 from scidex.mechanism.validation import check_prices
+
+_SUMMED = "pay_as_bid"
+
+RANKED_MECHANISMS = sorted(set(MECHANISMS) - {_SUMMED})
+"""Those under which the most owed is the largest product of a price and its rank among the bidder's own."""
 
 
 def most_owed(name: str, prices: Sequence[int]) -> int:
@@ -17,6 +22,6 @@ def most_owed(name: str, prices: Sequence[int]) -> int:
     Raises UnknownMechanism for a name that is none, and InvalidArgument for a price that is no price.
     """
     check_prices("prices", prices)
-    if named(name).name == "pay_as_bid":
+    if named(name).name == _SUMMED:
         return sum(prices)
     return max(map(mul, sorted(prices, reverse=True), count(1)), default=0)

@@ -21,7 +21,7 @@ import psycopg
 from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
-from scidex.store.database import text_of
+from scidex.store.database import Row, text_of
 from scidex.store.statements import Statement, fused
 
 _NAMED = re.compile(r"%\((\w+)\)s")
@@ -32,7 +32,7 @@ _ANSWERS = frozenset(map(int, (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK
 # The names of a statement's columns, which never change.
 _COLUMNS: dict[Statement, list[str]] = {}
 
-Write = tuple[Statement, Mapping[str, Any]]
+Write = tuple[Statement, Row]
 
 
 class DeadlinePassed(Exception):
@@ -40,9 +40,11 @@ class DeadlinePassed(Exception):
 
 
 class Channel:
-    """One connection's pipeline, for as long as one transaction lasts."""
+    """One connection's pipeline, for as long as one transaction lasts; `begin` is said before the first statement."""
 
-    def __init__(self, connection: psycopg.Connection[Any], prepared: set[str], deadline_seconds: float) -> None:
+    def __init__(
+        self, connection: psycopg.Connection[Any], prepared: set[str], deadline_seconds: float, begin: bytes
+    ) -> None:
         self._connection = connection
         self._pg = connection.pgconn
         self._prepared = prepared
@@ -51,6 +53,7 @@ class Channel:
         self._socket.register(self._pg.socket, select.POLLIN)
         self._reader = Transformer.from_context(connection)
         self._unanswered = 0
+        self._unbegun: bytes | None = begin
         self._held: list[Write] = []
         # The places, among the answers to come, of those that say whether a statement was prepared.
         self._preparing: dict[str, int] = {}
@@ -80,12 +83,45 @@ class Channel:
             self._send(name, sql, [_DUMPED[type(value := given[place][name])](value) for place, name in places])
 
     def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
+        self._begin()
         if name not in self._prepared and name not in self._preparing:
             self._pg.send_prepare(name.encode(), sql)
             self._preparing[name] = self._unanswered
             self._unanswered += 1
         self._pg.send_query_prepared(name.encode(), values)
         self._unanswered += 1
+
+    def _begin(self) -> None:
+        if self._unbegun is not None:
+            begin, self._unbegun = self._unbegun, None
+            self._send(begin.decode(), begin, [])
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was sent that a commit, or the end, waits for."""
+        return self._unbegun is None
+
+    def last_committed(self, first: Write, statement: Statement, arguments: Callable[[], Row]) -> pq.abc.PGresult:
+        """
+        Run two statements as a transaction of their own, where none has begun, and return the second one's answer.
+
+        The server is at the first while `arguments` puts together what the second takes. Where no transaction is begun
+        in a pipeline the server commits what it carried at its end.
+        """
+        assert self._unbegun is not None, "a transaction has begun"
+        begin, self._unbegun = self._unbegun, None
+        self.send(*first)
+        self._pg.flush()
+        self.send(statement, arguments())
+        answer = self.receive()[-1]
+        self._unbegun = begin
+        return answer
+
+    def commit(self) -> None:
+        """Commit what was sent, and wait until that is done."""
+        if self.has_begun:
+            self.say(b"COMMIT")
+            self.receive()
 
     def say(self, command: bytes) -> None:
         """Queue a command without arguments."""
@@ -104,7 +140,7 @@ class Channel:
         for _ in range(wanted):
             results.append(self._next_result())
             self._next_result()  # libpq ends each statement's answers with an empty one
-        self._next_result()  # the end of the batch
+        results += self._to_the_end()
         if self._preparing:
             self._note_prepared(results)
         answers = []
@@ -115,6 +151,16 @@ class Channel:
                 raise errors.error_from_result(result)
             answers.append(result)
         return answers
+
+    def _to_the_end(self) -> list[pq.abc.PGresult | None]:
+        """Read on to the end of a batch; return what kept it from committing, if it had to without being told to."""
+        end = self._next_result()
+        if end is not None and end.status == pq.ExecStatus.PIPELINE_SYNC:
+            return []
+        if end is not None:
+            self._next_result()
+            self._next_result()
+        return [end]
 
     def _note_prepared(self, results: Sequence[pq.abc.PGresult | None]) -> None:
         # What stands behind a refusal in the pipeline is skipped, and so may have to be prepared again.
@@ -143,6 +189,7 @@ class Channel:
 
     def script(self, sql: str) -> None:
         """Run several statements as one text, outside the pipeline."""
+        self._begin()
         self.receive()
         self._pg.exit_pipeline_mode()
         try:

@@ -51,6 +51,7 @@ class PostgresTransaction(Transaction):
     """Named statements on one PostgreSQL connection."""
 
     dialect = "postgres"
+    is_remote = True
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel
@@ -112,6 +113,16 @@ class PostgresTransaction(Transaction):
         locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
         held, rows = self.gather([("lock_for_bid", locks), (statement, arguments)])
         return rows if held else []
+
+    def rows_committed(
+        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
+    ) -> list[dict[str, Any]]:
+        if self._channel.has_begun:
+            return []
+        known = self._statements[statement]
+        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
+        answer = self._channel.last_committed((self._statements["lock_for_bid"], locks), known, arguments)
+        return self._channel.dicts(known, answer)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:
@@ -176,8 +187,7 @@ class PostgresDatabase(Database):
             try:
                 with self._channel(b"BEGIN") as channel:
                     result = work(PostgresTransaction(channel))
-                    channel.say(b"COMMIT")
-                    channel.receive()
+                    channel.commit()
                     return result
             except _RACES as error:
                 if attempt == _MOST_ATTEMPTS:
@@ -203,8 +213,7 @@ class PostgresDatabase(Database):
         connection = self._pool.getconn(timeout=self._deadline_seconds)
         try:
             prepared = self._prepared.setdefault(connection, set())
-            channel = Channel(connection, prepared, self._deadline_seconds)
-            channel.say(begin)
+            channel = Channel(connection, prepared, self._deadline_seconds, begin)
             try:
                 yield channel
             finally:

@@ -174,7 +174,7 @@ def statements_noted(db: Database) -> Iterator[list[str]]:
     asked: list[str] = []
     kind: Any = type(_transaction(db))
     with ExitStack() as patches:
-        for method in ("rows", "tuples", "run", "run_many", "gather", "lock", "draw_numbers"):
+        for method in ("rows", "rows_committed", "tuples", "run", "run_many", "gather", "lock", "draw_numbers"):
             whole = getattr(kind, method)
 
             def noting(self: Transaction, what: Any, *rest: Any, whole: Any = whole, **arguments: Any) -> Any:
@@ -186,14 +186,24 @@ def statements_noted(db: Database) -> Iterator[list[str]]:
 
 
 def test_it_reads_once_and_writes_at_once(db):
+    """PostgreSQL, which is a journey away, decides it in the one statement that writes it."""
     fund(db, 100, "a")
     bid(db, "a", "t", 30)
 
     with statements_noted(db) as asked:
         bid(db, "a", "t2", 20)
 
-    assert [one for one in asked if one != "lock_for_bid"] == ["ground_of_bid"]
+    assert asked == ["place_plain_bid" if db.dialect == "postgres" else "ground_of_bid"]
     assert len(query(db, "SELECT 1 FROM compute_auction_bids")) == 2
+
+
+def test_one_with_an_idempotency_key_reads_once_too(db):
+    fund(db, 100, "a")
+
+    with statements_noted(db) as asked:
+        bid(db, "a", "t2", 20, idempotency_key="k")
+
+    assert [one for one in asked if one != "lock_for_bid"] == ["claim_key", "ground_of_bid", "store_answer"]
 
 
 def test_only_a_bid_that_is_sure_to_be_accepted_draws_its_number_while_it_is_decided(db):
@@ -203,9 +213,9 @@ def test_only_a_bid_that_is_sure_to_be_accepted_draws_its_number_while_it_is_dec
     bid(db, "a", "t", 60)
 
     with statements_noted(db) as asked:  # 60 and 50 are more than there is, but no two slots can cost more than 2 × 50
-        accepted = bid(db, "a", "t2", 50)
+        accepted = bid(db, "a", "t2", 50, idempotency_key="k")
 
-    assert [one for one in asked if one != "lock_for_bid"] == ["ground_of_bid", *late]
+    assert [one for one in asked if one != "lock_for_bid"] == ["claim_key", "ground_of_bid", *late, "store_answer"]
     assert (accepted.id, wallet(db, "a")) == (2, (100, 100))
 
 
@@ -297,11 +307,11 @@ def test_a_bid_that_changes_no_hold_writes_no_wallet(db):
         together(self, calls)
 
     with mock.patch.object(kind, "run_together", noting):
-        bid(db, "a", "t2", 10)
+        bid(db, "a", "t2", 10, idempotency_key="k2")
     assert statements == ["insert_bids", "count_bids"]
     assert wallet(db, "a") == (100, 30)
     with mock.patch.object(kind, "run_together", noting):
-        bid(db, "a", "t3", 29)
+        bid(db, "a", "t3", 29, idempotency_key="k3")
     assert statements[2:] == ["insert_bids", "save_accounts", "save_bid_holds", "count_bids"]
     assert wallet(db, "a") == (100, 58)
 

@@ -85,3 +85,80 @@ FROM ground g
 CROSS JOIN drawn n
 LEFT JOIN token_bid_holds h ON h.account_id = g.account_id
 LEFT JOIN compute_auction_pools o ON o.pool = h.pool;
+
+-- name: place_plain_bid
+-- Place a bid for a pool's open round and journal that, where nothing can be said against it: a wallet that covers it,
+-- no bids that rest beside it or are held for in another pool, a task that may run, a new place in the queue. Whatever
+-- else there is writes nothing, and is decided elsewhere.
+WITH market AS MATERIALIZED (
+    SELECT open_round_id AS round_id FROM compute_auction_pools
+    WHERE pool = :pool AND mechanism = ANY (CAST(:ranked_mechanisms AS text[]))
+), stands AS MATERIALIZED (
+    -- There is at most one; the limit says so to the planner, who then looks it up by the index.
+    SELECT id, max_price_tokens FROM compute_auction_bids
+    WHERE task_id = :task_id AND pool = :pool AND round_id = (SELECT round_id FROM market) AND bidder_id = :bidder_id
+        AND status = 'open'
+    LIMIT 1
+), most AS MATERIALIZED (
+    -- What the bidder can come to owe: the largest product of a price and its rank, with the new bid in the place of the
+    -- one that stands. None overflows, since the wallet covers what stands.
+    SELECT COUNT(*) AS others, GREATEST(
+        MAX(max_price_tokens * (rank + CASE WHEN max_price_tokens < :max_price_tokens THEN 1 ELSE 0 END)),
+        :max_price_tokens * (1 + COUNT(*) FILTER (WHERE max_price_tokens >= :max_price_tokens))
+    ) AS owed
+    FROM unnest(ARRAY(
+        SELECT max_price_tokens FROM compute_auction_bids
+        WHERE bidder_id = :bidder_id AND pool = :pool AND round_id = (SELECT round_id FROM market)
+            AND status = 'open' AND reason <> 'suspended' AND task_id <> :task_id
+        ORDER BY max_price_tokens DESC
+    )) WITH ORDINALITY AS ranked (max_price_tokens, rank)
+), decided AS MATERIALIZED (
+    SELECT m.round_id, s.id AS standing_id, o.owed, a.held_tokens - COALESCE(h.round_tokens, 0) + o.owed AS held,
+        nextval('bid_numbers') AS number
+    FROM market m
+    JOIN token_accounts a ON a.account_id = :bidder_id
+    LEFT JOIN token_bid_holds h ON h.account_id = :bidder_id AND h.pool = :pool
+    -- Locked against change until this has committed, where the backlog knows it.
+    LEFT JOIN LATERAL (SELECT status FROM tasks WHERE task_id = :task_id FOR SHARE) AS t ON true
+    LEFT JOIN stands s ON true
+    CROSS JOIN most o
+    WHERE a.kind <> 'system'
+        AND a.held_tokens - COALESCE(h.round_tokens, 0) + o.owed <= a.balance_tokens
+        AND o.others < :most_open_bids
+        AND (s.id IS NULL OR s.max_price_tokens <> :max_price_tokens)
+        AND COALESCE(h.resting_tokens, 0) = 0 AND COALESCE(h.suspended_bids, 0) = 0
+        AND (t.status IS NULL OR t.status <> ALL (CAST(:barring_states AS text[])))
+        AND NOT EXISTS (SELECT 1 FROM compute_auction_clears
+            WHERE winning_task_id = :task_id AND status IN ('won', 'running'))
+        AND NOT EXISTS (SELECT 1 FROM token_bid_holds
+            WHERE account_id = :bidder_id AND pool <> :pool AND round_tokens > 0)
+), placed AS (
+    INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
+        pool, placed_at, sequence, time_in_force, round_id, competing, reason)
+    SELECT number, :bidder_id, :task_id, :max_price_tokens, :expected_value_usd, CAST(:ttl_at AS timestamptz), 'open',
+        :pool, CAST(:placed_at AS timestamptz), number, 'round', round_id, 1, '' FROM decided
+    ON CONFLICT (task_id, pool, round_id, bidder_id) WHERE status = 'open' DO UPDATE SET
+        max_price_tokens = excluded.max_price_tokens, expected_value_usd = excluded.expected_value_usd,
+        ttl_at = excluded.ttl_at, placed_at = excluded.placed_at, sequence = excluded.sequence,
+        time_in_force = excluded.time_in_force, competing = excluded.competing, reason = excluded.reason
+), held AS (
+    UPDATE token_accounts SET held_tokens = (SELECT held FROM decided)
+    WHERE account_id = :bidder_id AND held_tokens <> (SELECT held FROM decided)
+), set_aside AS (
+    INSERT INTO token_bid_holds (account_id, pool, round_id, round_tokens, resting_tokens, suspended_bids)
+    SELECT :bidder_id, :pool, round_id, owed, 0, 0 FROM decided
+    ON CONFLICT (account_id, pool) DO UPDATE SET round_id = excluded.round_id, round_tokens = excluded.round_tokens
+    WHERE token_bid_holds.round_id <> excluded.round_id OR token_bid_holds.round_tokens <> excluded.round_tokens
+), counted AS (
+    INSERT INTO compute_auction_book_counts (pool, stripe, round_id, round_bids, resting_bids)
+    SELECT :pool, :stripe, round_id, 1, 0 FROM decided WHERE standing_id IS NULL
+    ON CONFLICT (pool, stripe) DO UPDATE SET
+        round_bids = CASE WHEN compute_auction_book_counts.round_id = excluded.round_id
+            THEN compute_auction_book_counts.round_bids ELSE 0 END + 1,
+        round_id = excluded.round_id
+), journaled AS (
+    INSERT INTO journal (entry_id, verb, actor, arguments, generated, made_at)
+    SELECT nextval('journal_numbers'), :verb, :actor, :arguments,
+        '{"bid_numbers":[' || number || ',' || number || ']}', CAST(:made_at AS timestamptz) FROM decided
+)
+SELECT COALESCE(standing_id, number) AS id, number AS sequence, round_id FROM decided;
