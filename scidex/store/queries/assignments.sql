@@ -73,7 +73,8 @@ UPDATE compute_auction_clears SET status = 'running', slot_started_at = :now
 WHERE slot_id = :slot_id AND status = 'won';
 
 -- name: won_slots_of
--- Slots that an agent bought or provides, won and not started yet, the oldest first.
+-- Slots that an agent bought or provides, won and not started yet, the oldest first. Each part repeats the predicate of its
+-- own index; the treasury, which runs nothing, has no place in the second.
 SELECT c.slot_id, c.winning_task_id, c.pool, k.token_allowance, k.max_seconds,
     COALESCE(b.expected_value_usd, t.expected_value_usd) AS expected_value_usd, t.quest_id, t.title, t.payload, t.status AS task_status
 FROM (

@@ -88,7 +88,8 @@ SELECT s.slot_id, s.worker_id FROM worker_slots s JOIN workers w ON w.worker_id 
 WHERE w.status <> 'alive' ORDER BY s.slot_id LIMIT :most;
 
 -- name: slots_without_a_worker
--- Other won slots that nobody leased, of accounts whose last worker of that pool ended after they were won.
+-- Other won slots that nobody leased, of accounts whose last worker of that pool ended after they were won. Live slots are
+-- named by their index's predicate, too, lest SQLite go through all that were ever sold.
 SELECT c.slot_id, MAX(w.worker_id) AS worker_id FROM compute_auction_clears c
 JOIN compute_auction_rounds r ON r.round_id = c.round_id
 JOIN workers w ON w.pool = c.pool AND w.account_id IN (c.bidder_id, c.provider_id) AND w.ended_at >= r.cleared_at
@@ -103,7 +104,8 @@ GROUP BY c.slot_id ORDER BY c.slot_id LIMIT :most;
 UPDATE compute_auction_asks SET status = 'expired' WHERE slot_id = :slot_id AND status = 'open';
 
 -- name: won_slot_waiting
--- The oldest slot that an account bought or provides in a pool, and that nobody leased.
+-- The oldest slot that an account bought or provides in a pool, and that nobody leased. Each part repeats the predicate of
+-- its own index; the treasury, which runs nothing, has no place in the second.
 SELECT c.slot_id FROM (
     SELECT slot_id, round_id FROM compute_auction_clears
     WHERE bidder_id = :account_id AND pool = :pool
