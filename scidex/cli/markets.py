@@ -45,7 +45,8 @@ def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_
 
     table = Table(box=box.SIMPLE_HEAD)
     for name in columns:
-        table.add_column(name, overflow="fold")  # an id that was cut short is no help
+        # What is too long goes on below: an id that was cut short is no help, and a heading breaks between its words.
+        table.add_column(name.replace("_", " "), overflow="fold")
     for row in rows:
         table.add_row(*(Text(_text(row[name])) for name in columns))
     Console().print(table)

@@ -46,6 +46,13 @@ def test_a_quest_is_told_how_to_bid(cli):
     assert cli("quest", "set", "docs", "--strategy", "snipe")[0] == 1
 
 
+def test_a_heading_breaks_between_its_words_alone(cli, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    told = cli("quest", "list")[1].split()
+
+    assert {"quest", "id", "floor", "entitled"} <= set(told)
+
+
 def test_a_quest_is_entitled_to_the_floor_and_no_longer(cli):
     assert json.loads(cli("quest", "entitle", "docs", "--json")[1])[0]["floor_entitled"] is True
     assert json.loads(cli("quest", "entitle", "docs", "--end", "--json")[1])[0]["floor_entitled"] is False
