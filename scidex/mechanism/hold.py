@@ -7,9 +7,10 @@ from operator import mul
 from scidex.mechanism.registry import MECHANISMS, named
 from scidex.mechanism.validation import check_prices
 
-_SUMMED = "pay_as_bid"
+SUMMED_MECHANISM = "pay_as_bid"
+"""The one under which the most owed is the sum of a bidder's prices."""
 
-RANKED_MECHANISMS = sorted(set(MECHANISMS) - {_SUMMED})
+RANKED_MECHANISMS = sorted(set(MECHANISMS) - {SUMMED_MECHANISM})
 """Those under which the most owed is the largest product of a price and its rank among the bidder's own."""
 
 
@@ -22,6 +23,6 @@ def most_owed(name: str, prices: Sequence[int]) -> int:
     Raises UnknownMechanism for a name that is none, and InvalidArgument for a price that is no price.
     """
     check_prices("prices", prices)
-    if named(name).name == _SUMMED:
+    if named(name).name == SUMMED_MECHANISM:
         return sum(prices)
     return max(map(mul, sorted(prices, reverse=True), count(1)), default=0)

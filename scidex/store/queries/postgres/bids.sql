@@ -88,11 +88,11 @@ LEFT JOIN compute_auction_pools o ON o.pool = h.pool;
 
 -- name: place_plain_bid
 -- Place a bid for a pool's open round and journal that, where nothing can be said against it: a wallet that covers it,
--- no bids that rest beside it or are held for in another pool, a task that may run, a new place in the queue. Whatever
--- else there is writes nothing, and is decided elsewhere.
+-- no bids that rest beside it, nothing held for a round that is over, a task that may run, a new place in the queue.
+-- Whatever else there is writes nothing, and is decided elsewhere.
 WITH market AS MATERIALIZED (
-    SELECT open_round_id AS round_id FROM compute_auction_pools
-    WHERE pool = :pool AND mechanism = ANY (CAST(:ranked_mechanisms AS text[]))
+    SELECT open_round_id AS round_id, mechanism FROM compute_auction_pools
+    WHERE pool = :pool AND (mechanism = ANY (CAST(:ranked_mechanisms AS text[])) OR mechanism = :summed_mechanism)
 ), stands AS MATERIALIZED (
     -- There is at most one; the limit says so to the planner, who then looks it up by the index.
     SELECT id, max_price_tokens FROM compute_auction_bids
@@ -101,17 +101,23 @@ WITH market AS MATERIALIZED (
     LIMIT 1
 ), most AS MATERIALIZED (
     -- What the bidder can come to owe: the largest product of a price and its rank, with the new bid in the place of the
-    -- one that stands. None overflows, since the wallet covers what stands.
-    SELECT COUNT(*) AS others, GREATEST(
-        MAX(max_price_tokens * (rank + CASE WHEN max_price_tokens < :max_price_tokens THEN 1 ELSE 0 END)),
-        :max_price_tokens * (1 + COUNT(*) FILTER (WHERE max_price_tokens >= :max_price_tokens))
-    ) AS owed
+    -- one that stands; or their sum. None overflows, since the wallet covers what stands.
+    SELECT COUNT(*) AS others, CAST(COALESCE(SUM(max_price_tokens), 0) AS bigint) + :max_price_tokens AS owed_in_sum,
+        GREATEST(
+            MAX(max_price_tokens * (rank + CASE WHEN max_price_tokens < :max_price_tokens THEN 1 ELSE 0 END)),
+            :max_price_tokens * (1 + COUNT(*) FILTER (WHERE max_price_tokens >= :max_price_tokens))
+        ) AS owed_by_rank
     FROM unnest(ARRAY(
         SELECT max_price_tokens FROM compute_auction_bids
         WHERE bidder_id = :bidder_id AND pool = :pool AND round_id = (SELECT round_id FROM market)
             AND status = 'open' AND reason <> 'suspended' AND task_id <> :task_id
         ORDER BY max_price_tokens DESC
     )) WITH ORDINALITY AS ranked (max_price_tokens, rank)
+), elsewhere AS MATERIALIZED (
+    -- What is held for bids in other pools, whose rounds are kept from ending until this has committed.
+    SELECT h.round_id, p.open_round_id FROM token_bid_holds h JOIN compute_auction_pools p ON p.pool = h.pool
+    WHERE h.account_id = :bidder_id AND h.pool <> :pool AND h.round_tokens > 0
+    ORDER BY p.pool FOR SHARE OF p
 ), decided AS MATERIALIZED (
     SELECT m.round_id, s.id AS standing_id, o.owed, a.held_tokens - COALESCE(h.round_tokens, 0) + o.owed AS held,
         nextval('bid_numbers') AS number
@@ -121,7 +127,9 @@ WITH market AS MATERIALIZED (
     -- Locked against change until this has committed, where the backlog knows it.
     LEFT JOIN LATERAL (SELECT status FROM tasks WHERE task_id = :task_id FOR SHARE) AS t ON true
     LEFT JOIN stands s ON true
-    CROSS JOIN most o
+    CROSS JOIN LATERAL (
+        SELECT others, CASE WHEN m.mechanism = :summed_mechanism THEN owed_in_sum ELSE owed_by_rank END AS owed FROM most
+    ) AS o
     WHERE a.kind <> 'system'
         AND a.held_tokens - COALESCE(h.round_tokens, 0) + o.owed <= a.balance_tokens
         AND o.others < :most_open_bids
@@ -130,8 +138,7 @@ WITH market AS MATERIALIZED (
         AND (t.status IS NULL OR t.status <> ALL (CAST(:barring_states AS text[])))
         AND NOT EXISTS (SELECT 1 FROM compute_auction_clears
             WHERE winning_task_id = :task_id AND status IN ('won', 'running'))
-        AND NOT EXISTS (SELECT 1 FROM token_bid_holds
-            WHERE account_id = :bidder_id AND pool <> :pool AND round_tokens > 0)
+        AND NOT EXISTS (SELECT 1 FROM elsewhere WHERE round_id <> open_round_id)
 ), placed AS (
     INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
         pool, placed_at, sequence, time_in_force, round_id, competing, reason)
