@@ -15,3 +15,12 @@ CREATE INDEX compute_auction_clears_live_provider
 DROP INDEX compute_auction_clears_finished;
 CREATE INDEX compute_auction_clears_finished
     ON compute_auction_clears (slot_finished_at) WHERE slot_finished_at IS NOT NULL;
+
+-- Slots won and not started yet, by the accounts that may run them: whoever bought one, and whoever provides it but the
+-- treasury. Each part repeats the predicate of its own index.
+CREATE VIEW compute_auction_won_slots AS
+SELECT bidder_id AS account_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
+WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
+UNION
+SELECT provider_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
+WHERE status = 'won' AND provider_id <> 'system:treasury';

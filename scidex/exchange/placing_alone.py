@@ -16,7 +16,7 @@ from scidex.exchange.book import RESTING, Counted
 from scidex.exchange.records import Bid
 from scidex.exchange.resting import Prices
 from scidex.exchange.wallets import Wallet
-from scidex.mechanism.hold import RANKED_MECHANISMS, SUMMED_MECHANISM
+from scidex.mechanism.hold import SUMMED_MECHANISM
 from scidex.mechanism.lifecycle import TASK_STATES_THAT_BAR
 from scidex.store.database import Row
 from scidex.store.db_writes import Work
@@ -58,7 +58,6 @@ def _place_at_once(work: Work, request: Request, ttl: timedelta, most_open_bids:
             **terms,
             "stripe": book.stripe_of(request["bidder_id"]),
             "most_open_bids": most_open_bids,
-            "ranked_mechanisms": RANKED_MECHANISMS,
             "summed_mechanism": SUMMED_MECHANISM,
             "barring_states": _BARRING_STATES,
         }

@@ -4,14 +4,11 @@ from collections.abc import Sequence
 from itertools import count
 from operator import mul
 
-from scidex.mechanism.registry import MECHANISMS, named
+from scidex.mechanism.registry import named
 from scidex.mechanism.validation import check_prices
 
 SUMMED_MECHANISM = "pay_as_bid"
-"""The one under which the most owed is the sum of a bidder's prices."""
-
-RANKED_MECHANISMS = sorted(set(MECHANISMS) - {SUMMED_MECHANISM})
-"""Those under which the most owed is the largest product of a price and its rank among the bidder's own."""
+"""The one under which the most owed is the sum of a bidder's prices, and not the largest of a price times its rank."""
 
 
 def most_owed(name: str, prices: Sequence[int]) -> int:

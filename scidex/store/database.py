@@ -19,8 +19,6 @@ class Transaction(ABC):
     """Named statements inside one transaction of one database."""
 
     dialect: Dialect
-    # Whether each answer is a journey away, so that one statement for all that a verb does is worth having.
-    is_remote: bool = False
 
     @abstractmethod
     def rows(self, statement: str, /, **arguments: Any) -> list[dict[str, Any]]:
@@ -84,16 +82,16 @@ class Transaction(ABC):
         Nothing is returned where there was no such account to be held.
         """
 
+    @abstractmethod
     def rows_committed(
         self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
     ) -> list[dict[str, Any]]:
         """
-        Do as `rows_locked` and commit, in one journey, where `is_remote`; nothing where a statement went before.
+        Do as `rows_locked` and commit, in one journey; nothing where there is none to save, or a statement went before.
 
         For a statement that writes nothing where it returns no rows. Then nothing is locked, and the transaction may go
         on; else it is over. Its arguments are asked for when the locks are on their way.
         """
-        raise NotImplementedError
 
     @abstractmethod
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:

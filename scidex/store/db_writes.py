@@ -112,7 +112,7 @@ class Work:
         returning no row, and has then written nothing. It is given the journal row's columns but `generated` beside its
         own arguments.
         """
-        if self._alone is None or self._alone[0] != verb or not self.tx.is_remote:
+        if self._alone is None or self._alone[0] != verb:
             return None
         told = self._alone[1]
 

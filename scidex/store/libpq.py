@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 import select
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import datetime
 from functools import cache
@@ -59,7 +59,7 @@ class Channel:
         self._preparing: dict[str, int] = {}
         self._pg.enter_pipeline_mode()
 
-    def send(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
+    def send(self, statement: Statement, arguments: Row) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
         self._send_held()
         sql, names = _positional(statement.sql)
@@ -70,7 +70,7 @@ class Channel:
         self._send_held()
         self._held = list(writes)
 
-    def send_along(self, statement: Statement, arguments: Mapping[str, Any]) -> None:
+    def send_along(self, statement: Statement, arguments: Row) -> None:
         """Queue a write that depends on none of those held, as one statement with them."""
         self._held.append((statement, arguments))
         self._send_held()
@@ -170,7 +170,7 @@ class Channel:
                 self._prepared.add(name)
         self._preparing.clear()
 
-    def last(self, statement: Statement, arguments: Mapping[str, Any]) -> pq.abc.PGresult:
+    def last(self, statement: Statement, arguments: Row) -> pq.abc.PGresult:
         """Send a statement and return its answer."""
         self.send(statement, arguments)
         return self.receive()[-1]

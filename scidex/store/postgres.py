@@ -51,7 +51,6 @@ class PostgresTransaction(Transaction):
     """Named statements on one PostgreSQL connection."""
 
     dialect = "postgres"
-    is_remote = True
 
     def __init__(self, channel: Channel) -> None:
         self._channel = channel

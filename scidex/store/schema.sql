@@ -339,6 +339,15 @@ SELECT
     ), 0) AS BIGINT) AS held_tokens
 FROM token_accounts a;
 
+-- Slots won and not started yet, by the accounts that may run them: whoever bought one, and whoever provides it but the
+-- treasury. Each part repeats the predicate of its own index.
+CREATE VIEW compute_auction_won_slots AS
+SELECT bidder_id AS account_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
+WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
+UNION
+SELECT provider_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
+WHERE status = 'won' AND provider_id <> 'system:treasury';
+
 -- Numbers drawn by many writers at once.
 
 CREATE SEQUENCE bid_numbers;

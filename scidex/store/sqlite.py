@@ -112,6 +112,12 @@ class SqliteTransaction(Transaction):
     ) -> list[dict[str, Any]]:
         return self.rows(statement, **arguments)
 
+    def rows_committed(
+        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
+    ) -> list[dict[str, Any]]:
+        """Nothing: no answer is a journey away."""
+        return []
+
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         return [self.rows(statement, **arguments) for statement, arguments in calls]
 

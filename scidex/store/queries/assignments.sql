@@ -73,18 +73,11 @@ UPDATE compute_auction_clears SET status = 'running', slot_started_at = :now
 WHERE slot_id = :slot_id AND status = 'won';
 
 -- name: won_slots_of
--- Slots that an agent bought or provides, won and not started yet, the oldest first. Each part repeats the predicate of its
--- own index; the treasury, which runs nothing, has no place in the second.
+-- Slots that an agent bought or provides, won and not started yet, the oldest first.
 SELECT c.slot_id, c.winning_task_id, c.pool, k.token_allowance, k.max_seconds,
     COALESCE(b.expected_value_usd, t.expected_value_usd) AS expected_value_usd, t.quest_id, t.title, t.payload, t.status AS task_status
-FROM (
-    SELECT slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
-    WHERE bidder_id = :agent_id AND status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
-    UNION
-    SELECT slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
-    WHERE provider_id = :agent_id AND status = 'won' AND provider_id <> 'system:treasury'
-) c
+FROM compute_auction_won_slots c
 JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 LEFT JOIN compute_auction_bids b ON b.id = c.bid_id
 LEFT JOIN tasks t ON t.task_id = c.winning_task_id
-ORDER BY c.round_id, k.sequence;
+WHERE c.account_id = :agent_id ORDER BY c.round_id, k.sequence;

@@ -104,31 +104,14 @@ GROUP BY c.slot_id ORDER BY c.slot_id LIMIT :most;
 UPDATE compute_auction_asks SET status = 'expired' WHERE slot_id = :slot_id AND status = 'open';
 
 -- name: won_slot_waiting
--- The oldest slot that an account bought or provides in a pool, and that nobody leased. Each part repeats the predicate of
--- its own index; the treasury, which runs nothing, has no place in the second.
-SELECT c.slot_id FROM (
-    SELECT slot_id, round_id FROM compute_auction_clears
-    WHERE bidder_id = :account_id AND pool = :pool
-        AND status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
-    UNION
-    SELECT slot_id, round_id FROM compute_auction_clears
-    WHERE provider_id = :account_id AND pool = :pool AND status = 'won' AND provider_id <> 'system:treasury'
-) c
-JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-ORDER BY c.round_id, k.sequence LIMIT 1;
+-- The oldest slot that an account bought or provides in a pool, and that nobody leased.
+SELECT c.slot_id FROM compute_auction_won_slots c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+WHERE c.account_id = :account_id AND c.pool = :pool ORDER BY c.round_id, k.sequence LIMIT 1;
 
 -- name: claim_won_slot
 -- The same, and one that no other worker is about to lease.
-SELECT c.slot_id FROM (
-    SELECT slot_id, round_id FROM compute_auction_clears
-    WHERE bidder_id = :account_id AND pool = :pool
-        AND status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
-    UNION
-    SELECT slot_id, round_id FROM compute_auction_clears
-    WHERE provider_id = :account_id AND pool = :pool AND status = 'won' AND provider_id <> 'system:treasury'
-) c
-JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-ORDER BY c.round_id, k.sequence LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+SELECT c.slot_id FROM compute_auction_won_slots c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+WHERE c.account_id = :account_id AND c.pool = :pool ORDER BY c.round_id, k.sequence LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 
 -- name: last_fence_of_task
 -- The highest fence number of a task's leases so far.

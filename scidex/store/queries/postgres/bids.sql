@@ -91,8 +91,7 @@ LEFT JOIN compute_auction_pools o ON o.pool = h.pool;
 -- no bids that rest beside it, nothing held for a round that is over, a task that may run, a new place in the queue.
 -- Whatever else there is writes nothing, and is decided elsewhere.
 WITH market AS MATERIALIZED (
-    SELECT open_round_id AS round_id, mechanism FROM compute_auction_pools
-    WHERE pool = :pool AND (mechanism = ANY (CAST(:ranked_mechanisms AS text[])) OR mechanism = :summed_mechanism)
+    SELECT open_round_id AS round_id, mechanism FROM compute_auction_pools WHERE pool = :pool
 ), stands AS MATERIALIZED (
     -- There is at most one; the limit says so to the planner, who then looks it up by the index.
     SELECT id, max_price_tokens FROM compute_auction_bids
