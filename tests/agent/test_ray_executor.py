@@ -308,7 +308,7 @@ def test_a_task_whose_worker_is_killed_is_settled_once(on, db, tmp_path):
     work = Work(command_of_task, tmp_path, executor=on("a"), max_seconds=60.0)
     agent = Agent("worker:ada", work, db=db)
     list(agent.take())
-    cycle.run_cycle(db=db)
+    cycle.run_cycle(now=db.now(), db=db)
     [lease] = agent.take()
     reports: list = []
     thread = threading.Thread(target=lambda: reports.append(agent.work_on(lease)))
