@@ -43,6 +43,7 @@ class Profile:
     slow_tasks: float = _between(1, 10_000)
     slope_prior_tasks: float = _between(0.001, 10_000)
     level_prior_tasks: float = _between(0.001, 10_000)
+    attest_within_hours: float = _between(0, 8_784)
 
     income: str = _one_of("fixed", "indexed")
     daily_bucket_tokens: int = _between(0, _MOST)

@@ -1,4 +1,8 @@
-"""What a bidder's claims are worth, by what its earlier ones came to."""
+"""
+What a bidder's claims are worth, by what its earlier ones came to.
+
+The record takes the scores of settled runs that `judgement.judged` lets count, in the order of settling.
+"""
 
 from __future__ import annotations
 
