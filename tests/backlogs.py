@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from scidex.exchange import backlog, services, token_ledger
-from scidex.exchange.records import Assignment, Finished, Task
+from scidex.records import Assignment, Finished, Task
 from scidex.store import Database
 from tests.market import NOON
 

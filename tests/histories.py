@@ -14,18 +14,10 @@ from unittest import mock
 from hypothesis import strategies as st
 
 from scidex.errors import ScidexError
-from scidex.exchange import (
-    compute_auction,
-    leases,
-    leasing,
-    sealing,
-    services,
-    staffing,
-    sweeper,
-    token_ledger,
-    workers,
-)
-from scidex.exchange.records import Bid, Clear, Round
+from scidex.exchange import compute_auction, leases, sealing, services, sweeper, token_ledger, workers
+from scidex.exchange.work import leases as work_leases
+from scidex.exchange.work import workers as work_workers
+from scidex.records import Bid, Clear, Round
 from scidex.store import Database, db_writes
 from scidex.store.db_writes import execute_journaled
 
@@ -156,16 +148,16 @@ class History:
         return workers.check_in(who, [held.fence for held in leases.held_by(who, db=self.db)], now=self.now, db=self.db)
 
     def stop(self, who: str) -> Any:
-        return execute_journaled(self.db, staffing.stop_worker, {"worker_id": who}, now=self.now)
+        return execute_journaled(self.db, work_workers.stop_worker, {"worker_id": who}, now=self.now)
 
     def lose(self, who: str) -> Any:
-        return execute_journaled(self.db, staffing.lose_worker, {"worker_id": who}, now=self.now)
+        return execute_journaled(self.db, work_workers.lose_worker, {"worker_id": who}, now=self.now)
 
     def clear_away(self, who: str) -> Any:
         with self.db.reading() as tx:
-            slots = [slot for of in staffing.slots_of(tx, who) for slot in of]
+            slots = [slot for of in work_workers.slots_of(tx, who) for slot in of]
         told = {"slot_id": slots[0], "worker_id": who}
-        return execute_journaled(self.db, staffing.clear_away_slot, told, now=self.now)
+        return execute_journaled(self.db, work_workers.clear_away_slot, told, now=self.now)
 
     def lease(self, who: str) -> Any:
         return leases.lease_next(who, now=self.now, db=self.db)
@@ -182,7 +174,7 @@ class History:
     def expire(self, who: str) -> Any:
         held = leases.held_by(who, db=self.db)[0]
         told = {"run_id": held.assignment.assignment_id, "fence": held.fence, "source": held.assignment.source}
-        return execute_journaled(self.db, leasing.expire_lease, told, now=self.now)
+        return execute_journaled(self.db, work_leases.expire_lease, told, now=self.now)
 
     def void_held(self, who: str) -> Any:
         held = leases.held_by(who, db=self.db)[0]

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from scidex.exchange import backlog, compute_auction, token_ledger
-from scidex.exchange.records import Ask, Bid, Clear, Round
+from scidex.records import Ask, Bid, Clear, Round
 from scidex.store import Database
 from tests.databases import assert_books_are_right, assert_journal_tells_all
 from tests.raw_sql import query

@@ -27,7 +27,7 @@ from scidex.exchange import (
     token_ledger,
     workers,
 )
-from scidex.exchange.records import Assignment, NewKey, Usage
+from scidex.records import Assignment, NewKey, Usage
 from scidex.senate import epistemic_health
 from scidex.store import Database, default_database
 from tests.databases import contents

@@ -15,7 +15,7 @@ from scidex.errors import (
     UnknownSlot,
 )
 from scidex.exchange import compute_auction, token_ledger
-from scidex.exchange.records import Bid, Round
+from scidex.records import Bid, Round
 from scidex.store import Database
 from tests.market import (
     NOON,

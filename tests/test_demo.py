@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from scidex.exchange import backlog, operator_key, token_ledger
+from scidex import keyring
+from scidex.exchange import backlog, token_ledger
 from scidex.store import connect
 
 ROOT = Path(__file__).parents[1]
@@ -123,7 +124,7 @@ def test_the_demo_is_served_while_it_runs_and_a_signal_stops_it_cleanly(tmp_path
             break
     address = re.search(r"http://127\.0\.0\.1:\d+", seen)
     assert address is not None
-    key = operator_key.found_key(address[0])  # commands of this user find it by themselves
+    key = keyring.found_key(address[0])  # commands of this user find it by themselves
     asked = urllib.request.Request(
         f"{address[0]}/api/compute-auction/stats", headers={"Authorization": f"Bearer {key}"}
     )

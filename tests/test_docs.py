@@ -19,7 +19,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.routing import BaseRoute
 
-from scidex import store
+from scidex import records, store
 from scidex.errors import ScidexError
 from scidex.exchange import (
     attempts,
@@ -31,7 +31,6 @@ from scidex.exchange import (
     ev_scorer,
     keys,
     leases,
-    records,
     runs,
     sealing,
     services,
@@ -133,7 +132,7 @@ def test_an_example_that_prints_something_else_is_noticed():
 
 
 def lost_names(page: str) -> Iterator[str]:
-    """Yield names like `exchange/placing.py::place_bids` that name nothing in the package."""
+    """Yield names like `exchange/book/bids.py::place_bids` that name nothing in the package."""
     for file, name in re.findall(r"`(\w[\w/]*\.py)(?:::([\w.]+))?`", prose_of(page)):
         path = next((place for place in (ROOT / "scidex" / file, ROOT / file) if place.exists()), None)
         if path is None and "/" in file:
@@ -157,11 +156,14 @@ def test_every_function_that_a_page_names_exists(page):
 
 
 def test_a_name_that_nothing_has_is_noticed():
-    page = (
-        "`exchange/book.py::lock_pools` `exchange/book.py::gone` `exchange/gone.py` `store/sqlite.py::SqliteDatabase.x`"
-    )
-
-    assert list(lost_names(page)) == ["exchange/book.py::gone", "exchange/gone.py", "store/sqlite.py::SqliteDatabase.x"]
+    page = "`exchange/book/pools.py::lock_pools` `exchange/book/pools.py::gone` `exchange/gone.py` `store/sqlite.py::SqliteDatabase.x`"
+        "`exchange/book/pools.py::lock_pools` `exchange/book/pools.py::gone` `exchange/gone.py` "
+        "`store/sqlite.py::SqliteDatabase.x`"
+    assert list(lost_names(page)) == [
+        "exchange/book/pools.py::gone",
+        "exchange/gone.py",
+        "store/sqlite.py::SqliteDatabase.x",
+    ]
 
 
 # --- links

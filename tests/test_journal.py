@@ -35,8 +35,8 @@ def verbs_of(db: Database) -> Counter[str]:
 
 
 # Verbs of the backlog and its cycles are replayed after each of their own tests.
-MARKET_ROOMS = {f"scidex.exchange.{room}" for room in ("offering", "placing", "closing", "clearing", "settling")}
-MARKET_ROOMS |= {"scidex.exchange.token_ledger"}
+MARKET_ROOMS = {f"scidex.exchange.book.{noun}" for noun in ("pools", "asks", "bids", "endings")}
+MARKET_ROOMS |= {"scidex.exchange.rounds.clearing", "scidex.exchange.work.settlement", "scidex.exchange.token_ledger"}
 
 
 def market_effects() -> set[str]:

@@ -26,8 +26,8 @@ from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
 from scidex.agent.workplace import Workplace
 from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
-from scidex.exchange.records import Assignment, Finished, Lease, SeenPullRequest
 from scidex.exchange.runs import KEPT_CHARACTERS
+from scidex.records import Assignment, Finished, Lease, SeenPullRequest
 from scidex.settings import DEFAULT_POOL, Settings
 from scidex.store import Database
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from scidex.exchange.records import Assignment
+from scidex.records import Assignment
 
 CommandFor = Callable[[Assignment], tuple[str, ...]]
 

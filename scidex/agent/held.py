@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from scidex.agent.market import Market
 from scidex.errors import ScidexError, UnknownWorker, WorkerLost
-from scidex.exchange.records import Lease
+from scidex.records import Lease
 
 _log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from scidex.errors import ScidexError
 from scidex.exchange import leases, runs, services, sweeper, workers
-from scidex.exchange.records import Finished, Lease, PullRequest, SeenPullRequest, Usage
+from scidex.records import Finished, Lease, PullRequest, SeenPullRequest, Usage
 from scidex.store import Database
 
 _log = logging.getLogger(__name__)

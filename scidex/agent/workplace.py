@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from scidex.agent.executors import RunResult
-from scidex.exchange.records import Assignment
+from scidex.records import Assignment
 
 _USAGE_NAME = "usage.json"
 _TASK_NAME = "task.json"

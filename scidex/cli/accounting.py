@@ -9,7 +9,7 @@ import typer
 from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
-    from scidex.exchange.records import CostReport
+    from scidex.records import CostReport
 
 _COLUMNS = ("task_id", "quest_id", "runs", "runs_unknown", "tokens", "cost_usd", "impact_usd")
 

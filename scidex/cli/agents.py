@@ -17,7 +17,7 @@ from scidex.cli.working import EVALUATORS, METERS, Options
 if TYPE_CHECKING:
     from scidex.agent.agent import Report
     from scidex.agent.market import Market
-    from scidex.exchange.records import Usage
+    from scidex.records import Usage
     from scidex.store import Database
 
 app = typer.Typer(help="Agents: offer slots, and run what they sold.", no_args_is_help=True)

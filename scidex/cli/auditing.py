@@ -11,7 +11,7 @@ from scidex.cli.exits import Exit
 from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
-    from scidex.exchange.records import AuditReport, RefusedAttempt
+    from scidex.records import AuditReport, RefusedAttempt
 
 
 def audit(

@@ -10,7 +10,7 @@ from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, Pool
 from scidex.cli.times import instant
 
 if TYPE_CHECKING:
-    from scidex.exchange.records import Round
+    from scidex.records import Round
 
 slots = typer.Typer(help="Slots: offer them.", no_args_is_help=True)
 

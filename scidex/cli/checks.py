@@ -12,12 +12,13 @@ from typing import NamedTuple
 from scidex import __version__
 from scidex.clock import utc_now
 from scidex.errors import StoreError
-from scidex.exchange import compute_auction, cycle, keys, operator_key, token_ledger
-from scidex.exchange.records import CycleStatus, Key
+from scidex.exchange import compute_auction, cycle, keys, token_ledger
+from scidex.records import CycleStatus, Key
 from scidex.settings import from_environment
 from scidex.store import Database, connect
 from scidex.store.migrate import migrations
 from scidex.store.roles import excess_rights
+from scidex.web import operator_key
 
 OK, WARNING, FAULT = "ok", "warning", "fault"
 

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 
-from scidex.exchange.records import Account, Transfer
+from scidex.records import Account, Transfer
 from scidex.settings import ISSUANCE
 
 _CURRENCY = "TOKEN"

@@ -10,7 +10,7 @@ from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 from scidex.cli.times import instant, span
 
 if TYPE_CHECKING:
-    from scidex.exchange.records import Key, NewKey
+    from scidex.records import Key, NewKey
 
 app = typer.Typer(help="Keys of the API: who may act, for which account.", no_args_is_help=True)
 

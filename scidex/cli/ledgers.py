@@ -13,7 +13,7 @@ from scidex.cli.options import DatabaseOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
     from scidex.client import Client
-    from scidex.exchange.records import Account, Transfer
+    from scidex.records import Account, Transfer
 
 app = typer.Typer(help="The ledger: export it.", no_args_is_help=True)
 

@@ -14,7 +14,7 @@ from scidex.cli.checks import FAULT, OK, WARNING, Finding, rounds_of
 from scidex.client import Client
 from scidex.clock import utc_now
 from scidex.errors import NotAllowed, NotAuthenticated, ScidexError
-from scidex.exchange.records import Principal
+from scidex.records import Principal
 
 _SECONDS = 5.0
 # The server tells its time in whole seconds.

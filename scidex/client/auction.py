@@ -9,17 +9,7 @@ from typing import Any
 
 from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
-from scidex.exchange.records import (
-    Ask,
-    Bid,
-    BidderStats,
-    Clear,
-    Explanation,
-    Pool,
-    Quote,
-    Round,
-    RoundSummary,
-)
+from scidex.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
 from scidex.settings import DEFAULT_POOL
 
 _AUCTION = "/api/compute-auction"

@@ -9,7 +9,7 @@ from scidex.client.connection import Connection
 from scidex.client.operator import OperatorCalls
 from scidex.client.others import BacklogCalls, CycleCalls, KeyCalls, WalletCalls
 from scidex.client.workers import WorkerCalls
-from scidex.exchange.operator_key import found_key
+from scidex.keyring import found_key
 
 
 class Client(AuctionCalls, WalletCalls, BacklogCalls, CycleCalls, KeyCalls, WorkerCalls, OperatorCalls):

@@ -11,7 +11,7 @@ from scidex.client.auction import sent
 from scidex.client.connection import Connection, part, refusal
 from scidex.client.records import record_of, records_of
 from scidex.errors import MarketUnreachable
-from scidex.exchange.records import (
+from scidex.records import (
     Account,
     AuditReport,
     CostReport,

@@ -10,7 +10,7 @@ from typing import Any
 from scidex.client.auction import sent
 from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
-from scidex.exchange.records import (
+from scidex.records import (
     Account,
     Allocation,
     Balance,

@@ -9,7 +9,7 @@ from typing import Any
 from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
 from scidex.errors import AccountExists, UnknownAccount
-from scidex.exchange.records import Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
+from scidex.records import Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
 
 
 class WorkerCalls:

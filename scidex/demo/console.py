@@ -11,7 +11,7 @@ from rich.text import Text
 
 from scidex.demo.audits import AUDITS, BY_QUEST, Audit
 from scidex.demo.tally import Score, Tally, winners
-from scidex.exchange.records import CycleReport, Round
+from scidex.records import CycleReport, Round
 
 _HEADINGS = f"{'time':>5}  {'round':>5}  {'bids':>5}  {'sold':>5}  {'price':>7}   {'done since the last':<28} won by"
 _ROUNDS_BETWEEN_HEADINGS = 20

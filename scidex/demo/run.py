@@ -20,7 +20,7 @@ from scidex.demo.packages import installed_packages, parts_of
 from scidex.demo.tally import Tally
 from scidex.demo.workload import Workload
 from scidex.exchange import backlog, compute_auction, token_ledger
-from scidex.exchange.records import CycleReport
+from scidex.records import CycleReport
 from scidex.store import Database
 from scidex.web.market_up import clearing, served_market
 

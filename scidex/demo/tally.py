@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 from scidex.agent.agent import Report
-from scidex.exchange.records import Round
+from scidex.records import Round
 
 
 @dataclass

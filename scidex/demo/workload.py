@@ -15,7 +15,7 @@ from scidex.demo.audits import BY_QUEST, Audit, expected_usd
 from scidex.demo.findings import REPORT_NAME
 from scidex.demo.packages import Part
 from scidex.exchange import backlog, token_ledger
-from scidex.exchange.records import Assignment
+from scidex.records import Assignment
 from scidex.store import Database
 
 # A language model reads about four bytes of source as one token.

@@ -8,7 +8,7 @@ from typing import Any
 
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange.records import RefusedAttempt
+from scidex.records import RefusedAttempt
 from scidex.store import Database
 from scidex.store.db_writes import Work, effect, execute_journaled
 

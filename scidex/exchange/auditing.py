@@ -9,8 +9,6 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import (
     attempts,
     backlog,
-    chaining,
-    clearing,
     cycle,
     ev_scorer,
     keys,
@@ -21,7 +19,9 @@ from scidex.exchange import (
     token_ledger,
     workers,
 )
-from scidex.exchange.records import AuditReport
+from scidex.exchange.journal import chain
+from scidex.exchange.rounds import recomputation
+from scidex.records import AuditReport
 from scidex.store import Database, connect
 from scidex.store.comparing import differences
 from scidex.store.database import Transaction
@@ -54,7 +54,7 @@ def audit(
     rounds, faults = _rounds(database, tell)
     with database.reading() as tx:
         chains = [f"digest chain of pool {row['pool']} breaks at round {row['round_id']}" for row in _broken(tx)]
-        sealed = chaining.verify_seals(tx, expect_seal=expect_seal, on_progress=tell)
+        sealed = chain.verify_seals(tx, expect_seal=expect_seal, on_progress=tell)
         entries, unlike = _replayed(tx, tell)
     return AuditReport(ledger, rounds, entries, sealed, (*ledger.problems, *faults, *chains, *sealed.problems, *unlike))
 
@@ -70,7 +70,7 @@ def _rounds(db: Database, tell: Progress) -> tuple[int, list[str]]:
             return count, faults
         for last in page:
             try:
-                clearing.recompute(db, last)
+                recomputation.recompute(db, last)
             except JournalMismatch as mismatch:
                 faults.append(str(mismatch))
             count += 1

@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 
 from scidex.errors import InvalidArgument, InvalidId, ScidexError, TasksRefused
 from scidex.exchange import arguments as checked
-from scidex.exchange import backlog_fields, planning
-from scidex.exchange.records import Imported, Quest, Task
+from scidex.exchange.quests import backlog, fields
+from scidex.records import Imported, Quest, Task
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -55,13 +55,13 @@ def add_quest(
     market. Raises QuestExists, InvalidId, InvalidArgument.
     """
     arguments = {
-        **backlog_fields.quest_of({"quest_id": quest_id, "title": title, "priority": priority, "strategy": strategy}),
+        **fields.quest_of({"quest_id": quest_id, "title": title, "priority": priority, "strategy": strategy}),
         "owner_id": None if owner_id is None else checked.outsider(owner_id, "owner_id"),
         "account_id": None if account_id is None else checked.outsider(account_id, "account_id"),
     }
     if account_id is None:
         checked.identifier(f"quest:{quest_id}", "quest_id")
-    return _journaled(db, planning.add_quest, arguments, now)
+    return _journaled(db, backlog.add_quest, arguments, now)
 
 
 def set_quest(
@@ -80,9 +80,9 @@ def set_quest(
     It bids by `strategy`; `market` is that of its market. Raises UnknownQuest, InvalidArgument.
     """
     given = {"quest_id": quest_id, "title": title, "priority": priority, "strategy": strategy}
-    arguments = backlog_fields.quest_of({name: value for name, value in given.items() if value is not None})
+    arguments = fields.quest_of({name: value for name, value in given.items() if value is not None})
     arguments["status"] = None if status is None else checked.choice(status, "status", _QUEST_STATUSES)
-    return _journaled(db, planning.set_quest, arguments, now)
+    return _journaled(db, backlog.set_quest, arguments, now)
 
 
 def entitle_quest(
@@ -97,20 +97,20 @@ def entitle_quest(
     if type(entitled) is not bool:
         raise InvalidArgument(field="entitled", value=entitled, fact="must be True or False")
     arguments = {"quest_id": checked.identifier(quest_id, "quest_id"), "entitled": entitled}
-    return _journaled(db, planning.entitle_quest, arguments, now)
+    return _journaled(db, backlog.entitle_quest, arguments, now)
 
 
 def get_quest(quest_id: str, *, db: Database | None = None) -> Quest:
     """Return a quest. Raises UnknownQuest."""
     with checked.database(db).reading() as tx:
-        return planning.known_quest(tx, checked.identifier(quest_id, "quest_id"))
+        return backlog.known_quest(tx, checked.identifier(quest_id, "quest_id"))
 
 
 def list_quests(*, after: str = "", limit: int = 1_000, db: Database | None = None) -> list[Quest]:
     """Return quests in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        return [planning.as_quest(row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
+        return [backlog.as_quest(row) for row in tx.rows("quests_page", after=_filter(after, "after"), page=page)]
 
 
 def add_task(
@@ -134,7 +134,7 @@ def add_task(
     `deadline_at` nobody bids for it or runs it. Raises TaskExists, UnknownQuest, UnknownPool, UnknownDependency,
     DependencyCycle, InvalidId, InvalidAmount, InvalidTime, InvalidArgument.
     """
-    task = backlog_fields.task_of(
+    task = fields.task_of(
         {
             "task_id": task_id,
             "quest_id": quest_id,
@@ -149,7 +149,7 @@ def add_task(
     )
     database = checked.database(db)
     try:
-        _journaled(database, planning.put_tasks, {"quests": [], "tasks": [task], "new_only": True}, now)
+        _journaled(database, backlog.put_tasks, {"quests": [], "tasks": [task], "new_only": True}, now)
     except TasksRefused as refused:
         raise refused.errors[0] from None
     return get_task(task_id, db=database)
@@ -170,13 +170,13 @@ def put_tasks(
     priority, strategy) are added before them, or changed. Raises TasksRefused, whose `errors` has the error of each
     refused task by its index, and InvalidArgument for what is no list of at most 100,000 tasks.
     """
-    asked = [backlog_fields.quest_of(quest) for quest in _listed(quests, "quests")]
+    asked = [fields.quest_of(quest) for quest in _listed(quests, "quests")]
     requests: list[dict[str, Any]] = []
     errors: dict[int, ScidexError] = {}
     seen: set[str] = set()
     for index, task in enumerate(_listed(tasks, "tasks")):
         try:
-            requests.append(backlog_fields.task_of(task))
+            requests.append(fields.task_of(task))
             if requests[-1]["task_id"] in seen:
                 raise InvalidId(field="task_id", value=requests[-1]["task_id"], fact="must not appear twice")
             seen.add(requests[-1]["task_id"])
@@ -184,13 +184,13 @@ def put_tasks(
             errors[index] = error
     if errors:
         raise TasksRefused(errors=errors)
-    return _journaled(db, planning.put_tasks, {"quests": asked, "tasks": requests, "new_only": False}, now)
+    return _journaled(db, backlog.put_tasks, {"quests": asked, "tasks": requests, "new_only": False}, now)
 
 
 def get_task(task_id: str, *, db: Database | None = None) -> Task:
     """Return a task. Raises UnknownTask."""
     with checked.database(db).reading() as tx:
-        return planning.known_task(tx, checked.identifier(task_id, "task_id"))
+        return backlog.known_task(tx, checked.identifier(task_id, "task_id"))
 
 
 def list_tasks(
@@ -211,7 +211,7 @@ def list_tasks(
     }
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        return planning.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
+        return backlog.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
 
 
 def get_titles(task_ids: Iterable[str], *, db: Database | None = None) -> dict[str, str]:
@@ -239,9 +239,9 @@ def set_task_status(task_id: str, status: str, *, now: datetime | None = None, d
     """
     arguments = {
         "task_id": checked.identifier(task_id, "task_id"),
-        "status": checked.choice(status, "status", backlog_fields.SET_BY_HAND),
+        "status": checked.choice(status, "status", fields.SET_BY_HAND),
     }
-    return _journaled(db, planning.set_task_status, arguments, now)
+    return _journaled(db, backlog.set_task_status, arguments, now)
 
 
 def _journaled(

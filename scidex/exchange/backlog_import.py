@@ -11,12 +11,12 @@ from typing import Any
 from scidex.errors import ImportRefused, InvalidArgument, TasksRefused
 from scidex.exchange import arguments as checked
 from scidex.exchange import backlog
-from scidex.exchange.importers.beads import read_beads
-from scidex.exchange.importers.gh_issues import read_gh_issues
-from scidex.exchange.importers.native import read_csv, read_jsonl
-from scidex.exchange.importers.rows import Rows
-from scidex.exchange.importers.values import DEFAULT_VALUES_USD, ValueTable
-from scidex.exchange.records import Imported
+from scidex.exchange.quests.importers.beads import read_beads
+from scidex.exchange.quests.importers.gh_issues import read_gh_issues
+from scidex.exchange.quests.importers.native import read_csv, read_jsonl
+from scidex.exchange.quests.importers.rows import Rows
+from scidex.exchange.quests.importers.values import DEFAULT_VALUES_USD, ValueTable
+from scidex.records import Imported
 from scidex.store import Database
 
 __all__ = [

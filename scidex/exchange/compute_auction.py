@@ -11,21 +11,16 @@ from scidex import settings as _settings
 from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
-from scidex.exchange import (
-    clearing,
-    closing,
-    declaring,
-    explaining,
-    lotteries,
-    market_settings,
-    offering,
-    placing,
-    quoting,
-    reading,
-    refilling,
-    settling,
-)
-from scidex.exchange.records import (
+from scidex.exchange.book import asks, endings, market_settings, pools
+from scidex.exchange.book import bids as book_bids
+from scidex.exchange.income import refills
+from scidex.exchange.rounds import clearing, recomputation
+from scidex.exchange.views import explanations, listings, lotteries, quotes
+from scidex.exchange.work import declarations, settlement
+from scidex.mechanism.registry import MECHANISMS
+from scidex.mechanism.tie_breaking import TIE_RULES
+from scidex.profiles import profile_named, values_of
+from scidex.records import (
     Ask,
     Bid,
     BidderStats,
@@ -39,9 +34,6 @@ from scidex.exchange.records import (
     Round,
     RoundSummary,
 )
-from scidex.mechanism.registry import MECHANISMS
-from scidex.mechanism.tie_breaking import TIE_RULES
-from scidex.profiles import profile_named, values_of
 from scidex.settings import DEFAULT_POOL, TREASURY
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -101,7 +93,7 @@ def ensure_schema(*, db: Database | None = None) -> list[str]:
     """
     database = checked.database(db)
     taken = migrate(database)
-    execute_journaled(database, offering.open_market, {"pool": DEFAULT_POOL})
+    execute_journaled(database, pools.open_market, {"pool": DEFAULT_POOL})
     return taken
 
 
@@ -130,12 +122,12 @@ def create_pool(
         "theta": _theta(theta, takes_one="theta" in MECHANISMS[rule].parameters),
         "tie_rule": checked.choice(tie_rule, "tie_rule", TIE_RULES),
     }
-    return _journaled(db, offering.create_pool, arguments, now)
+    return _journaled(db, pools.create_pool, arguments, now)
 
 
 def get_pool(pool: str = DEFAULT_POOL, *, db: Database | None = None) -> Pool:
     """Return how a pool clears, and the commitment to its open round's lottery. Raises UnknownPool."""
-    return reading.pool(checked.database(db), checked.identifier(pool, "pool"))
+    return listings.pool(checked.database(db), checked.identifier(pool, "pool"))
 
 
 def configure_pool(
@@ -203,12 +195,12 @@ def offer_slots(
         "max_seconds": None if max_seconds is None else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS),
         "idempotency_key": _key(idempotency_key),
     }
-    return _journaled(db, offering.offer_slots, arguments, now)
+    return _journaled(db, asks.offer_slots, arguments, now)
 
 
 def withdraw_slot(slot_id: str, *, now: datetime | None = None, db: Database | None = None) -> Ask:
     """Take an unsold slot off the market. Raises UnknownSlot, AskNotOpen."""
-    return _journaled(db, offering.withdraw_slot, {"slot_id": _slot(slot_id)}, now)
+    return _journaled(db, asks.withdraw_slot, {"slot_id": _slot(slot_id)}, now)
 
 
 def place_bid(
@@ -270,14 +262,14 @@ def place_bids(
 
 def get_bid(bid_id: int, *, db: Database | None = None) -> Bid:
     """Return a bid as it stands. Raises UnknownBid."""
-    return reading.bid(checked.database(db), _bid(bid_id))
+    return listings.bid(checked.database(db), _bid(bid_id))
 
 
 def cancel_bid(
     bid_id: int, *, reason: str = "cancelled", now: datetime | None = None, db: Database | None = None
 ) -> Bid:
     """Cancel an open bid; what it set aside is free at once. Raises UnknownBid, BidNotOpen."""
-    return _journaled(db, closing.cancel_bid, {"bid_id": _bid(bid_id), "reason": checked.text(reason, "reason")}, now)
+    return _journaled(db, endings.cancel_bid, {"bid_id": _bid(bid_id), "reason": checked.text(reason, "reason")}, now)
 
 
 def clear_round(
@@ -300,12 +292,12 @@ def clear_round(
 
 def get_round(round_id: int, *, db: Database | None = None) -> Round:
     """Return a cleared round as it was recorded, its clears as they stand now. Raises UnknownRound."""
-    return reading.round_(checked.database(db), _number(round_id, "round_id"))
+    return listings.round_(checked.database(db), _number(round_id, "round_id"))
 
 
 def list_pools(*, db: Database | None = None) -> list[Pool]:
     """Return every pool, by name."""
-    return reading.pools(checked.database(db))
+    return listings.pools(checked.database(db))
 
 
 def list_rounds(
@@ -318,7 +310,7 @@ def list_rounds(
     """
     last = _MOST_NUMBER if before is None else _number(before, "before")
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.rounds(checked.database(db), checked.identifier(pool, "pool"), last, page)
+    return listings.rounds(checked.database(db), checked.identifier(pool, "pool"), last, page)
 
 
 def list_round_bids(
@@ -331,7 +323,7 @@ def list_round_bids(
     10,000); pass the last bid's id as `after` for the next page. Raises UnknownRound.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.round_bids(checked.database(db), _number(round_id, "round_id"), _past(after), page)
+    return listings.round_bids(checked.database(db), _number(round_id, "round_id"), _past(after), page)
 
 
 def list_clears(
@@ -350,7 +342,7 @@ def list_clears(
     past = {"before_round": before_round, "before_bid": before_bid}
     last = {name: _MOST_NUMBER if value is None else _number(value, name) for name, value in past.items()}
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.clears(checked.database(db), checked.identifier(pool, "pool"), **last, page=page)
+    return listings.clears(checked.database(db), checked.identifier(pool, "pool"), **last, page=page)
 
 
 def list_won_slots(bidder_id: str, *, after: str = "", limit: int = 1_000, db: Database | None = None) -> list[Clear]:
@@ -361,7 +353,7 @@ def list_won_slots(bidder_id: str, *, after: str = "", limit: int = 1_000, db: D
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     past = "" if after == "" else checked.identifier(after, "after")
-    return reading.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), past, page)
+    return listings.won_slots(checked.database(db), checked.identifier(bidder_id, "bidder_id"), past, page)
 
 
 def list_open_bids(
@@ -379,7 +371,7 @@ def list_open_bids(
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     bidder = checked.identifier(bidder_id, "bidder_id")
-    return reading.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), _past(after), page)
+    return listings.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), _past(after), page)
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -388,7 +380,7 @@ def recompute(round_id: int, *, db: Database | None = None) -> Round:
 
     Raises UnknownRound, and JournalMismatch where it is not the same, or its digest is not.
     """
-    return clearing.recompute(checked.database(db), _number(round_id, "round_id"))
+    return recomputation.recompute(checked.database(db), _number(round_id, "round_id"))
 
 
 def declare_allowance(
@@ -402,7 +394,7 @@ def declare_allowance(
     Raises UnknownSlot, SlotNotSold, SlotVoided, AlreadyStarted, AlreadySettled, InvalidArgument, InvalidAmount.
     """
     arguments = {"slot_id": _slot(slot_id), "declared_tokens": checked.tokens(declared_tokens, "declared_tokens")}
-    return _journaled(db, declaring.declare_allowance, arguments, now)
+    return _journaled(db, declarations.declare_allowance, arguments, now)
 
 
 def check_lottery(round_id: int, seed_commitment: str | None = None, *, db: Database | None = None) -> Lottery:
@@ -441,9 +433,9 @@ def settle(
         "actual_impact": impact,
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "fence": None if fence is None else _number(fence, "fence"),
-        "terms": refilling.terms(_settings.from_environment()),
+        "terms": refills.terms(_settings.from_environment()),
     }
-    return _journaled(db, settling.settle, arguments, now)
+    return _journaled(db, settlement.settle, arguments, now)
 
 
 def attest(
@@ -465,9 +457,9 @@ def attest(
         "slot_id": _slot(slot_id),
         "actual_impact": _impact(actual_impact),
         "attested_by": checked.identifier(attested_by, "attested_by"),
-        "terms": refilling.terms(_settings.from_environment()),
+        "terms": refills.terms(_settings.from_environment()),
     }
-    return _journaled(db, settling.attest, arguments, now)
+    return _journaled(db, settlement.attest, arguments, now)
 
 
 def void(slot_id: str, reason: str = "voided", *, now: datetime | None = None, db: Database | None = None) -> Clear:
@@ -477,12 +469,12 @@ def void(slot_id: str, reason: str = "voided", *, now: datetime | None = None, d
     Voiding again answers the same. To offer the capacity again, offer a new slot. Raises UnknownSlot, SlotNotSold, and
     AlreadySettled after settlement.
     """
-    return _journaled(db, settling.void, {"slot_id": _slot(slot_id), "reason": checked.text(reason, "reason")}, now)
+    return _journaled(db, settlement.void, {"slot_id": _slot(slot_id), "reason": checked.text(reason, "reason")}, now)
 
 
 def refund_unfilled(now: datetime | None = None, *, db: Database | None = None) -> int:
     """Release every open bid whose time to live has passed, and return how many there were."""
-    return _journaled(db, closing.refund_unfilled, {}, now)
+    return _journaled(db, endings.refund_unfilled, {}, now)
 
 
 def write_decided_bids(
@@ -497,7 +489,7 @@ def write_decided_bids(
         "pool": checked.identifier(pool, "pool"),
         "most": checked.count(most, "most", most=_MOST_BIDS_AT_ONCE),
     }
-    return _journaled(db, closing.write_decided_bids, arguments, now)
+    return _journaled(db, endings.write_decided_bids, arguments, now)
 
 
 def get_order_book(
@@ -513,7 +505,7 @@ def get_order_book(
     At most `limit` (1 to 10,000) of each. Raises UnknownPool.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return reading.order_book(
+    return listings.order_book(
         checked.database(db), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
     )
 
@@ -532,7 +524,7 @@ def get_recent_stats(
     """
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     moment = _instant(now, "now") or utc_now()
-    return reading.recent_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment)
+    return listings.recent_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment)
 
 
 def get_bidder_stats(
@@ -547,7 +539,7 @@ def get_bidder_stats(
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     moment = _instant(now, "now") or utc_now()
-    return reading.bidder_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment, page)
+    return listings.bidder_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment, page)
 
 
 def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
@@ -557,7 +549,7 @@ def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = N
     Its rank, the price that wins or would have won, by how much it misses that, what its wallet has available, what its
     bidder's claims count for, and when it competes next.
     """
-    return explaining.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
+    return explanations.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
 
 
 def quote(
@@ -576,7 +568,7 @@ def quote(
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
     moment = _instant(now, "now") or utc_now()
-    return quoting.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
+    return quotes.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(
@@ -597,7 +589,7 @@ def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database |
         "bid_hours": _settings.one("bid_hours"),
         "most_open_bids": _settings.one("most_open_bids"),
     }
-    return _journaled(db, placing.place_bids, arguments, now)
+    return _journaled(db, book_bids.place_bids, arguments, now)
 
 
 _BID_DEFAULTS = {

@@ -13,8 +13,10 @@ from scidex.bidding import strategy_named
 from scidex.clock import utc_now
 from scidex.errors import shown
 from scidex.exchange import arguments as checked
-from scidex.exchange import budgeting, compute_auction, cycling, ev_scorer, sweeper
-from scidex.exchange.records import CycleReport, CycleStatus, ModeSwitch
+from scidex.exchange import compute_auction, ev_scorer, sweeper
+from scidex.exchange.income import budget
+from scidex.exchange.rounds import cycle as round_cycles
+from scidex.records import CycleReport, CycleStatus, ModeSwitch
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -85,12 +87,12 @@ def clear_now(
 
 def pause(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:
     """Hold a pool's cycle until it is resumed; cycles that pass meanwhile are not missed. Raises UnknownPool."""
-    return _changed(cycling.pause_cycle, pool, now, db)
+    return _changed(round_cycles.pause_cycle, pool, now, db)
 
 
 def resume(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:
     """Let a paused pool's cycle go on, with one that is due at once. Raises UnknownPool."""
-    return _changed(cycling.resume_cycle, pool, now, db)
+    return _changed(round_cycles.resume_cycle, pool, now, db)
 
 
 def cycle_status(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:
@@ -101,14 +103,14 @@ def cycle_status(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     """
     given = _settings.from_environment()
     with checked.database(db).reading() as tx:
-        cycle = cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+        cycle = round_cycles.read_cycle(tx, checked.identifier(pool, "pool"))
     return CycleStatus(
         pool=pool,
         paused=bool(cycle["paused"]),
         interval_seconds=cycle["interval_seconds"] or given.cycle_seconds,
         last_cycle_at=cycle["last_cycle_at"],
         next_cycle_at=cycle["next_cycle_at"],
-        missed=cycle["missed"] + cycling.missed_now(cycle, _moment(now)),
+        missed=cycle["missed"] + round_cycles.missed_now(cycle, _moment(now)),
         mode=cycle["mode"],
         mode_since_at=cycle["mode_since_at"],
         mode_reason=cycle["mode_reason"],
@@ -125,11 +127,11 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     database, moment = checked.database(db), _moment(now)
     given = _settings.from_environment()
     with database.reading() as tx:
-        cycle = cycling.read_cycle(tx, checked.identifier(pool, "pool"))
-    if cycling.mode_due(cycle, moment, given.cycle_seconds, given.fallback_after_cycles) == cycle["mode"]:
+        cycle = round_cycles.read_cycle(tx, checked.identifier(pool, "pool"))
+    if round_cycles.mode_due(cycle, moment, given.cycle_seconds, given.fallback_after_cycles) == cycle["mode"]:
         return str(cycle["mode"])
     arguments = {**_cycle_of(pool), "after_cycles": given.fallback_after_cycles}
-    return execute_journaled(database, cycling.switch_mode, arguments, now=moment)
+    return execute_journaled(database, round_cycles.switch_mode, arguments, now=moment)
 
 
 def list_mode_switches(
@@ -143,7 +145,7 @@ def list_mode_switches(
     last = _MOST_NUMBER if before is None else checked.count(before, "before", most=_MOST_NUMBER)
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        cycling.read_cycle(tx, checked.identifier(pool, "pool"))
+        round_cycles.read_cycle(tx, checked.identifier(pool, "pool"))
         rows = tx.rows("mode_switches_page", pool=pool, before=last, page=page)
     return [ModeSwitch(**row) for row in rows]
 
@@ -190,13 +192,13 @@ class CycleRunner:
         arguments = {"pool": self.pool, "interval_seconds": self.interval_seconds}
         if not self._is_due(moment):
             return None
-        if not execute_journaled(self.db, cycling.claim_cycle, arguments, now=moment):
+        if not execute_journaled(self.db, round_cycles.claim_cycle, arguments, now=moment):
             return None
         return run_cycle(self.pool, moment, strategy=self.strategy, db=self.db)
 
     def _is_due(self, moment: datetime) -> bool:
         with self.db.reading() as tx:
-            cycle = cycling.read_cycle(tx, self.pool)
+            cycle = round_cycles.read_cycle(tx, self.pool)
         return not cycle["paused"] and (cycle["next_cycle_at"] is None or cycle["next_cycle_at"] <= moment)
 
     def _seconds_to_wait(self) -> float:
@@ -213,11 +215,11 @@ class CycleRunner:
 
 def _pay_income(db: Database, pool: str, now: datetime) -> int:
     bucket = _settings.from_environment().daily_bucket_tokens
-    execute_journaled(db, budgeting.allocate_budget, {"bucket_tokens": bucket}, now=now)
+    execute_journaled(db, budget.allocate_budget, {"bucket_tokens": bucket}, now=now)
     with db.reading() as tx:
-        if tx.row("income_of_day", pool=pool, day=budgeting.day_of(now)) is not None:
+        if tx.row("income_of_day", pool=pool, day=budget.day_of(now)) is not None:
             return 0
-    return execute_journaled(db, budgeting.pay_income, {"pool": pool, "bucket_tokens": bucket}, now=now)
+    return execute_journaled(db, budget.pay_income, {"pool": pool, "bucket_tokens": bucket}, now=now)
 
 
 def _sweep(db: Database, pool: str, now: datetime) -> dict[str, int]:
@@ -233,7 +235,7 @@ def _sweep(db: Database, pool: str, now: datetime) -> dict[str, int]:
 
 
 def _note(db: Database, pool: str, now: datetime, error: str | None) -> str:
-    return execute_journaled(db, cycling.note_cycle, {**_cycle_of(pool), "error": error}, now=now)
+    return execute_journaled(db, round_cycles.note_cycle, {**_cycle_of(pool), "error": error}, now=now)
 
 
 def _changed(what: Callable[..., None], pool: str, now: datetime | None, db: Database | None) -> CycleStatus:

@@ -8,8 +8,9 @@ from scidex import settings as _settings
 from scidex.bidding import strategy_named
 from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
-from scidex.exchange import budgeting, scoring
-from scidex.exchange.records import Allocation, Bid, ScoredTask
+from scidex.exchange.income import budget
+from scidex.exchange.quests import submission
+from scidex.records import Allocation, Bid, ScoredTask
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
@@ -51,7 +52,7 @@ def submit_bids_for_tasks(
         "most_open_bids": given.most_open_bids,
         "cycle_seconds": given.cycle_seconds,
     }
-    return execute_journaled(checked.database(db), scoring.submit_bids, arguments, now=_moment(now))
+    return execute_journaled(checked.database(db), submission.submit_bids, arguments, now=_moment(now))
 
 
 def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | None = None) -> list[Allocation]:
@@ -63,7 +64,7 @@ def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | N
     """
     bucket = _settings.from_environment().daily_bucket_tokens
     with checked.database(db).reading() as tx:
-        return budgeting.allocations(tx, _moment(now), bucket)
+        return budget.allocations(tx, _moment(now), bucket)
 
 
 def _moment(now: datetime | None) -> datetime:

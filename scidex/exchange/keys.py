@@ -21,7 +21,7 @@ from scidex.errors import (
     UnknownKey,
 )
 from scidex.exchange import arguments as checked
-from scidex.exchange.records import Key, NewKey, Principal
+from scidex.records import Key, NewKey, Principal
 from scidex.settings import ISSUANCE, TREASURY
 from scidex.store import Database
 from scidex.store.database import Row

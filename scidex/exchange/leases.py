@@ -9,9 +9,10 @@ from typing import Any
 from scidex import settings as _settings
 from scidex.errors import AlreadyStarted, LeaseLost, TaskNotOpen, UnknownLease
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, cycle, leasing, running, staffing
-from scidex.exchange.book import read_pools
-from scidex.exchange.records import Assignment, Lease, LeaseState
+from scidex.exchange import cycle
+from scidex.exchange.book.pools import read_pools
+from scidex.exchange.work import assignments, leases, sold_slots, workers
+from scidex.records import Assignment, Lease, LeaseState
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.database import Row, Transaction
@@ -50,7 +51,7 @@ def lease(run_id: str, worker_id: str, *, now: datetime | None = None, db: Datab
         "run_id": checked.identifier(run_id, "run_id"),
         "worker_id": checked.identifier(worker_id, "worker_id"),
     }
-    return execute_journaled(database, leasing.lease, arguments, now=checked.moment(now, database))
+    return execute_journaled(database, leases.lease, arguments, now=checked.moment(now, database))
 
 
 def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> Lease | None:
@@ -65,14 +66,14 @@ def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | No
     moment = checked.moment(now, database)
     for _ in range(_MOST_TRIED):
         with database.reading() as tx:  # mostly nothing waits: that must not cost a write
-            worker = staffing.alive(tx, worker_id)
+            worker = workers.alive(tx, worker_id)
             if tx.row("won_slot_waiting", account_id=worker["account_id"], pool=worker["pool"]) is None:
                 return None
         try:
-            return execute_journaled(database, leasing.lease_next, arguments, now=moment)
+            return execute_journaled(database, leases.lease_next, arguments, now=moment)
         except TaskNotOpen as refusal:
             why = {"slot_id": refusal.facts["slot_id"], "reason": f"its task is {refusal.facts['status']}"}
-            execute_journaled(database, running.give_back_slot, {**why, "fence": None}, now=moment)
+            execute_journaled(database, sold_slots.give_back_slot, {**why, "fence": None}, now=moment)
         except AlreadyStarted:  # another worker was a moment sooner
             continue
     return None
@@ -88,15 +89,15 @@ def lease_task(worker_id: str, *, now: datetime | None = None, db: Database | No
     name = checked.identifier(worker_id, "worker_id")
     moment = checked.moment(now, database)
     with database.reading() as tx:
-        worker = staffing.alive(tx, name)
+        worker = workers.alive(tx, name)
     given: dict[str, Any] = {
         "mode": cycle.current_mode(worker["pool"], now=moment, db=database),
         "bucket_tokens": _settings.from_environment().daily_bucket_tokens,
     }
     with database.reading() as tx:
-        if assigning.choose(tx, moment, agent_id=worker["account_id"], pool=worker["pool"], **given) is None:
+        if assignments.choose(tx, moment, agent_id=worker["account_id"], pool=worker["pool"], **given) is None:
             return None
-    return execute_journaled(database, leasing.lease_task, {"worker_id": name, **given}, now=moment)
+    return execute_journaled(database, leases.lease_task, {"worker_id": name, **given}, now=moment)
 
 
 def heartbeat(fence: int, *, now: datetime | None = None, db: Database | None = None) -> LeaseState:
@@ -144,7 +145,7 @@ def held_by(worker_id: str, *, db: Database | None = None) -> list[Lease]:
     """
     name = checked.identifier(worker_id, "worker_id")
     with checked.database(db).reading() as tx:
-        staffing.known(tx, name)
+        workers.known(tx, name)
         rows = tx.rows("leases_page", ended_too=0, any_worker=0, worker_id=name, page=_MOST_PAGE)
         return [_lease(tx, row) for row in reversed(rows)]
 
@@ -217,8 +218,8 @@ def _lease(tx: Transaction, row: Row) -> Lease:
 
 def _assignment(tx: Transaction, row: Row) -> Assignment:
     if row["source"] == "auction":
-        return running.assignment_of(tx, row["run_id"], row["account_id"])
-    return assigning.assignment_of(tx, tx.rows("assignment", assignment_id=row["run_id"])[0])
+        return sold_slots.assignment_of(tx, row["run_id"], row["account_id"])
+    return assignments.assignment_of(tx, tx.rows("assignment", assignment_id=row["run_id"])[0])
 
 
 def _fence(value: Any) -> int:

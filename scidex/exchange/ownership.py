@@ -16,7 +16,7 @@ from scidex.errors import (
 )
 from scidex.exchange import arguments as checked
 from scidex.exchange import backlog, leases
-from scidex.exchange.records import Principal, WalletSummary
+from scidex.records import Principal, WalletSummary
 from scidex.store import Database
 
 _MOST_PAGE = 1_000

@@ -7,8 +7,10 @@ from typing import Any
 
 from scidex.errors import InvalidArgument, InvalidTime
 from scidex.exchange import arguments as checked
-from scidex.exchange import costing, recording, usage_fields
-from scidex.exchange.records import CostReport, PullRequest, RunOutput, Usage
+from scidex.exchange.views import costs
+from scidex.exchange.work import runs
+from scidex.exchange.work import usage as usage_fields
+from scidex.records import CostReport, PullRequest, RunOutput, Usage
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
@@ -41,15 +43,15 @@ def record_usage(run_id: str, usage: Usage, *, now: datetime | None = None, db: 
     """
     database = checked.database(db)
     arguments = {"run_id": checked.identifier(run_id, "run_id"), "usage": usage_fields.checked(usage)}
-    execute_journaled(database, recording.record_usage, arguments, now=_moment(now, database))
+    execute_journaled(database, runs.record_usage, arguments, now=_moment(now, database))
 
 
 def get_usage(run_id: str, *, db: Database | None = None) -> list[Usage]:
     """Return every word on what a run used, the first one first. Raises UnknownRun."""
     name = checked.identifier(run_id, "run_id")
     with checked.database(db).reading() as tx:
-        recording.assert_run(tx, name)
-        return recording.usages(tx, name)
+        runs.assert_run(tx, name)
+        return runs.usages(tx, name)
 
 
 def record_output(
@@ -83,7 +85,7 @@ def record_output(
         "seconds": checked.number(seconds, "seconds", least=0, most=_MOST_SECONDS),
     }
     arguments = {"run_id": checked.identifier(run_id, "run_id"), "output": output}
-    execute_journaled(database, recording.record_output, arguments, now=_moment(now, database))
+    execute_journaled(database, runs.record_output, arguments, now=_moment(now, database))
 
 
 def get_output(run_id: str, *, db: Database | None = None) -> RunOutput | None:
@@ -94,8 +96,8 @@ def get_output(run_id: str, *, db: Database | None = None) -> RunOutput | None:
     """
     name = checked.identifier(run_id, "run_id")
     with checked.database(db).reading() as tx:
-        recording.assert_run(tx, name)
-        return recording.output(tx, name)
+        runs.assert_run(tx, name)
+        return runs.output(tx, name)
 
 
 def record_pull_request(
@@ -126,14 +128,14 @@ def record_pull_request(
         "checks": checked.choice(checks, "checks", ("pass", "fail", "pending", "none")),
         "merged_at": None if merged_at is None else checked.instant(merged_at, "merged_at"),
     }
-    return execute_journaled(database, recording.record_pull_request, arguments, now=_moment(now, database))
+    return execute_journaled(database, runs.record_pull_request, arguments, now=_moment(now, database))
 
 
 def is_sale(run_id: str, *, db: Database | None = None) -> bool:
     """Tell whether a run is of a slot that was sold, which impact may be attested to. Raises UnknownRun."""
     name = checked.identifier(run_id, "run_id")
     with checked.database(db).reading() as tx:
-        recording.assert_run(tx, name)
+        runs.assert_run(tx, name)
         return tx.row("clear", slot_id=name) is not None
 
 
@@ -147,8 +149,8 @@ def list_pull_requests(run_id: str | None = None, *, limit: int = 100, db: Datab
     with checked.database(db).reading() as tx:
         if run_id is None:
             return [PullRequest(**row) for row in tx.rows("pull_requests_open", page=page)]
-        recording.assert_run(tx, checked.identifier(run_id, "run_id"))
-        return recording.pull_requests(tx, run_id)[:page]
+        runs.assert_run(tx, checked.identifier(run_id, "run_id"))
+        return runs.pull_requests(tx, run_id)[:page]
 
 
 def report_costs(
@@ -176,7 +178,7 @@ def report_costs(
         raise InvalidTime(field="since", value=since, fact="must lie before the end of the span")
     charged = None if charged_usd is None else checked.number(charged_usd, "charged_usd", least=0)
     with database.reading() as tx:
-        return costing.report(tx, begin, end, charged)
+        return costs.report(tx, begin, end, charged)
 
 
 def _kept(value: Any, field: str) -> str:

@@ -6,8 +6,8 @@ import time
 from datetime import datetime
 
 from scidex.exchange import arguments as checked
-from scidex.exchange.chaining import entries, head_of
-from scidex.exchange.news import Watcher
+from scidex.exchange.journal.chain import entries, head_of
+from scidex.exchange.journal.watcher import Watcher
 from scidex.store import Database, seals
 from scidex.store.db_writes import write_unjournaled
 

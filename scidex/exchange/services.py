@@ -8,8 +8,12 @@ from typing import Any
 from scidex import settings as _settings
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
-from scidex.exchange import assigning, cycle, refilling, running, timelines, usage_fields
-from scidex.exchange.records import Assignment, Finished, TimelineEvent, Usage
+from scidex.exchange import cycle
+from scidex.exchange.income import refills
+from scidex.exchange.views import timelines
+from scidex.exchange.work import assignments, sold_slots
+from scidex.exchange.work import usage as usage_fields
+from scidex.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
@@ -25,8 +29,8 @@ def won_slots(agent_id: str, *, db: Database | None = None) -> list[Assignment]:
     """
     name = checked.identifier(agent_id, "agent_id")
     with checked.database(db).reading() as tx:
-        assigning.check_agent(tx, name)
-        return running.won_by(tx, name)
+        assignments.check_agent(tx, name)
+        return sold_slots.won_by(tx, name)
 
 
 def next_task(
@@ -51,10 +55,10 @@ def next_task(
     }
     # Idle agents ask often and mostly in vain: that must not cost a write.
     with database.reading() as tx:
-        assigning.check_agent(tx, agent_id)
-        if assigning.choose(tx, moment, **arguments) is None:
+        assignments.check_agent(tx, agent_id)
+        if assignments.choose(tx, moment, **arguments) is None:
             return None
-    return execute_journaled(database, assigning.next_task, arguments, now=moment)
+    return execute_journaled(database, assignments.next_task, arguments, now=moment)
 
 
 def start(assignment: Assignment, *, now: datetime | None = None, db: Database | None = None) -> Assignment:
@@ -69,9 +73,11 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     database = checked.database(db)
     moment = checked.moment(now, database)
     if _is_sale(assignment):
-        execute_journaled(database, running.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
+        execute_journaled(database, sold_slots.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
-        execute_journaled(database, assigning.start_assignment, {"assignment_id": assignment.assignment_id}, now=moment)
+        execute_journaled(
+            database, assignments.start_assignment, {"assignment_id": assignment.assignment_id}, now=moment
+        )
     return assignment
 
 
@@ -120,10 +126,10 @@ def finish(
     database = checked.database(db)
     moment = checked.moment(now, database)
     if _is_sale(assignment):
-        sale = {"slot_id": assignment.assignment_id, "terms": refilling.terms(given), **result}
-        return execute_journaled(database, running.finish_slot, sale, now=moment)
+        sale = {"slot_id": assignment.assignment_id, "terms": refills.terms(given), **result}
+        return execute_journaled(database, sold_slots.finish_slot, sale, now=moment)
     work = {"assignment_id": assignment.assignment_id, **result}
-    return execute_journaled(database, assigning.finish_assignment, work, now=moment)
+    return execute_journaled(database, assignments.finish_assignment, work, now=moment)
 
 
 def give_back(
@@ -145,10 +151,10 @@ def give_back(
     why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
-        execute_journaled(database, running.give_back_slot, sale, now=moment)
+        execute_journaled(database, sold_slots.give_back_slot, sale, now=moment)
         return
     given = {"assignment_id": assignment.assignment_id, **why}
-    execute_journaled(database, assigning.give_back_assignment, given, now=moment)
+    execute_journaled(database, assignments.give_back_assignment, given, now=moment)
 
 
 def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]:

@@ -8,8 +8,9 @@ import time
 from datetime import datetime
 
 from scidex.exchange import arguments as checked
-from scidex.exchange import leasing, sealing, staffing
-from scidex.exchange.records import Swept
+from scidex.exchange import sealing
+from scidex.exchange.work import leases, workers
+from scidex.records import Swept
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
@@ -34,7 +35,7 @@ def sweep(now: datetime | None = None, *, most: int = 500, db: Database | None =
     moment = checked.moment(now, database)
     expired = sum(_expire(database, moment, page))
     lost = sum(_lose(database, moment, page))
-    ended = staffing.clear_away(database, moment, most=page)
+    ended = workers.clear_away(database, moment, most=page)
     return Swept(expired, lost, ended["expired"], ended["voided"])
 
 
@@ -65,10 +66,10 @@ class SweepRunner:
 def _expire(db: Database, now: datetime, most: int) -> list[bool]:
     with db.reading() as tx:
         found = tx.rows("leases_run_out", now=now, most=most)
-    return [execute_journaled(db, leasing.expire_lease, dict(one), now=now) for one in found]
+    return [execute_journaled(db, leases.expire_lease, dict(one), now=now) for one in found]
 
 
 def _lose(db: Database, now: datetime, most: int) -> list[bool]:
     with db.reading() as tx:
         found = tx.values("workers_unheard", now=now, most=most)
-    return [execute_journaled(db, staffing.lose_worker, {"worker_id": one}, now=now) for one in found]
+    return [execute_journaled(db, workers.lose_worker, {"worker_id": one}, now=now) for one in found]

@@ -8,9 +8,10 @@ from typing import Any, TypeVar
 
 from scidex.errors import AccountExists, InvalidId, UnknownAccount
 from scidex.exchange import arguments as checked
-from scidex.exchange import resting, wallets
-from scidex.exchange.records import Account, Balance, IncomeShare, LedgerReport, Transfer, WalletSummary
-from scidex.exchange.wallets import Move
+from scidex.exchange.book import holds
+from scidex.exchange.ledger import wallets
+from scidex.exchange.ledger.wallets import Move
+from scidex.records import Account, Balance, IncomeShare, LedgerReport, Transfer, WalletSummary
 from scidex.settings import ISSUANCE, MOST_TOKENS, TREASURY
 from scidex.store import Database
 from scidex.store.db_writes import Work, effect, execute_journaled
@@ -257,7 +258,7 @@ def _moved(
     def act() -> Transfer:
         locked = wallets.lock_known(work.tx, **parties)
         made = wallets.transfer(work, locked, [Move(debit, credit, amount_tokens, reason)])[0]
-        resting.resume(work.tx, [locked[credit]])
+        holds.resume(work.tx, [locked[credit]])
         wallets.save(work.tx, locked.values())
         return made
 

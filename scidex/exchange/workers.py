@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from scidex import settings as _settings
 from scidex.exchange import arguments as checked
-from scidex.exchange import staffing
-from scidex.exchange.records import Ask, Worker
+from scidex.exchange.work import workers
+from scidex.records import Ask, Worker
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.store.database import Transaction
@@ -47,7 +47,7 @@ def register_worker(
         "lease_seconds": checked.number(seconds, "lease_seconds", least=0.05, most=MOST_LEASE_SECONDS),
     }
     moment = checked.moment(now, database)
-    execute_journaled(database, staffing.register_worker, arguments, now=moment)
+    execute_journaled(database, workers.register_worker, arguments, now=moment)
     with database.reading() as tx:
         return Worker(**tx.rows("worker", worker_id=worker_id)[0])
 
@@ -66,7 +66,7 @@ def check_in(
     moment = checked.moment(now, database)
 
     def work(tx: Transaction) -> list[int]:
-        worker = staffing.lock_not_lost(tx, name)
+        worker = workers.lock_not_lost(tx, name)
         ends_at = moment + timedelta(seconds=worker["lease_seconds"])
         own = {"any_worker": 0, "worker_id": name}
         renewed = tx.rows("lock_leases_to_renew", fences=held, now=moment, **own) if held else []
@@ -106,10 +106,10 @@ def keep_offers(
     }
     # Mostly as many are on offer as should be: that must not cost a write.
     with database.reading() as tx:
-        staffing.alive(tx, worker_id)
-        if sum(map(len, staffing.slots_of(tx, worker_id))) == wanted:
+        workers.alive(tx, worker_id)
+        if sum(map(len, workers.slots_of(tx, worker_id))) == wanted:
             return []
-    return execute_journaled(database, staffing.keep_offers, arguments, now=checked.moment(now, database))
+    return execute_journaled(database, workers.keep_offers, arguments, now=checked.moment(now, database))
 
 
 def stop_worker(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> None:
@@ -121,8 +121,8 @@ def stop_worker(worker_id: str, *, now: datetime | None = None, db: Database | N
     database = checked.database(db)
     name = checked.identifier(worker_id, "worker_id")
     moment = checked.moment(now, database)
-    execute_journaled(database, staffing.stop_worker, {"worker_id": name}, now=moment)
-    staffing.clear_away(database, moment, most=MOST_SEATS)
+    execute_journaled(database, workers.stop_worker, {"worker_id": name}, now=moment)
+    workers.clear_away(database, moment, most=MOST_SEATS)
 
 
 def list_workers(*, ended_too: bool = False, limit: int = 1_000, db: Database | None = None) -> list[Worker]:

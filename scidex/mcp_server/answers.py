@@ -6,7 +6,7 @@ from datetime import datetime
 
 from pydantic import BaseModel, Field
 
-from scidex.exchange import records
+from scidex import records
 
 
 class Wallet(BaseModel):

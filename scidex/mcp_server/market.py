@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from scidex.client import Client
 from scidex.exchange import backlog, compute_auction, ownership, token_ledger
-from scidex.exchange.records import Balance, Bid, Clear, Explanation, Principal, Quote, Task
+from scidex.records import Balance, Bid, Clear, Explanation, Principal, Quote, Task
 from scidex.store import Database
 
 

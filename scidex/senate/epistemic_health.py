@@ -10,8 +10,9 @@ from typing import NamedTuple
 from scidex.bidding.calibration import Calibration
 from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
-from scidex.exchange import calibrating, market_settings
-from scidex.exchange.book import read_pools
+from scidex.exchange.book import market_settings
+from scidex.exchange.book.pools import read_pools
+from scidex.exchange.quests import track_records
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 
@@ -65,7 +66,7 @@ def report(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Databas
         told = {
             bidder: [Score(*score) for _, *score in group] for bidder, group in groupby(rows, key=lambda row: row[0])
         }
-        scores = calibrating.read(tx, profile, moment, others=told)
+        scores = track_records.read(tx, profile, moment, others=told)
     healths = [
         _health(bidder, pairs, scores.pairs[bidder], scores.calibration(bidder), corrects=profile.calibrate)
         for bidder, pairs in told.items()
@@ -74,7 +75,7 @@ def report(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Databas
 
 
 def _health(
-    bidder_id: str, pairs: list[Score], newest: list[calibrating.Score], calibration: Calibration, *, corrects: bool
+    bidder_id: str, pairs: list[Score], newest: list[track_records.Score], calibration: Calibration, *, corrects: bool
 ) -> BidderHealth:
     claimed = fsum(claim for claim, _ in pairs)
     realised = fsum(value for _, value in pairs)
@@ -96,7 +97,7 @@ def _health(
     )
 
 
-def _usual_claim(scores: list[calibrating.Score]) -> float:
+def _usual_claim(scores: list[track_records.Score]) -> float:
     """Return the geometric mean of claims; claims of nothing have no logarithm."""
     claims = [log(claimed) for claimed, _ in scores if claimed > 0]
     return exp(fsum(claims) / len(claims)) if claims else 1.0

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-_KINDS: dict[str, Any] = {}
+from scidex import records
+
+_KINDS: dict[str, Any] = {
+    name: kind for name, kind in vars(records).items() if isinstance(kind, type) and issubclass(kind, tuple)
+}
 _PLAIN = (str, int, float, bool, type(None))
-
-
-def know(kinds: Iterable[type]) -> None:
-    """Let answers hold these kinds of named tuples."""
-    _KINDS.update({kind.__name__: kind for kind in kinds})
 
 
 def packed(value: Any) -> Any:

@@ -9,7 +9,7 @@ import threading
 
 import psycopg
 
-from scidex.store.news import News
+from scidex.store.hints import News
 
 _LOG = logging.getLogger(__name__)
 _MOST_PAUSE_SECONDS = 5.0

@@ -23,9 +23,9 @@ from scidex.errors import (
     StoreError,
 )
 from scidex.store.database import Database, Result, Row, Transaction, columns_of
+from scidex.store.hints import News
 from scidex.store.libpq import Channel, DeadlinePassed
 from scidex.store.listening import Listener
-from scidex.store.news import News
 from scidex.store.statements import Statement, load
 
 # Losing a race (a deadlock, a serialization failure, a row that another got first) is tried again this often.

@@ -17,7 +17,7 @@ from typing import Any, NamedTuple
 from scidex.clock import utc_now
 from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
 from scidex.store.database import Database, Result, Row, Transaction, text_of
-from scidex.store.news import News
+from scidex.store.hints import News
 from scidex.store.statements import Statement, load
 
 _NAMED = re.compile(r"(?<![:\w]):(\w+)")

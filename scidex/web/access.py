@@ -21,7 +21,7 @@ from scidex.clock import utc_now
 from scidex.errors import InvalidArgument, NotAllowed, NotAuthenticated, ScidexError
 from scidex.exchange import keys
 from scidex.exchange.keys import SCOPES
-from scidex.exchange.records import Principal
+from scidex.records import Principal
 from scidex.store import Database
 from scidex.web.gate import SAFE_METHODS
 from scidex.web.limits import Rate

@@ -11,7 +11,7 @@ from typing import Any
 
 from scidex.errors import ScidexError
 from scidex.exchange import auditing
-from scidex.exchange.records import AuditReport
+from scidex.records import AuditReport
 from scidex.store import Database
 from scidex.web.problems import document_of
 from scidex.web.refusals import AuditAtWork

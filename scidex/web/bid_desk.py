@@ -19,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scidex.errors import NotAuthenticated, ScidexError
 from scidex.exchange import compute_auction, ownership
-from scidex.exchange.records import Bid, Principal
+from scidex.records import Bid, Principal
 from scidex.store import Database, requests
 from scidex.web import problems, schemas, strict_json
 from scidex.web.access import Access, is_idempotency_key

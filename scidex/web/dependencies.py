@@ -7,7 +7,7 @@ from typing import Annotated, cast
 from fastapi import APIRouter, Depends, Path, Query, Request
 
 from scidex.exchange.keys import SCOPES
-from scidex.exchange.records import Principal
+from scidex.records import Principal
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.web.access import Access

@@ -13,9 +13,9 @@ from starlette.concurrency import run_in_threadpool
 
 from scidex import settings as _settings
 from scidex.errors import ScidexError
-from scidex.exchange import news
-from scidex.exchange.news import Happened
-from scidex.exchange.records import Principal
+from scidex.exchange.journal import watcher
+from scidex.exchange.journal.watcher import Happened
+from scidex.records import Principal
 from scidex.store import Database
 from scidex.web.refusals import TooManyEventStreams
 
@@ -37,7 +37,7 @@ class Feed:
         self._most = given.most_event_streams
         self._most_per_key = given.most_event_streams_per_key
         self._streams: Counter[str] = Counter()
-        self._watcher: news.Watcher | None = None
+        self._watcher: watcher.Watcher | None = None
         self._watching: asyncio.Task[None] | None = None
         self._grown = asyncio.Event()
 
@@ -57,7 +57,7 @@ class Feed:
     async def reached(self) -> int:
         """Return the number of the last event that there is, and watch for more from now on."""
         if self._watcher is None:
-            self._watcher = await run_in_threadpool(news.Watcher, self._db)
+            self._watcher = await run_in_threadpool(watcher.Watcher, self._db)
         if self._watching is None or self._watching.done():
             self._watching = asyncio.create_task(self._watch())
         return self._watcher.reached
@@ -71,7 +71,7 @@ class Feed:
             if not await run_in_threadpool(still_lives, who):
                 return
             if after < last:
-                told, after = await run_in_threadpool(news.happened, who, after, last, db=self._db)
+                told, after = await run_in_threadpool(watcher.happened, who, after, last, db=self._db)
                 yield "".join(map(_as_event, told)) or ": nothing for you\n\n"
                 continue
             try:

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from scidex.exchange import compute_auction, keys, operator_key
+from scidex import keyring
+from scidex.exchange import compute_auction, keys
 from scidex.exchange.cycle import CycleRunner
-from scidex.exchange.records import CycleReport
 from scidex.exchange.sweeper import SweepRunner
+from scidex.records import CycleReport
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, connect
+from scidex.web import operator_key
 from scidex.web.refusals import PortInUse
 from scidex.web.serving import DEFAULT_PORT, PLAIN, Transport, check_transport, listen, running_server
 from scidex.web.sessions import Sessions
@@ -58,11 +60,11 @@ def served_market(
         key = operator_key.operator_key(db)
         sessions = Sessions(operator_key.session_secret(key))
         with running_server(db, host=host, port=chosen, transport=transport, sessions=sessions) as address:
-            operator_key.announce(address, key)
+            keyring.announce(address, key)
             try:
                 yield ServedMarket(db, address, key, sessions)
             finally:
-                operator_key.withdraw(address, key)
+                keyring.withdraw(address, key)
 
 
 @contextmanager

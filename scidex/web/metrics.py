@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scidex.clock import utc_now
-from scidex.exchange.gauges import gauges
+from scidex.senate.market_health import gauges
 from scidex.store import Database
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"

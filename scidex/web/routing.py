@@ -12,7 +12,7 @@ from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 
 from scidex.errors import InvalidArgument
-from scidex.exchange.records import Principal
+from scidex.records import Principal
 from scidex.store import requests
 from scidex.store.db_writes import acting_as
 from scidex.web import strict_json

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal, get_type_hints
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
 
-from scidex.exchange import records
-from scidex.exchange.backlog_fields import STRATEGY_WORDS
+from scidex import records
+from scidex.exchange.quests.fields import STRATEGY_WORDS
 from scidex.settings import DEFAULT_POOL, MOST_TOKENS
 
 

@@ -16,7 +16,7 @@ from scidex.agent.meters.litellm import LiteLLMMeter
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.errors import MeterUnavailable
 from scidex.exchange import backlog, compute_auction, cycle, runs, token_ledger
-from scidex.exchange.records import SeenPullRequest, Usage
+from scidex.records import SeenPullRequest, Usage
 from tests.agent.proxies import ADMIN_KEY, running_proxy
 from tests.agent.work import ASSIGNMENT
 

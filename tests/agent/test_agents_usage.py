@@ -24,7 +24,7 @@ from scidex.agent.meters.agents import (
 from scidex.agent.meters.printed import PrintedMeter
 from scidex.agent.meters.wall_clock import WallClockMeter
 from scidex.agent.workplace import Workplace
-from scidex.exchange.records import Usage
+from scidex.records import Usage
 from tests.agent.work import ASSIGNMENT, result
 
 READERS = {**agents.PRINTING, "mini-swe-agent": mini_swe_agent}

@@ -20,7 +20,7 @@ from scidex.agent.executors.runs import Run
 from scidex.agent.meters.agents import claude_succeeded
 from scidex.agent.workplace import Workplace
 from scidex.exchange import compute_auction, runs, token_ledger
-from scidex.exchange.records import SeenPullRequest
+from scidex.records import SeenPullRequest
 from tests.agent.work import ASSIGNMENT, result
 from tests.market import bid, clear, fund, offer, settle
 

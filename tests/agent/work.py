@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scidex.agent.executors import RunResult
-from scidex.exchange.records import Assignment
+from scidex.records import Assignment
 
 ASSIGNMENT = Assignment(
     source="auction",

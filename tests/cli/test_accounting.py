@@ -8,7 +8,7 @@ import pytest
 
 from scidex.cli.markets import printable
 from scidex.exchange import compute_auction, runs, services, token_ledger
-from scidex.exchange.records import Usage
+from scidex.records import Usage
 from scidex.store import connect
 from tests.cli.running import scidex
 from tests.market import bid, clear, fund, offer

@@ -18,7 +18,7 @@ import pytest
 from scidex.cli.exporting import csv_lines, name_of
 from scidex.client import Client
 from scidex.exchange import token_ledger
-from scidex.exchange.records import Transfer
+from scidex.records import Transfer
 from scidex.store import connect
 from tests.cli.running import ROOT
 from tests.market import NOON

@@ -14,8 +14,9 @@ import pytest
 
 from scidex.cli.checks import Finding, check_clock, check_keys, check_port, check_rounds, check_schema
 from scidex.clock import utc_now
-from scidex.exchange import compute_auction, cycle, keys, operator_key, token_ledger
+from scidex.exchange import compute_auction, cycle, keys, token_ledger
 from scidex.store import connect
+from scidex.web import operator_key
 from scidex.web.serving import running_server
 from tests.databases import contents
 

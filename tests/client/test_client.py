@@ -11,11 +11,12 @@ import httpx
 import pytest
 
 import scidex
-from scidex import errors
+from scidex import errors, keyring
 from scidex.client import Client
-from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, keys, operator_key, token_ledger
+from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, keys, token_ledger
 from scidex.store import Database
 from scidex.store.db_writes import read_journal
+from scidex.web import operator_key
 from scidex.web.serving import running_server
 from tests.databases import assert_books_are_right, assert_journal_tells_all
 from tests.web.doors import key_for
@@ -199,7 +200,7 @@ def test_what_is_no_address_is_refused(url):
 
 
 def test_a_market_that_this_user_serves_needs_no_key_by_hand(address, db):
-    operator_key.announce(address, operator_key.operator_key(db))
+    keyring.announce(address, operator_key.operator_key(db))
 
     with scidex.Client(address) as client:
         assert client.whoami().is_operator

@@ -23,7 +23,7 @@ from scidex.errors import (
     UnknownTask,
 )
 from scidex.exchange import backlog, compute_auction, token_ledger
-from scidex.exchange.records import Imported
+from scidex.records import Imported
 from tests.backlogs import agents, quest, statuses, task, task_status
 from tests.market import NOON, after, bid, clear, fund, offer, status
 from tests.raw_sql import contents, query

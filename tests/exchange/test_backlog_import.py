@@ -9,7 +9,7 @@ import pytest
 from scidex.errors import ImportRefused, InvalidArgument
 from scidex.exchange import backlog
 from scidex.exchange.backlog_import import import_tasks, read_beads, read_csv, read_gh_issues, read_jsonl
-from scidex.exchange.records import Imported
+from scidex.records import Imported
 from tests.backlogs import statuses
 from tests.market import NOON, after
 from tests.raw_sql import contents

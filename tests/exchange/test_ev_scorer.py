@@ -8,7 +8,7 @@ import pytest
 
 from scidex.errors import UnknownPool, UnknownStrategy
 from scidex.exchange import backlog, compute_auction, ev_scorer
-from scidex.exchange.records import Allocation
+from scidex.records import Allocation
 from tests.backlogs import quest, task
 from tests.market import NOON, after, bid, clear, fund, offer, wallet
 from tests.raw_sql import contents

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from scidex import keyring
 from scidex.errors import (
     InvalidArgument,
     InvalidId,
@@ -18,9 +19,10 @@ from scidex.errors import (
     UnknownAccount,
     UnknownKey,
 )
-from scidex.exchange import keys, operator_key, token_ledger
+from scidex.exchange import keys, token_ledger
 from scidex.store import Database, requests
 from scidex.store.db_writes import execute_journaled, read_journal
+from scidex.web import operator_key
 from tests.databases import assert_journal_tells_all, contents, query
 from tests.market import NOON, after, fund
 
@@ -330,10 +332,10 @@ def test_a_served_market_is_found_by_its_address_until_it_is_gone(monkeypatch, t
     monkeypatch.setenv("SCIDEX_KEY_DIRECTORY", str(tmp_path))
     address = "http://127.0.0.1:8787"
 
-    operator_key.announce(address, "one")
-    assert operator_key.found_key(f"{address}/") == "one"
-    assert operator_key.found_key("http://127.0.0.1:8788") is None
-    operator_key.withdraw(address, "another")
-    assert operator_key.found_key(address) == "one"
-    operator_key.withdraw(address, "one")
-    assert operator_key.found_key(address) is None
+    keyring.announce(address, "one")
+    assert keyring.found_key(f"{address}/") == "one"
+    assert keyring.found_key("http://127.0.0.1:8788") is None
+    keyring.withdraw(address, "another")
+    assert keyring.found_key(address) == "one"
+    keyring.withdraw(address, "one")
+    assert keyring.found_key(address) is None

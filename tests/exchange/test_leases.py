@@ -21,18 +21,10 @@ from scidex.errors import (
     WorkerExists,
     WorkerLost,
 )
-from scidex.exchange import (
-    backlog,
-    compute_auction,
-    fencing,
-    leases,
-    leasing,
-    services,
-    sweeper,
-    token_ledger,
-    workers,
-)
-from scidex.exchange.records import Lease, Swept
+from scidex.exchange import backlog, compute_auction, leases, services, sweeper, token_ledger, workers
+from scidex.exchange.work import fences as run_fences
+from scidex.exchange.work import leases as work_leases
+from scidex.records import Lease, Swept
 from scidex.store import Database, connect
 from scidex.store.db_writes import execute_journaled, read_journal, replay
 from tests.backlogs import agents, quest, task, task_status
@@ -188,33 +180,33 @@ def test_fence_numbers_say_nothing_of_each_other(market):
     sell(market, "t1", "t2", "t3")
     one, two, three = sorted(leases.lease_next("w1", now=at(1), db=market).fence for _ in range(3))
 
-    assert min(two - one, three - two) > fencing._FIRST // 10**9
+    assert min(two - one, three - two) > run_fences._FIRST // 10**9
 
 
 def test_whoever_knows_the_last_fence_number_of_a_task_cannot_guess_the_next():
-    one, two, three = sorted(fencing.drawn_after(77) for _ in range(3))
+    one, two, three = sorted(run_fences.drawn_after(77) for _ in range(3))
 
-    assert min(two - one, three - two) > fencing._STEP // 10**9
+    assert min(two - one, three - two) > run_fences._STEP // 10**9
 
 
 def test_a_fence_number_that_a_lease_has_is_not_drawn_again(market, monkeypatch):
     drawn = iter([77, 77, 78])
-    monkeypatch.setattr(fencing, "drawn_after", lambda last: next(drawn))
+    monkeypatch.setattr(run_fences, "drawn_after", lambda last: next(drawn))
     sell(market, "t1", "t2")
 
     assert [leases.lease_next("w1", now=at(1), db=market).fence for _ in range(2)] == [77, 78]
 
 
-@given(last=st.integers(0, fencing.MOST_FENCE - 1))
+@given(last=st.integers(0, run_fences.MOST_FENCE - 1))
 def test_a_fence_number_is_above_the_last_and_within_what_json_counts_exactly(last):
-    assert last < fencing.drawn_after(last) <= fencing.MOST_FENCE
+    assert last < run_fences.drawn_after(last) <= run_fences.MOST_FENCE
 
 
 def test_fence_numbers_have_more_than_forty_random_bits_for_thousands_of_leases_of_a_task():
     last = 0
     for _ in range(4_000):
-        assert min(fencing._STEP, (fencing.MOST_FENCE - last) // 8) >= 2**40
-        last = fencing.drawn_after(last)
+        assert min(run_fences._STEP, (run_fences.MOST_FENCE - last) // 8) >= 2**40
+        last = run_fences.drawn_after(last)
 
 
 def test_a_worker_renews_its_own_leases_and_nobody_elses(market):
@@ -577,7 +569,7 @@ def test_a_lease_of_the_heartbeat_that_was_first_is_not_swept(market):
     workers.check_in("w1", [held.fence], now=at(SECONDS - 1), db=market)
 
     arguments = {"run_id": held.assignment.assignment_id, "fence": held.fence, "source": "auction"}
-    assert execute_journaled(market, leasing.expire_lease, arguments, now=at(SECONDS + 1)) is False
+    assert execute_journaled(market, work_leases.expire_lease, arguments, now=at(SECONDS + 1)) is False
     assert task_status(market, "t1") == "running"
 
 

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scidex.errors import AlreadySettled, InvalidArgument, InvalidTime, UnknownRun
 from scidex.exchange import backlog, compute_auction, cycle, services, token_ledger
 from scidex.exchange import runs as runs_of
-from scidex.exchange.costing import task_cost
-from scidex.exchange.records import Usage
-from scidex.exchange.usage_fields import checked
+from scidex.exchange.views.costs import task_cost
+from scidex.exchange.work.usage import checked
+from scidex.records import Usage
 from tests.backlogs import agents, quest, task
 from tests.market import NOON, after, bid, clear, offer, prove
 

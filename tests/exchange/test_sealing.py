@@ -12,8 +12,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scidex.errors import InvalidArgument
-from scidex.exchange import auditing, chaining, sealing, sweeper, token_ledger
-from scidex.exchange.records import SealReport
+from scidex.exchange import auditing, sealing, sweeper, token_ledger
+from scidex.exchange.journal import chain
+from scidex.records import SealReport
 from scidex.store import Database, connect, seals
 from scidex.store.database import Transaction
 from scidex.store.db_writes import read_journal, replay
@@ -43,7 +44,7 @@ def market(db: Database) -> Database:
 
 def told(db: Database, expected: str | None = None) -> SealReport:
     with db.reading() as tx:
-        return chaining.verify_seals(tx, expect_seal=expected)
+        return chain.verify_seals(tx, expect_seal=expected)
 
 
 def numbers(db: Database) -> list[int]:
@@ -279,7 +280,7 @@ def test_any_single_change_of_a_sealed_journal_is_found(market, kind, data):
     def tamper(tx: Transaction) -> None:
         for statement in (*UNGUARDED[market.dialect], *sql.split(";")):
             tx.script(f"{statement};")
-        found.append(chaining.verify_seals(tx).problems)
+        found.append(chain.verify_seals(tx).problems)
         raise _Undo
 
     with suppress(_Undo):

@@ -25,7 +25,7 @@ from scidex.errors import (
     UnknownPool,
 )
 from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, services, token_ledger
-from scidex.exchange.records import Allocation
+from scidex.records import Allocation
 from tests.backlogs import JUDGE, agents, quest, run, statuses, task, task_status
 from tests.market import NOON, after, bid, clear, fund, offer, status, wallet
 from tests.raw_sql import query

@@ -9,8 +9,9 @@ import httpx
 import pytest
 from starlette.datastructures import Headers
 
+from scidex import keyring
 from scidex.errors import NotAuthenticated
-from scidex.exchange import compute_auction, keys, operator_key, token_ledger
+from scidex.exchange import compute_auction, keys, token_ledger
 from scidex.mcp_server.http import key_of
 from scidex.store import Database
 from scidex.web.serving import running_server
@@ -30,10 +31,10 @@ def address(db: Database) -> Iterator[str]:
         token_ledger.mint(account, 1_000, db=db)
     with running_server(db) as market:
         operator = key_for(db, "system:treasury", "admin")
-        operator_key.announce(market, operator)
+        keyring.announce(market, operator)
         with served_by_http(market) as tools:
             yield tools
-        operator_key.withdraw(market, operator)
+        keyring.withdraw(market, operator)
 
 
 @pytest.mark.parametrize("mode", ["auto", "legacy"])

@@ -19,8 +19,9 @@ import psycopg
 import pytest
 
 from scidex.errors import ScidexError
-from scidex.exchange import chaining, token_ledger
-from scidex.exchange.records import SealReport
+from scidex.exchange import token_ledger
+from scidex.exchange.journal import chain
+from scidex.records import SealReport
 from scidex.store import Database, connect
 from tests.databases import assert_books_are_right, assert_journal_tells_all, contents, keep_rows
 from tests.histories import AT_WORK, History, Step
@@ -199,7 +200,7 @@ def committing(points: list[str]) -> int:
 
 def seals_of(db: Database) -> SealReport:
     with db.reading() as tx:
-        return chaining.verify_seals(tx)
+        return chain.verify_seals(tx)
 
 
 def has_happened(db: Database, before: dict[str, Any], after: dict[str, Any], point: str) -> bool:

@@ -21,8 +21,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from scidex.errors import AlreadySettled, InsufficientTokens, ScidexError
 from scidex.exchange import compute_auction, token_ledger
-from scidex.exchange.records import Bid, Clear, Round
 from scidex.mechanism.lifecycle import BID_STEPS, may_step
+from scidex.records import Bid, Clear, Round
 from scidex.store import Database, connect
 from scidex.store.migrate import migrate
 from tests.databases import assert_journal_tells_all, differences, query

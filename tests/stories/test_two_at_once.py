@@ -21,7 +21,7 @@ from scidex.errors import (
     ScidexError,
 )
 from scidex.exchange import compute_auction, token_ledger
-from scidex.exchange.records import Bid
+from scidex.records import Bid
 from scidex.store import Database, connect
 from tests.databases import assert_books_are_right, assert_journal_tells_all, query
 from tests.stories.crowds import LATER, T0, Call, Crowd, Earlier, Threads, processes

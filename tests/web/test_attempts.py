@@ -11,7 +11,7 @@ import pytest
 from scidex.clock import utc_now
 from scidex.errors import DatabaseBusy
 from scidex.exchange import attempts, auditing, keys, sealing, token_ledger
-from scidex.exchange.records import RefusedAttempt
+from scidex.records import RefusedAttempt
 from scidex.store import Database
 from scidex.store.db_writes import read_journal
 from scidex.web import attempts as web_attempts

@@ -17,7 +17,7 @@ from fastapi import FastAPI
 
 from scidex.exchange import backlog, compute_auction, keys, token_ledger
 from scidex.exchange.keys import SCOPES
-from scidex.exchange.records import NewKey
+from scidex.records import NewKey
 from scidex.store import Database, connect
 from scidex.store.db_writes import read_journal
 from scidex.web.app import create_app

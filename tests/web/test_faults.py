@@ -14,7 +14,7 @@ import pytest
 from scidex.client import Client
 from scidex.errors import ScidexError
 from scidex.exchange import backlog, compute_auction, keys, leases, token_ledger, workers
-from scidex.exchange.records import Lease
+from scidex.records import Lease
 from scidex.store import Database, connect
 from scidex.web.app import create_app
 from scidex.web.serving import running_server

@@ -11,7 +11,7 @@ import pytest
 from scidex.client import Client
 from scidex.errors import InvalidArgument, UnknownRun
 from scidex.exchange import backlog, compute_auction, keys, runs, token_ledger
-from scidex.exchange.records import SeenPullRequest, Usage
+from scidex.records import SeenPullRequest, Usage
 from scidex.web.serving import running_server
 from scidex.web.sessions import Sessions
 from tests.databases import assert_journal_tells_all

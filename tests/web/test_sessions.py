@@ -11,8 +11,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, expect
 
+from scidex import keyring
 from scidex.errors import NotAuthenticated
-from scidex.exchange import backlog, compute_auction, cycle, keys, operator_key, token_ledger
+from scidex.exchange import backlog, compute_auction, cycle, keys, token_ledger
 from scidex.store import Database, connect
 from scidex.web.market_up import served_market
 from scidex.web.refusals import SessionLinkUsed
@@ -141,11 +142,11 @@ def test_who_serves_a_market_gets_a_link_and_a_key_that_commands_find(tmp_path):
             assert client.get("/resources").status_code == 200
         code, out, _ = scidex("login", "--url", market.address)
         assert (code, out.startswith(f"{market.address}/session?token=")) == (0, True)
-        assert operator_key.found_key(market.address) == market.key
+        assert keyring.found_key(market.address) == market.key
         first = market.key
     with served_market(url, port=0) as market:
         assert market.key == first
-    assert operator_key.found_key(market.address) is None
+    assert keyring.found_key(market.address) is None
 
 
 # --- pages from elsewhere

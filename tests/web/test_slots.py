@@ -27,7 +27,7 @@ from scidex.errors import (
     WorkerLost,
 )
 from scidex.exchange import backlog, compute_auction, leases, sweeper, token_ledger, workers
-from scidex.exchange.records import Usage
+from scidex.records import Usage
 from scidex.store import Database
 from scidex.web.serving import running_server
 from tests.databases import assert_books_are_right, assert_journal_tells_all

@@ -12,9 +12,10 @@ import httpx
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from scidex.exchange import backlog, compute_auction, keys, news, token_ledger
-from scidex.exchange.news import Watcher
-from scidex.exchange.records import Principal
+from scidex.exchange import backlog, compute_auction, keys, token_ledger
+from scidex.exchange.journal import watcher as journal_watcher
+from scidex.exchange.journal.watcher import Watcher
+from scidex.records import Principal
 from scidex.store import Database, connect
 from scidex.store.db_writes import read_journal
 from scidex.web.gate import MOST_BODY_BYTES
@@ -220,7 +221,9 @@ def test_a_number_that_is_missing_is_waited_for_while_it_can_come(new_database, 
             for _ in range(3):
                 watcher.look()
             assert watcher.reached == start + 4
-        told, last = news.happened(Principal("k", "system:treasury", "system", frozenset()), start, start + 4, db=db)
+        told, last = journal_watcher.happened(
+            Principal("k", "system:treasury", "system", frozenset()), start, start + 4, db=db
+        )
 
     assert [one.entry_id for one in told] == [start + 1, start + 2, start + 4]
     assert last == start + 4

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from scidex.agent.executors import RunResult
 from scidex.agent.workplace import Workplace
-from scidex.exchange.records import SeenPullRequest
+from scidex.records import SeenPullRequest
 
 __all__ = ["Evaluator", "Impact", "NoEvaluator"]
 

@@ -16,7 +16,7 @@ from scidex.agent.executors import Executor, Run, RunResult
 from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
 from scidex.agent.workplace import Workplace, parse_object, read_text
 from scidex.errors import shown
-from scidex.exchange.records import SeenPullRequest
+from scidex.records import SeenPullRequest
 
 # What `gh` needs to know who asks, beside what every command gets.
 GH_ENVIRONMENT = (*ENVIRONMENT, "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "GH_CONFIG_DIR", "XDG_CONFIG_HOME")

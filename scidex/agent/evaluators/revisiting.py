@@ -7,7 +7,7 @@ from typing import NamedTuple
 from scidex.agent.evaluators.pull_requests import PullRequestEvaluator
 from scidex.errors import ScidexError
 from scidex.exchange import compute_auction, runs
-from scidex.exchange.records import PullRequest
+from scidex.records import PullRequest
 from scidex.store import Database
 
 

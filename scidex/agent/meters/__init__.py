@@ -8,7 +8,7 @@ from typing import Protocol
 
 from scidex.agent.executors import RunResult
 from scidex.agent.workplace import Workplace
-from scidex.exchange.records import Usage
+from scidex.records import Usage
 
 __all__ = ["Meter", "NoMeter", "PlainMeter", "Usage", "unknown"]
 

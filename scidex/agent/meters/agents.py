@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from scidex.agent.meters import reading
-from scidex.exchange.records import Usage
+from scidex.records import Usage
 
 Reader = Callable[[str], Usage]
 

@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from scidex.clock import utc_now
 from scidex.errors import NotAllowed, ScidexError
 from scidex.exchange import compute_auction
-from scidex.exchange.records import Principal
+from scidex.records import Principal
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
 from scidex.web.access import allows, allows_anybody

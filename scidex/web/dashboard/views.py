@@ -19,9 +19,9 @@ from scidex.exchange import (
     token_ledger,
     workers,
 )
-from scidex.exchange.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, RoundSummary
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
+from scidex.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, RoundSummary
 from scidex.senate import epistemic_health
 from scidex.store import Database
 from scidex.web.dashboard import figures

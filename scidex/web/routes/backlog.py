@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 
 from scidex.errors import UnknownTask
 from scidex.exchange import backlog, ev_scorer, ownership
-from scidex.exchange.records import Allocation, Imported, Principal, Quest, ScoredTask, Task
+from scidex.records import Allocation, Imported, Principal, Quest, ScoredTask, Task
 from scidex.store import Database
 from scidex.web import schemas
 from scidex.web.access import allows

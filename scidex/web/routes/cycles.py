@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Path, Request, Response
 
 from scidex.exchange import cycle
-from scidex.exchange.records import CycleReport, CycleStatus, ModeSwitch
+from scidex.records import CycleReport, CycleStatus, ModeSwitch
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Before, Db, Limit, router

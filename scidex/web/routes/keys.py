@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 
 from scidex.errors import UnknownKey
 from scidex.exchange import keys
-from scidex.exchange.records import Key, NewKey, Principal
+from scidex.records import Key, NewKey, Principal
 from scidex.store import Database
 from scidex.web import schemas
 from scidex.web.access import allows

@@ -8,7 +8,7 @@ from fastapi import Body, Query, Request, Response
 
 from scidex.errors import InvalidSetting
 from scidex.exchange import compute_auction, ownership
-from scidex.exchange.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Quote, Round, RoundSummary
+from scidex.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Quote, Round, RoundSummary
 from scidex.settings import TREASURY
 from scidex.web import schemas
 from scidex.web.access import allows

@@ -7,7 +7,7 @@ from typing import Annotated, cast
 from fastapi import Query, Request, Response
 
 from scidex.exchange import attempts, sealing, sweeper, token_ledger
-from scidex.exchange.records import Account, LedgerReport, RefusedAttempt, Swept, Transfer
+from scidex.records import Account, LedgerReport, RefusedAttempt, Swept, Transfer
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.audits import Audits

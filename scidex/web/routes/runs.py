@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from scidex.exchange import ownership, runs
-from scidex.exchange.records import CostReport, PullRequest, RunOutput, Usage
+from scidex.records import CostReport, PullRequest, RunOutput, Usage
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Db, Hours, Limit, Name, Who, router

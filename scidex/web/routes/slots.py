@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request
 
 from scidex.errors import FenceMismatch
 from scidex.exchange import leases, ownership, services, workers
-from scidex.exchange.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Usage, Worker
+from scidex.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Usage, Worker
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router

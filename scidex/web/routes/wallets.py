@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from scidex.exchange import ownership, token_ledger
-from scidex.exchange.records import Account, Balance, Transfer, WalletSummary
+from scidex.records import Account, Balance, Transfer, WalletSummary
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Before, Db, Limit, Name, Who, router

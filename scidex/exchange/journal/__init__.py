@@ -1,0 +1,1 @@
+"""The journal's chain of digests, and its entries as they come."""

@@ -1,0 +1,1 @@
+"""Wallets under lock, and what they owe."""

@@ -1,0 +1,1 @@
+"""The backlog of quests: tasks, their states, what is bid for them, and what claims came to."""

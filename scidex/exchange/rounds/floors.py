@@ -1,0 +1,139 @@
+"""The floor in a round: a slot at price 0 for an entitled quest that has waited long."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from scidex.exchange.book import competitors, market_settings
+from scidex.exchange.book.pools import Market
+from scidex.money.floor import WHOLE_SLOT, next_credit, next_served
+from scidex.profiles import Profile
+from scidex.records import Clear
+from scidex.settings import TREASURY
+from scidex.store.database import Row, Transaction
+from scidex.store.db_writes import Work
+
+
+class Gift(NamedTuple):
+    """A slot that the floor gives away, to whom, and after how many rounds without one."""
+
+    slot_id: str
+    task_id: str
+    quest_id: str
+    account_id: str
+    waited_rounds: int
+
+
+class Floor(NamedTuple):
+    """The floor of a pool in one round: its number, what may be given away, each entitled quest's last round."""
+
+    number: int
+    credit: int
+    since: dict[str, int]
+    accounts: dict[str, str]
+    gift: Gift | None = None
+
+
+def give(work: Work, market: Market, entitled: Sequence[Row], *, slots: int, slot_id: str | None) -> Floor | None:
+    """
+    Give a slot to the quest that has waited longest, if that is due, and return the floor's round.
+
+    None where the pool has no floor. The pool is locked to be cleared, and nobody entitles a quest meanwhile.
+    """
+    tx, pool = work.tx, market.pool
+    profile = market_settings.configured(tx, pool)
+    if profile is None or not profile.floor:
+        return None
+    floor = _advanced(tx, pool, entitled, slots, profile)
+    # Tasks change while this is decided, so that a replay could not decide it again.
+    found = work.make_up("floor", lambda: _choose(work, pool, floor, profile)) if slot_id else None
+    if slot_id is None or found is None:
+        return floor
+    quest_id, task_id, claimed_usd = found
+    waited = floor.number - floor.since[quest_id]
+    gift = Gift(slot_id, task_id, quest_id, floor.accounts[quest_id], waited)
+    tx.run("insert_floor_clear", **_row(clear_of(gift, pool=pool, round_id=market.open_round_id, at=work.now)))
+    tx.post("keep_gift", slot_id=gift.slot_id, claimed_usd=claimed_usd)
+    tx.post("sell_asks", slot_ids=[gift.slot_id])
+    return floor._replace(gift=gift, credit=floor.credit - WHOLE_SLOT)
+
+
+def note(tx: Transaction, pool: str, floor: Floor, winners: set[str]) -> None:
+    """Write down a round of the floor: what may be given away, and that whoever got a slot waits anew."""
+    served = {floor.gift.account_id} if floor.gift else set()
+    waits = [
+        {"pool": pool, "quest_id": quest_id, "since_round": floor.number if got_one else since}
+        for quest_id, since in floor.since.items()
+        if (got_one := floor.accounts[quest_id] in winners | served) or since == floor.number - 1
+    ]
+    tx.run_many("save_waits", waits)
+    tx.post("save_floor", pool=pool, rounds=floor.number, credit_hundredths=floor.credit)
+
+
+def clear_of(gift: Gift, *, pool: str, round_id: int, at: datetime) -> Clear:
+    """
+    Return the sale of a slot that the floor gave away: at price 0, of the treasury, and without a bid.
+
+    Its `bid_id` is the number of its round, negated: a round has one such sale at most.
+    """
+    return Clear(
+        slot_id=gift.slot_id,
+        clearing_price_tokens=0,
+        winning_task_id=gift.task_id,
+        runner_up_task_id=None,
+        slot_started_at=at,
+        slot_finished_at=None,
+        pool=pool,
+        round_id=round_id,
+        bid_id=-round_id,
+        bidder_id=gift.account_id,
+        provider_id=TREASURY,
+        max_price_tokens=0,
+        winning_premium_tokens=0,
+        provider_proceeds_tokens=0,
+        runner_up_price_tokens=None,
+        actual_cost_tokens=None,
+        actual_impact=None,
+        roi=None,
+        attested_by=None,
+        status="won",
+        reason=f"floor: quest {gift.quest_id} had no slot for {gift.waited_rounds} rounds",
+    )
+
+
+def _advanced(tx: Transaction, pool: str, entitled: Sequence[Row], slots: int, profile: Profile) -> Floor:
+    known = tx.row("floor_of_pool", pool=pool) or {"rounds": 0, "credit_hundredths": 0}
+    earlier = tx.rows("recent_rounds", pool=pool, page=profile.floor_rounds - 1)
+    recent = slots + sum(row["slots"] for row in earlier)
+    number = known["rounds"] + 1
+    return Floor(
+        number=number,
+        credit=next_credit(known["credit_hundredths"], slots=slots, recent_slots=recent, profile=profile),
+        # Whoever is entitled from now on begins to wait with this round.
+        since={q["quest_id"]: number - 1 if q["since_round"] is None else q["since_round"] for q in entitled},
+        accounts={q["quest_id"]: q["account_id"] for q in entitled},
+    )
+
+
+def _choose(work: Work, pool: str, floor: Floor, profile: Profile) -> tuple[str, str, float] | None:
+    """Return the quest that the floor serves, its most valuable task that may run, locked, and its claim; or None."""
+    tx = work.tx
+    due = {quest: floor.number - since for quest, since in floor.since.items()}
+    due = {quest: wait for quest, wait in due.items() if wait >= profile.floor_rounds}
+    while quest := next_served(due, credit=floor.credit, profile=profile):
+        asked = {"quest_id": quest, "pool": pool, "now": work.now}
+        tasks = tx.values("task_for_floor", **asked)
+        competitors.lock_tasks(tx, tasks)
+        # Another pool or an agent may have taken it before it was locked; then the next one is looked for.
+        if tasks and tasks == tx.values("task_for_floor", **asked):
+            return quest, tasks[0], tx.values("claim_of_task", task_id=tasks[0])[0]
+        if not tasks:
+            del due[quest]
+    return None
+
+
+def _row(clear: Clear) -> Row:
+    names = ("slot_id", "winning_task_id", "slot_started_at", "pool", "round_id", "bid_id", "bidder_id", "provider_id")
+    return {**{name: getattr(clear, name) for name in names}, "reason": clear.reason}

@@ -1,0 +1,1 @@
+"""What sold slots become: leases, workers, runs, settlement."""
