@@ -156,9 +156,11 @@ def test_every_function_that_a_page_names_exists(page):
 
 
 def test_a_name_that_nothing_has_is_noticed():
-    page = "`exchange/book/pools.py::lock_pools` `exchange/book/pools.py::gone` `exchange/gone.py` `store/sqlite.py::SqliteDatabase.x`"
+    page = (
         "`exchange/book/pools.py::lock_pools` `exchange/book/pools.py::gone` `exchange/gone.py` "
         "`store/sqlite.py::SqliteDatabase.x`"
+    )
+
     assert list(lost_names(page)) == [
         "exchange/book/pools.py::gone",
         "exchange/gone.py",
