@@ -37,19 +37,24 @@ def judged(runs: Iterable[SettledRun], now: datetime) -> list[Score]:
     A verdict that comes after its horizon counts from then on. What has counted counts at every later moment.
     """
     settled = sorted((run for run in runs if run.settled_at <= now), key=lambda run: run.settled_at)
-    lag = max((_wait(run, now) for run in settled), default=timedelta(0))
+    longest = max((wait(run, now) for run in settled), default=timedelta(0))
     return [
         (run.claimed, run.realised)
         for run in settled
-        if run.realised is not None and _is_judged(run, now) and now >= min(run.settled_at + lag, run.attest_until)
+        if run.realised is not None and is_in(run, now, longest_wait=longest)
     ]
 
 
-def _wait(run: SettledRun, now: datetime) -> timedelta:
+def wait(run: SettledRun, now: datetime) -> timedelta:
     """Return how long a run's verdict took within its horizon, or has taken so far; nothing where it never came."""
-    if run.judged_at is not None and run.judged_at <= now:
-        return min(run.judged_at, run.attest_until) - run.settled_at
+    if _is_judged(run, now):
+        return min(run.judged_at or now, run.attest_until) - run.settled_at
     return now - run.settled_at if now < run.attest_until else timedelta(0)
+
+
+def is_in(run: SettledRun, now: datetime, *, longest_wait: timedelta) -> bool:
+    """Return whether a run counts, given the longest wait of its bidder's runs."""
+    return _is_judged(run, now) and now >= min(run.settled_at + longest_wait, run.attest_until)
 
 
 def _is_judged(run: SettledRun, now: datetime) -> bool:

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 
 from scidex.bidding import arrays, pacing
 from scidex.lab.economy import Economy
-from scidex.lab.policies import Backlog, Calibrator, Results, names
+from scidex.lab.policies import START, Backlog, Calibrator, Results, names
 from scidex.lab.worlds import Flags, Floats, Integers, WorldSpec
 from scidex.mechanism.arrays import uniform_price
 from scidex.mechanism.tie_breaking import Standing, TieRule, rank
 from scidex.money import floor
 from scidex.profiles import Profile
 from scidex.settings import Settings
-
-_START = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 class Market:
@@ -51,7 +49,7 @@ class Market:
         self.alpha = np.full(spec.quests, profile.alpha_start)
         self.prices: list[int] = []
         self.given_free = 0
-        self._calibrator = Calibrator(spec.quests, profile)
+        self._calibrator = Calibrator(spec, profile)
         self._interval = timedelta(days=1) / spec.cycles_per_day
         self._unserved = np.zeros(spec.quests, dtype=np.int64)
         self._credit = 0
@@ -83,8 +81,9 @@ class Market:
         self.economy.pay_day()
 
     def learn(self, results: Results) -> None:
-        """Attest what ran, and keep the quests' records."""
-        self.economy.attest(results.quest, results.realised)
+        """Attest what was judged, and keep the quests' records."""
+        is_judged = ~np.isnan(results.realised)
+        self.economy.attest(results.quest[is_judged], results.realised[is_judged])
         if self.profile.calibrate:
             self._calibrator.learn(results)
 
@@ -185,4 +184,4 @@ class Market:
         self._unserved[backlog.quest[chosen]] = 0
 
     def _at(self, cycle: int) -> datetime:
-        return _START + cycle * self._interval
+        return START + cycle * self._interval

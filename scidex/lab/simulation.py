@@ -36,11 +36,31 @@ class Run:
         return float(self.world.value[mine].sum())
 
 
+class Verdicts:
+    """What an evaluator says of the tasks that ran, when it says it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._due: dict[int, list[Integers]] = {}
+
+    def of(self, cycle: int, ran: Integers) -> Results:
+        """Return what becomes known in a cycle: that tasks ran, and what those came to whose verdicts are due."""
+        world = self._world
+        after = world.verdict_after[ran]
+        for wait in np.unique(after[after > 0]).tolist():
+            self._due.setdefault(cycle + wait, []).append(ran[after == wait])
+        due = np.concatenate([*self._due.pop(cycle, []), ran[:0]])
+        tasks = np.concatenate([due, ran])
+        realised = np.concatenate([world.realised[due], np.where(after == 0, world.realised[ran], np.nan)])
+        return Results(cycle, tasks, world.quest[tasks], world.claim[tasks], realised)
+
+
 def run(world: World, policy: Policy, *, hidden: Hidden | None = None) -> Run:
     """Return what comes of a policy: the same each time. Tasks end in the cycle in which they ran, or unrun."""
     spec = world.spec
     arrived = np.searchsorted(world.arrives, np.arange(spec.cycles + 1))
     waiting = np.empty(0, dtype=np.int64)
+    verdicts = Verdicts(world)
     ran: list[Integers] = []
     served = np.zeros((spec.cycles, spec.quests), dtype=np.int64)
     wanting = np.zeros((spec.cycles, spec.quests), dtype=np.bool_)
@@ -51,7 +71,7 @@ def run(world: World, policy: Policy, *, hidden: Hidden | None = None) -> Run:
         shown = _shown(world, waiting, hidden)
         backlog = Backlog(cycle, shown, world.quest[shown], world.claim[shown])
         chosen = shown[policy.choose(backlog)]
-        policy.learn(Results(world.quest[chosen], world.claim[chosen], world.realised[chosen]))
+        policy.learn(verdicts.of(cycle, chosen))
         served[cycle] = np.bincount(world.quest[chosen], minlength=spec.quests)
         waiting = waiting[~np.isin(waiting, chosen)]
         ran.append(chosen)

@@ -38,6 +38,12 @@ class WorldSpec:
     quest_bias: float = 0.2
     impact_noise: float = 0.3
     priority_noise: float = 0.35
+    failures: float = 0.0
+    """Part of the tasks of which nothing comes: nobody knows it beforehand, and everybody at once when they ran."""
+    verdict_days: float = 0.0
+    """What comes of the others is found out so many days after they ran at the latest; a time as likely as another."""
+    unjudged: float = 0.0
+    """Part of all tasks, failures or not, on which there is never a verdict."""
 
     def __post_init__(self) -> None:
         """Refuse what no world can be drawn from. Raises InvalidArgument."""
@@ -50,6 +56,9 @@ class WorldSpec:
         whole("longest_life", self.longest_life, least=self.shortest_life, most=10_000)
         within("load", self.load, least=0.01, most=100)
         within("inflation", self.inflation, least=0.001, most=1_000)
+        within("failures", self.failures, least=0, most=0.99)
+        within("unjudged", self.unjudged, least=0, most=1)
+        within("verdict_days", self.verdict_days, least=0, most=366)
         for name in ("quest_spread", "task_spread", "claim_noise", "quest_bias", "impact_noise", "priority_noise"):
             within(name, getattr(self, name), least=0, most=5)
 
@@ -73,6 +82,8 @@ class World:
     claim: Floats
     realised: Floats
     """What an evaluator measures once the task has run."""
+    verdict_after: Integers
+    """The cycles from a task's run to its verdict; below 0 there is none."""
     priority: Integers
     """Of each quest, as the operator sees it."""
     inflates: Flags
@@ -97,15 +108,19 @@ def draw(spec: WorldSpec, seed: int) -> World:
         0, spec.claim_noise, count
     )
     life = random.integers(spec.shortest_life, spec.longest_life, count, endpoint=True)
+    realised = value * np.exp(random.normal(0, spec.impact_noise, count))
+    priority = _priorities(quest_mean + random.normal(0, spec.priority_noise, spec.quests))
+    comes = random.random(count) >= spec.failures
     return World(
         spec=spec,
         quest=quest,
         arrives=arrives,
         last=np.minimum(arrives + life, spec.cycles) - 1,
-        value=value,
+        value=np.where(comes, value, 0.0),
         claim=value * np.exp(claim_logs),
-        realised=value * np.exp(random.normal(0, spec.impact_noise, count)),
-        priority=_priorities(quest_mean + random.normal(0, spec.priority_noise, spec.quests)),
+        realised=np.where(comes, realised, 0.0),
+        verdict_after=_verdicts(spec, random, comes),
+        priority=priority,
         inflates=inflates,
     )
 
@@ -118,6 +133,13 @@ def _arrivals(spec: WorldSpec, random: Generator) -> tuple[Integers, Integers]:
     counts = random.poisson(np.repeat(rates, spec.cycles_per_day, axis=0))
     cycle, quest = np.divmod(np.repeat(np.arange(counts.size), counts.ravel()), spec.quests)
     return quest, cycle
+
+
+def _verdicts(spec: WorldSpec, random: Generator, comes: Flags) -> Integers:
+    after = np.floor(random.random(len(comes)) * spec.verdict_days * spec.cycles_per_day)
+    is_judged = random.random(len(comes)) >= spec.unjudged
+    verdicts: Integers = np.where(is_judged, np.where(comes, after, 0), -1).astype(np.int64)
+    return verdicts
 
 
 def _priorities(logs: Floats) -> Integers:

@@ -106,7 +106,7 @@ def test_the_split_lets_others_have_what_a_quest_has_no_tasks_for():
 def test_a_calibrated_rank_learns_who_exaggerates():
     policy = made("calibrated_rank")
     for _ in range(40):
-        results = Results(np.array([0, 1]), np.array([10.0, 10.0]), np.array([1.0, 10.0]))
+        results = Results(0, np.arange(2), np.array([0, 1]), np.array([10.0, 10.0]), np.array([1.0, 10.0]))
         policy.learn(results)
 
     assert policy.choose(backlog((0, 10), (0, 10), (1, 9), (1, 9))).tolist() == [2, 3]
