@@ -307,6 +307,12 @@ class Task(NamedTuple):
     depends_on: tuple[str, ...]
     created_at: datetime
     updated_at: datetime
+    status_reason: str = ""
+    """Why it is held or failed, where that was said."""
+    status_by: str = "market"
+    """Who gave it its status: `market` by running it, `operator` by hand, or `source`, what it was imported from."""
+    kind: str = "task"
+    """`task`, or `group`: listed, but neither bid for nor run."""
 
 
 class Imported(NamedTuple):

@@ -354,7 +354,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "run_cycle": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
     "score_all": lambda _: {},
     "set_quest": lambda _: {"quest_id": "q", "title": "T", "priority": 1, "status": "active", "strategy": "market"},
-    "set_task_status": lambda m: {"task_id": m.open_task(), "status": "done"},
+    "set_task_status": lambda m: {"task_id": m.open_task(), "status": "done", "reason": "because"},
     "start": lambda m: {"assignment": m.won()},
     "submit_bids_for_tasks": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
     "won_slots": lambda _: {"agent_id": "a"},

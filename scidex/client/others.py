@@ -147,9 +147,10 @@ class BacklogCalls:
         wanted = {"quest_id": quest_id, "status": status, "pool": pool}
         return records_of(Task, self._market.get("/api/tasks", **wanted, after=after, limit=limit))
 
-    def set_task_status(self, task_id: str, status: str) -> Task:
-        """Take a task to another status by hand."""
-        return record_of(Task, self._market.act("POST", f"/api/tasks/{part(task_id)}/status", {"status": status}))
+    def set_task_status(self, task_id: str, status: str, *, reason: str = "") -> Task:
+        """Take a task to another status by hand, with the reason where it is held."""
+        to = {"status": status, "reason": reason}
+        return record_of(Task, self._market.act("POST", f"/api/tasks/{part(task_id)}/status", to))
 
     def score_all(self) -> list[ScoredTask]:
         """Return the unblocked tasks, the highest expected value first."""

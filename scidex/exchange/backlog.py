@@ -29,7 +29,7 @@ __all__ = [
     "set_task_status",
 ]
 
-TASK_STATUSES = ("open", "blocked", "running", "done", "failed")
+TASK_STATUSES = ("open", "blocked", "running", "done", "failed", "held")
 _QUEST_STATUSES = ("active", "paused")
 _MOST_TASKS_AT_ONCE = 100_000
 _MOST_PAGE = 10_000
@@ -165,10 +165,12 @@ def put_tasks(
     """
     Add tasks, or change those that are there, given by add_task's argument names, all of them or none.
 
-    What is left out stays as it is. A task may say its `status` elsewhere: `done` and `failed` end it, `running` keeps
-    the market off it; what this market has running, done or failed keeps its status. `quests` (of quest_id, title,
-    priority, strategy) are added before them, or changed. Raises TasksRefused, whose `errors` has the error of each
-    refused task by its index, and InvalidArgument for what is no list of at most 100,000 tasks.
+    What is left out stays as it is. A task may say its `status` elsewhere: `done` and `failed` end it, `running` and
+    `held` (with a `status_reason`) keep the market off it, `open` opens it again where its source had ended or held it.
+    What this market has running, or has ended or held, keeps its status, though a source may still end it. A task whose
+    `kind` is `group` is listed, never bid for or run. `quests` (of quest_id, title, priority, strategy) are put
+    first. Raises TasksRefused, whose `errors` has the error of each refused task by its index, and InvalidArgument for
+    what is no list of at most 100,000 tasks.
     """
     asked = [fields.quest_of(quest) for quest in _listed(quests, "quests")]
     requests: list[dict[str, Any]] = []
@@ -230,16 +232,20 @@ def count_tasks(*, db: Database | None = None) -> dict[str, dict[str, int]]:
     return counts
 
 
-def set_task_status(task_id: str, status: str, *, now: datetime | None = None, db: Database | None = None) -> Task:
+def set_task_status(
+    task_id: str, status: str, *, reason: str = "", now: datetime | None = None, db: Database | None = None
+) -> Task:
     """
-    Take a task to `open`, `running`, `done` or `failed` by hand, and move the bids for it and for what waits for it.
+    Take a task to `open`, `running`, `done`, `failed` or `held` by hand, and move the bids for it and its dependents.
 
-    A task that is opened again is blocked where it waits for another. Raises UnknownTask, TaskStepNotAllowed, and
-    TaskHoldsSlot for one that has a slot or was given out.
+    A task that is opened again is blocked where it waits for another; one that is held is neither bid for nor run until
+    it is opened, and `reason` says why. Raises UnknownTask, TaskStepNotAllowed, InvalidArgument, and TaskHoldsSlot for
+    one that has a slot or was given out.
     """
     arguments = {
         "task_id": checked.identifier(task_id, "task_id"),
         "status": checked.choice(status, "status", fields.SET_BY_HAND),
+        "reason": checked.text(reason, "reason"),
     }
     return _journaled(db, backlog.set_task_status, arguments, now)
 

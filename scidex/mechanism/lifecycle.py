@@ -24,11 +24,12 @@ ASK_STEPS: Mapping[str, frozenset[str]] = {
 
 # `blocked` follows from what a task depends on: the market alone takes that step and its way back.
 TASK_STEPS: Mapping[str, frozenset[str]] = {
-    "open": frozenset({"blocked", "running", "done", "failed"}),
-    "blocked": frozenset({"open", "done", "failed"}),
-    "running": frozenset({"open", "blocked", "done", "failed"}),
+    "open": frozenset({"blocked", "running", "done", "failed", "held"}),
+    "blocked": frozenset({"open", "done", "failed", "held"}),
+    "running": frozenset({"open", "blocked", "done", "failed", "held"}),
     "done": frozenset({"open", "blocked"}),
-    "failed": frozenset({"open", "blocked", "done"}),
+    "failed": frozenset({"open", "blocked", "done", "held"}),
+    "held": frozenset({"open", "blocked", "running", "done", "failed"}),
 }
 
 # Why a task's bids may not compete, by the task's state; a state that is not here lets them.
@@ -37,6 +38,7 @@ TASK_STATES_THAT_BAR: Mapping[str, str] = {
     "running": "task_running",
     "done": "task_done",
     "failed": "task_failed",
+    "held": "task_held",
 }
 
 

@@ -271,7 +271,7 @@ CREATE TABLE tasks (
     task_id TEXT COLLATE "C" PRIMARY KEY,
     quest_id TEXT COLLATE "C" NOT NULL REFERENCES quests (quest_id),
     title TEXT NOT NULL,
-    status TEXT NOT NULL CHECK (status IN ('open', 'blocked', 'running', 'done', 'failed')),
+    status TEXT NOT NULL CHECK (status IN ('open', 'blocked', 'running', 'done', 'failed', 'held')),
     expected_value_usd DOUBLE PRECISION NOT NULL CHECK (expected_value_usd BETWEEN 0 AND 1e15),
     estimated_cost_tokens BIGINT CHECK (estimated_cost_tokens BETWEEN 0 AND 9007199254740991),
     pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
@@ -279,7 +279,13 @@ CREATE TABLE tasks (
     deadline_at TIMESTAMPTZ,
     attempts BIGINT NOT NULL DEFAULT 0,
     created_at TIMESTAMPTZ NOT NULL,
-    updated_at TIMESTAMPTZ NOT NULL
+    updated_at TIMESTAMPTZ NOT NULL,
+    -- Why it is held or failed, where that was said.
+    status_reason TEXT NOT NULL DEFAULT '',
+    -- Who gave it its status: the market by running it, an operator by hand, or the source that it was imported from.
+    status_by TEXT NOT NULL DEFAULT 'market' CHECK (status_by IN ('market', 'operator', 'source')),
+    -- A group, such as an epic with open children, is listed but never bid for and never run.
+    kind TEXT NOT NULL DEFAULT 'task' CHECK (kind IN ('task', 'group'))
 );
 
 CREATE INDEX tasks_of_quest ON tasks (quest_id, status);

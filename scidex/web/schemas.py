@@ -306,7 +306,9 @@ class NewTask(Request):
 class ImportedTask(NewTask):
     """A task to add, or to change where it is there; what is left out stays as it is."""
 
-    status: Annotated[str, Field(pattern="^(open|running|done|failed)$")] = "open"
+    status: Annotated[str, Field(pattern="^(open|running|done|failed|held)$")] = "open"
+    status_reason: Line = ""
+    kind: Annotated[str, Field(pattern="^(task|group)$")] = "task"
 
 
 class ImportedQuest(Request):
@@ -328,7 +330,8 @@ class Import(Request):
 class NewStatus(Request):
     """Where to take a task by hand."""
 
-    status: Annotated[str, Field(pattern="^(open|running|done|failed)$")]
+    status: Annotated[str, Field(pattern="^(open|running|done|failed|held)$")]
+    reason: Line = ""
 
 
 def mirror(record: type, **more: Any) -> type[BaseModel]:

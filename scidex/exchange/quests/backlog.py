@@ -40,11 +40,12 @@ _NEW_TASK: Request = {
     "pool": DEFAULT_POOL,
     "deadline_at": None,
     "depends_on": (),
+    "kind": "task",
 }
 _SAVED = ("quest_id", "title", "priority", "status", "strategy")
 _QUEST_KINDS = ("quest", "agent", "worker")
-# States of a task that the market or an operator gave it, which a backlog's own word does not undo.
-_KEPT = {"done": (), "failed": ("done",), "running": ("open", "done", "failed")}
+# What a backlog's own word may still make of a task whose state the market or an operator gave it.
+_MAY_FOLLOW = {"done": (), "failed": ("done",), "running": ("open", "done", "failed"), "held": ("done", "failed")}
 
 
 @effect("add_quest")
@@ -108,7 +109,7 @@ def put_tasks(work: Work, *, quests: list[Request], tasks: list[Request], new_on
 
 
 @effect("set_task_status")
-def set_task_status(work: Work, *, task_id: str, status: str) -> Task:
+def set_task_status(work: Work, *, task_id: str, status: str, reason: str = "") -> Task:
     """Take a task to another state by hand."""
     tx = work.tx
     states.lock(tx, [task_id])
@@ -121,7 +122,7 @@ def set_task_status(work: Work, *, task_id: str, status: str) -> Task:
     # What is blocked waits for another task, whatever anyone says of it.
     if (present == "blocked" and status == "open") or not may_step(TASK_STEPS, present, status):
         raise TaskStepNotAllowed(field="status", task_id=task_id, status=present, to=status)
-    states.set_status(work, task_id, status)
+    states.set_status(work, task_id, status, reason=reason)
     return known_task(tx, task_id)
 
 
@@ -186,7 +187,7 @@ def _put_quest(work: Work, quest: Request) -> bool:
 
 def _terms(work: Work, asked: Request, stands: Task | None, held: set[str]) -> Task:
     """Return a task as it is to be: what is asked of it, and for the rest as it stands."""
-    given = {name: value for name, value in asked.items() if name not in ("status", "depends_on")}
+    given = {name: value for name, value in asked.items() if name not in ("status", "status_reason", "depends_on")}
     given |= {"depends_on": tuple(asked["depends_on"])} if "depends_on" in asked else {}
     given |= {"payload": json.loads(asked["payload"])} if "payload" in asked else {}
     wish = asked.get("status")
@@ -194,12 +195,25 @@ def _terms(work: Work, asked: Request, stands: Task | None, held: set[str]) -> T
         return Task(
             **{**_NEW_TASK, **given},
             status=wish or "open",
+            status_reason=asked.get("status_reason", ""),
+            status_by="source" if wish else "market",
             attempts=0,
             created_at=work.now,
             updated_at=work.now,
         )
-    allowed = () if stands.task_id in held else _KEPT.get(stands.status, ("running", "done", "failed"))
-    return stands._replace(**given, status=wish if wish in allowed else stands.status)
+    changed = stands._replace(**given)
+    if wish is None or not _may_become(stands, wish, has_slot=stands.task_id in held):
+        return changed
+    return changed._replace(status=wish, status_reason=asked.get("status_reason", ""), status_by="source")
+
+
+def _may_become(stands: Task, wish: str, *, has_slot: bool) -> bool:
+    """Return whether a backlog's own word gives a task another state, or another reason for being held."""
+    if has_slot or (wish == "open" and stands.status in ("open", "blocked")):
+        return False
+    if stands.status in ("open", "blocked") or stands.status_by == "source":
+        return True
+    return wish in _MAY_FOLLOW[stands.status]
 
 
 def _check(tx: Transaction, tasks: list[Request], terms: dict[str, Task]) -> None:

@@ -10,8 +10,11 @@ from scidex.bidding import STRATEGIES
 from scidex.errors import InvalidArgument
 from scidex.exchange import arguments as checked
 
-SET_BY_HAND = ("open", "running", "done", "failed")
+SET_BY_HAND = ("open", "running", "done", "failed", "held")
 """The states of a task that anyone but the market may give it."""
+
+KINDS = ("task", "group")
+"""Work, or what groups work and is itself neither bid for nor run."""
 
 STRATEGY_WORDS = ("market", *STRATEGIES)
 """How a quest may bid: as its market does, or by a strategy of its own."""
@@ -107,4 +110,6 @@ _TASK_CHECKS: Checks = {
     "payload": _payload,
     "deadline_at": lambda value: None if value is None else checked.instant(value, "deadline_at"),
     "status": lambda value: checked.choice(value, "status", SET_BY_HAND),
+    "status_reason": lambda value: checked.text(value, "status_reason"),
+    "kind": lambda value: checked.choice(value, "kind", KINDS),
 }

@@ -11,7 +11,7 @@ from scidex.store.db_writes import Work
 BACKLOG = "backlog"
 """The lock that whoever changes tasks shares, and whoever changes what they wait for holds alone."""
 
-_NOT_DONE = ("open", "blocked", "running", "failed")
+_NOT_DONE = ("open", "blocked", "running", "failed", "held")
 
 
 def lock(tx: Transaction, task_ids: Iterable[str], *, pools: Iterable[str] = ()) -> None:
@@ -55,9 +55,16 @@ def reopen(work: Work, task_id: str) -> None:
     _step(work, task_id, "open", from_statuses=("running",))
 
 
-def set_status(work: Work, task_id: str, status: str) -> None:
+def hold(work: Work, task_id: str, reason: str) -> None:
+    """Keep the market off a locked task that is not done, until someone opens it again."""
+    _step(work, task_id, "held", from_statuses=_NOT_DONE, reason=reason)
+
+
+def set_status(work: Work, task_id: str, status: str, *, reason: str = "") -> None:
     """Take a locked task to `status` by hand: one that is opened again has all its attempts before it."""
-    _step(work, task_id, status, from_statuses=(*_NOT_DONE, "done"), attempts=0 if status == "open" else None)
+    attempts = 0 if status == "open" else None
+    statuses = (*_NOT_DONE, "done")
+    _step(work, task_id, status, from_statuses=statuses, attempts=attempts, reason=reason, by="operator")
 
 
 def status_of(tx: Transaction, task_id: str) -> tuple[str | None, int]:
@@ -74,7 +81,16 @@ def follow(work: Work, task_ids: Iterable[str]) -> None:
     competitors.rerank_tasks(work.tx, names, round_bids_too=True)
 
 
-def _step(work: Work, task_id: str, to: str, *, from_statuses: tuple[str, ...], attempts: int | None = None) -> None:
+def _step(
+    work: Work,
+    task_id: str,
+    to: str,
+    *,
+    from_statuses: tuple[str, ...],
+    attempts: int | None = None,
+    reason: str = "",
+    by: str = "market",
+) -> None:
     tx = work.tx
     state = tx.row("task_state", task_id=task_id)
     if state is None:  # somebody else's: nothing is known to wait for it
@@ -86,6 +102,8 @@ def _step(work: Work, task_id: str, to: str, *, from_statuses: tuple[str, ...], 
         status=to,
         attempts=state["attempts"] if attempts is None else attempts,
         from_statuses=list(from_statuses),
+        status_reason=reason,
+        status_by=by,
         now=work.now,
     )
     follow(work, [task_id, *tx.values("dependents_of", task_ids=[task_id])])

@@ -22,6 +22,7 @@ _WAITS = {
     "task_blocked": "its task waits for another task",
     "task_done": "its task is done",
     "task_failed": "its task has failed",
+    "task_held": "its task is held",
     TASK_RUNNING: "its task already has a slot",
     SUPERSEDED: "a better bid for the same task stands before it",
     OWN_ASK: "its owner offered a slot of that round for its own proceeds",
@@ -30,6 +31,7 @@ _AGAIN = {
     "task_blocked": "once that one is done",
     "task_done": "only if its task is opened again",
     "task_failed": "only if its task is opened again",
+    "task_held": "only if its task is opened again",
     TASK_RUNNING: "only if that slot is given back",
     SUPERSEDED: "once that one has left the book",
 }

@@ -20,7 +20,7 @@ ORDER BY sequence LIMIT 1;
 -- name: runnable_task
 -- The most valuable task of a quest in a pool that may run now, holds no slot and is not given out.
 SELECT t.task_id, t.estimated_cost_tokens FROM tasks t
-WHERE t.quest_id = :quest_id AND t.status = 'open' AND t.pool = :pool
+WHERE t.quest_id = :quest_id AND t.status = 'open' AND t.kind = 'task' AND t.pool = :pool
     AND (t.deadline_at IS NULL OR t.deadline_at > :now)
     AND NOT EXISTS (SELECT 1 FROM compute_auction_clears c
         WHERE c.winning_task_id = t.task_id AND c.status IN ('won', 'running'))
@@ -29,7 +29,7 @@ ORDER BY t.expected_value_usd DESC, t.task_id LIMIT 1;
 -- name: runnable_task_that_did_not_bid
 -- The most valuable such task that has no open bid and took no part in a round.
 SELECT t.task_id, t.estimated_cost_tokens FROM tasks t
-WHERE t.quest_id = :quest_id AND t.status = 'open' AND t.pool = :pool
+WHERE t.quest_id = :quest_id AND t.status = 'open' AND t.kind = 'task' AND t.pool = :pool
     AND (t.deadline_at IS NULL OR t.deadline_at > :now)
     AND NOT EXISTS (SELECT 1 FROM compute_auction_clears c
         WHERE c.winning_task_id = t.task_id AND c.status IN ('won', 'running'))

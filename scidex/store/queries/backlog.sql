@@ -23,7 +23,7 @@ WHERE quest_id > :after ORDER BY quest_id LIMIT :page;
 -- Active quests with a task that may run now.
 SELECT q.quest_id, q.priority FROM quests q
 WHERE q.status = 'active' AND EXISTS (
-    SELECT 1 FROM tasks t WHERE t.quest_id = q.quest_id AND t.status = 'open'
+    SELECT 1 FROM tasks t WHERE t.quest_id = q.quest_id AND t.status = 'open' AND t.kind = 'task'
         AND (t.deadline_at IS NULL OR t.deadline_at > :now))
 ORDER BY q.quest_id;
 
@@ -31,34 +31,34 @@ ORDER BY q.quest_id;
 -- Active quests with work in a pool that is not ended, and their wallets.
 SELECT q.quest_id, q.priority, q.account_id FROM quests q
 WHERE q.status = 'active' AND EXISTS (
-    SELECT 1 FROM tasks t WHERE t.quest_id = q.quest_id AND t.pool = :pool
+    SELECT 1 FROM tasks t WHERE t.quest_id = q.quest_id AND t.pool = :pool AND t.kind = 'task'
         AND t.status IN ('open', 'blocked', 'running'))
 ORDER BY q.quest_id;
 
 -- name: insert_tasks!
 -- Add tasks.
 INSERT INTO tasks (task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload,
-    deadline_at, attempts, created_at, updated_at)
+    deadline_at, attempts, created_at, updated_at, status_reason, status_by, kind)
 VALUES (:task_id, :quest_id, :title, :status, :expected_value_usd, :estimated_cost_tokens, :pool, :payload,
-    :deadline_at, 0, :created_at, :updated_at);
+    :deadline_at, 0, :created_at, :updated_at, :status_reason, :status_by, :kind);
 
 -- name: save_tasks!
 -- Store tasks again.
 UPDATE tasks SET quest_id = :quest_id, title = :title, status = :status, expected_value_usd = :expected_value_usd,
     estimated_cost_tokens = :estimated_cost_tokens, pool = :pool, payload = :payload, deadline_at = :deadline_at,
-    updated_at = :updated_at
+    updated_at = :updated_at, status_reason = :status_reason, status_by = :status_by, kind = :kind
 WHERE task_id = :task_id;
 
 -- name: tasks_named
 -- These tasks.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at
+    attempts, created_at, updated_at, status_reason, status_by, kind
 FROM tasks WHERE task_id IN each_text(:task_ids);
 
 -- name: tasks_page
 -- Tasks in the order of their ids; an empty text stands for any quest, state or pool.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at
+    attempts, created_at, updated_at, status_reason, status_by, kind
 FROM tasks
 WHERE task_id > :after AND (:quest_id = '' OR quest_id = :quest_id) AND (:status = '' OR status = :status)
     AND (:pool = '' OR pool = :pool)
@@ -70,12 +70,14 @@ SELECT status, attempts FROM tasks WHERE task_id = :task_id;
 
 -- name: step_task!
 -- Take a task from one of these states to another; no row is changed where it is in none of them.
-UPDATE tasks SET status = :status, attempts = :attempts, updated_at = :now
+UPDATE tasks SET status = :status, attempts = :attempts, updated_at = :now, status_reason = :status_reason,
+    status_by = :status_by
 WHERE task_id = :task_id AND status IN each_text(:from_statuses);
 
 -- name: start_task!
 -- Mark an open task running; no row is changed where it is not open.
-UPDATE tasks SET status = 'running', attempts = attempts + 1, updated_at = :now
+UPDATE tasks SET status = 'running', attempts = attempts + 1, updated_at = :now, status_reason = '',
+    status_by = 'market'
 WHERE task_id = :task_id AND status = 'open';
 
 -- name: block_waiting_tasks!
@@ -120,14 +122,14 @@ SELECT task_id FROM task_assignments WHERE status IN ('given', 'running') AND ta
 -- Tasks of active quests that may run now, the highest expected value first.
 SELECT t.task_id, t.quest_id, t.title, t.pool, t.expected_value_usd, t.estimated_cost_tokens, t.deadline_at
 FROM tasks t JOIN quests q ON q.quest_id = t.quest_id
-WHERE t.status = 'open' AND q.status = 'active' AND (t.deadline_at IS NULL OR t.deadline_at > :now)
+WHERE t.status = 'open' AND t.kind = 'task' AND q.status = 'active' AND (t.deadline_at IS NULL OR t.deadline_at > :now)
 ORDER BY t.expected_value_usd DESC, t.task_id;
 
 -- name: tasks_to_bid_for
 -- Tasks that may run now and hold no slot, with the wallets that bid for them, the highest expected value first.
 SELECT t.task_id, t.quest_id, q.account_id, q.strategy, t.pool, t.expected_value_usd, t.deadline_at
 FROM tasks t JOIN quests q ON q.quest_id = t.quest_id
-WHERE t.status = 'open' AND q.status = 'active' AND (t.deadline_at IS NULL OR t.deadline_at > :now)
+WHERE t.status = 'open' AND t.kind = 'task' AND q.status = 'active' AND (t.deadline_at IS NULL OR t.deadline_at > :now)
     AND NOT EXISTS (SELECT 1 FROM compute_auction_clears c
         WHERE c.winning_task_id = t.task_id AND c.status IN ('won', 'running'))
 ORDER BY t.quest_id, t.expected_value_usd DESC, t.task_id;

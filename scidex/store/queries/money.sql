@@ -3,7 +3,7 @@
 SELECT q.quest_id, q.account_id, a.owner_id, q.priority
 FROM quests q JOIN token_accounts a ON a.account_id = q.account_id
 WHERE q.status = 'active' AND EXISTS (
-    SELECT 1 FROM tasks t WHERE t.quest_id = q.quest_id AND t.pool = :pool
+    SELECT 1 FROM tasks t WHERE t.quest_id = q.quest_id AND t.pool = :pool AND t.kind = 'task'
         AND t.status IN ('open', 'blocked', 'running'))
 ORDER BY q.quest_id;
 
@@ -102,7 +102,7 @@ SELECT expected_value_usd FROM tasks WHERE task_id = :task_id;
 -- name: task_for_floor
 -- The most valuable task of an active quest in a pool that may run now, holds no slot and is not given out.
 SELECT t.task_id FROM tasks t JOIN quests q ON q.quest_id = t.quest_id
-WHERE t.quest_id = :quest_id AND q.status = 'active' AND t.status = 'open' AND t.pool = :pool
+WHERE t.quest_id = :quest_id AND q.status = 'active' AND t.status = 'open' AND t.kind = 'task' AND t.pool = :pool
     AND (t.deadline_at IS NULL OR t.deadline_at > :now)
     AND NOT EXISTS (SELECT 1 FROM compute_auction_clears c
         WHERE c.winning_task_id = t.task_id AND c.status IN ('won', 'running'))

@@ -118,7 +118,7 @@ def get_task(task_id: Name, who: Who, db: Db) -> Task:
 def set_task_status(task_id: Name, to: schemas.NewStatus, who: Who, db: Db) -> Task:
     """Take a task to another status by hand."""
     ownership.check_quest(who, backlog.get_task(task_id, db=db).quest_id, "task_id", db=db)
-    return backlog.set_task_status(task_id, to.status, db=db)
+    return backlog.set_task_status(task_id, to.status, reason=to.reason, db=db)
 
 
 @routes.get("/task-ranking", response_model=schemas.ScoredTasks)
