@@ -16,6 +16,7 @@ _USAGE_NAME = "usage.json"
 _TASK_NAME = "task.json"
 _RESULT_NAME = "result.json"
 _PULL_REQUEST_NAME = "pull_request"
+_RETRY_AT_NAME = "retry_at"
 _MOST_FILE_BYTES = 1_000_000
 _MOST_TEXT_BYTES = 64_000_000
 
@@ -26,8 +27,8 @@ class Workplace:
     One run's directory, made new for it under the agent's own.
 
     The command finds its task there (`$SCIDEX_TASK_FILE`, JSON) and may leave its usage (`$SCIDEX_USAGE_FILE`)
-    and the address of its pull request (`$SCIDEX_PULL_REQUEST_FILE`). How it
-    ended is added for the evaluator (`$SCIDEX_RESULT_FILE`).
+    and the address of its pull request (`$SCIDEX_PULL_REQUEST_FILE`). One that says "not now" (exit code 75) may leave
+    the time to try again (`$SCIDEX_RETRY_AT_FILE`). How it ended is added for the evaluator (`$SCIDEX_RESULT_FILE`).
     """
 
     directory: Path
@@ -51,6 +52,11 @@ class Workplace:
         """Where the command may leave the address of its pull request."""
         return self.directory / _PULL_REQUEST_NAME
 
+    @property
+    def retry_at_file(self) -> Path:
+        """Where a command that says "not now" may leave the time to try again."""
+        return self.directory / _RETRY_AT_NAME
+
     def task(self) -> dict[str, Any]:
         """Return what a command is told of its task."""
         told = self.assignment
@@ -72,6 +78,7 @@ class Workplace:
             "SCIDEX_TASK_FILE": str(self.directory / _TASK_NAME),
             "SCIDEX_USAGE_FILE": str(self.usage_file),
             "SCIDEX_PULL_REQUEST_FILE": str(self.pull_request_file),
+            "SCIDEX_RETRY_AT_FILE": str(self.retry_at_file),
         }
         if self.assignment.token_allowance is not None:
             told["SCIDEX_TOKEN_ALLOWANCE"] = str(self.assignment.token_allowance)
