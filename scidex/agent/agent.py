@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import datetime
 from pathlib import Path
 
 from scidex.agent.commands import CommandFor, needs_of
@@ -20,16 +19,15 @@ from scidex.agent.evaluators import Evaluator, Impact, NoEvaluator
 from scidex.agent.executors import Executor, Run, RunResult
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.held import HeldRun, HeldRuns
-from scidex.agent.market import EmbeddedMarket, Market
 from scidex.agent.meters import Meter, Usage
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
 from scidex.agent.workplace import Workplace
 from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
 from scidex.exchange.runs import KEPT_CHARACTERS
+from scidex.market import Market
 from scidex.records import Assignment, Finished, Lease, SeenPullRequest
 from scidex.settings import DEFAULT_POOL, Settings
-from scidex.store import Database
 
 _log = logging.getLogger(__name__)
 
@@ -73,7 +71,7 @@ class Agent:
     One agent with `seats` places to work at, in one pool, under one account; to the market, one worker.
 
     It leases the won slots that its account bought or provides before it asks for anything else. `on_report` is told of
-    every run that was settled, from the thread that ran it. The market is a `db` of this process, or any other.
+    every run that was settled, from the thread that ran it.
     """
 
     def __init__(
@@ -81,8 +79,7 @@ class Agent:
         agent_id: str,
         work: Work,
         *,
-        db: Database | None = None,
-        market: Market | None = None,
+        market: Market,
         pool: str = DEFAULT_POOL,
         seats: int = 1,
         offers: Offers | None = None,
@@ -91,12 +88,11 @@ class Agent:
         poll_seconds: float = 1.0,
         stop_seconds: float = 10.0,
         on_report: Callable[[Report], None] | None = None,
-        clock: Callable[[], datetime] | None = None,
     ) -> None:
         self.agent_id = agent_id
         self.worker_id = worker_id or new_worker_id(agent_id)
         self._work = work
-        self._market = market or _embedded(db, clock)
+        self._market = market
         self._pool = pool
         self._seats = seats
         self._offers = offers or Offers()
@@ -368,12 +364,6 @@ def new_worker_id(agent_id: str) -> str:
     """Return an id that no other process has: the account, the machine and the process, for people, and chance."""
     place = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())[:60]
     return f"{agent_id[:80]}@{place}:{os.getpid()}:{secrets.token_hex(4)}"
-
-
-def _embedded(db: Database | None, clock: Callable[[], datetime] | None) -> EmbeddedMarket:
-    if db is None:
-        raise ValueError("an agent needs a database or a market")
-    return EmbeddedMarket(db, clock)
 
 
 def _note(result: RunResult, usage: Usage, impact: Impact) -> str:

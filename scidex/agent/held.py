@@ -7,8 +7,8 @@ import threading
 import time
 from dataclasses import dataclass, field
 
-from scidex.agent.market import Market
 from scidex.errors import ScidexError, UnknownWorker, WorkerLost
+from scidex.market import Market
 from scidex.records import Lease
 
 _log = logging.getLogger(__name__)

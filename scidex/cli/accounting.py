@@ -25,10 +25,10 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Say what runs cost: for each task, each dispatched task, and each merged pull request."""
-    from scidex.cli.markets import print_json, print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json, print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.report_costs(hours=hours, charged_usd=charged_usd)
     if as_json:
         print_json({**found._asdict(), "tasks": [task._asdict() for task in found.tasks]})
@@ -69,10 +69,10 @@ def attest(
     as_json: JsonOption = False,
 ) -> None:
     """Say what a settled slot's impact was; the latest word counts, and refills whoever paid."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         clear = market.attest(slot_id, actual_impact=impact_usd, attested_by=attester)
     if as_json:
         print_json(clear._asdict())

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -16,9 +14,7 @@ from scidex.cli.working import EVALUATORS, METERS, Options
 
 if TYPE_CHECKING:
     from scidex.agent.agent import Report
-    from scidex.agent.market import Market
     from scidex.records import Usage
-    from scidex.store import Database
 
 app = typer.Typer(help="Agents: offer slots, and run what they sold.", no_args_is_help=True)
 
@@ -91,11 +87,9 @@ def run(
     Stopped, it takes its slots off the market and lets runs end within the grace time; a second signal ends them now.
     """
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
-    if db is not None and url is not None:
-        raise typer.BadParameter("give either --db or --url", param_hint="--url")
-
     from scidex.agent.agent import Agent
     from scidex.agent.offers import Offers
+    from scidex.cli.markets import market_at
     from scidex.settings import from_environment
 
     options = Options(
@@ -117,7 +111,10 @@ def run(
         attester=attester,
     )
     work = options.work()
-    with _market(db, url, key, account, attester) as market, stop_signal() as stop:
+    with market_at(db, url, key) as market, stop_signal() as stop:
+        if attester is not None and url is None:  # a worker's key may not read the account of another
+            market.get_balance(attester)
+        market.open_account(account)
         Agent(
             account,
             work,
@@ -129,36 +126,6 @@ def run(
             stop_seconds=grace,
             on_report=_say,
         ).run(stop)
-
-
-@contextmanager
-def _market(db: str | None, url: str | None, key: str | None, account: str, attester: str | None) -> Iterator[Market]:
-    """Give the market behind a server's address, or one whose database is opened here."""
-    if url is not None:
-        from scidex.client import Client
-
-        with Client(url, key) as client:
-            client.open_account(account)
-            yield client
-        return
-
-    from scidex.agent.market import EmbeddedMarket
-    from scidex.cli.markets import opened
-
-    with opened(db) as database:
-        _check_in(database, account, attester)
-        yield EmbeddedMarket(database)
-
-
-def _check_in(market: Database, account: str, attester: str | None) -> None:
-    """Open the agent's account where it is missing, and make sure of the evaluator's. Raises UnknownAccount."""
-    from scidex.errors import AccountExists
-    from scidex.exchange import token_ledger
-
-    if attester is not None:
-        token_ledger.get_account(attester, db=market)
-    with suppress(AccountExists):
-        token_ledger.create_account(account, kind="worker", db=market)
 
 
 def _say(report: Report) -> None:
@@ -183,10 +150,10 @@ def logs(
     as_json: JsonOption = False,
 ) -> None:
     """Show how a run ended, the last of what it wrote, and what it used."""
-    from scidex.cli.markets import print_json, printable
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json, printable
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         output = market.get_output(run_id)
         usages = market.get_usage(run_id)
     if as_json:
@@ -214,7 +181,8 @@ def revisit(
     """Look again at the pull requests that were open, and attest what became of them."""
     from scidex.agent.evaluators import revisiting
     from scidex.agent.evaluators.pull_requests import PullRequestEvaluator
-    from scidex.cli.markets import opened, print_rows
+    from scidex.cli.markets import opened
+    from scidex.cli.output import print_rows
 
     with opened(db) as market:
         seen = revisiting.revisit(PullRequestEvaluator(attester, merged_usd), limit=limit, db=market)
@@ -230,10 +198,10 @@ def list_agents(
     as_json: JsonOption = False,
 ) -> None:
     """Show workers: when each was last heard of, and what it runs and has on offer."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = [one._asdict() for one in market.list_workers(ended_too=ended_too)]
     columns = ("worker_id", "account_id", "pool", "status", "seats", "running", "on_offer", "seen_at")
     print_rows(found, columns, as_json=as_json)

@@ -34,11 +34,11 @@ def audit(
     as_json: JsonOption = False,
 ) -> None:
     """Prove the books, every round, the journal's seals, and the journal replayed into an empty database."""
-    from scidex.cli.markets import print_json
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
     from scidex.cli.progress import progress_on_terminal
-    from scidex.cli.verbs import verbs_of
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         if refusals:
             _print_refusals(market.list_refusals(limit=limit), as_json=as_json)
             return
@@ -55,7 +55,7 @@ def audit(
 
 
 def _print_refusals(found: list[RefusedAttempt], *, as_json: bool) -> None:
-    from scidex.cli.markets import print_rows
+    from scidex.cli.output import print_rows
 
     shown = ("refused_at", "account_id", "method", "route", "status", "error")
     print_rows([one._asdict() for one in found], shown, as_json=as_json)

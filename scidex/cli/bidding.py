@@ -48,13 +48,13 @@ def bid(
     as_json: JsonOption = False,
 ) -> None:
     """Bid for the next slot; the most that this can come to cost is set aside. Bid again to change the price."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
     if bidder is None and url is None:
         raise typer.BadParameter("must be given, unless --url is", param_hint="--as")
     ends_at = instant(ttl, "--ttl")
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         placed = market.place_bid(
             bidder,
             task_id,
@@ -79,10 +79,10 @@ def cancel(
     as_json: JsonOption = False,
 ) -> None:
     """Cancel an open bid; what it set aside is free at once."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         cancelled = market.cancel_bid(bid_id)
     if as_json:
         print_json(cancelled._asdict())
@@ -116,12 +116,12 @@ def offer(
     as_json: JsonOption = False,
 ) -> None:
     """Offer slots, each sold once, at no less than the reserve."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
     whose = {} if provider is None else {"provider_id": provider}
     available_at, expires_at = instant(available, "--available"), instant(expires, "--expires")
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         offered = market.offer_slots(
             count,
             available_at=available_at,
@@ -146,10 +146,10 @@ def clear(
     as_json: JsonOption = False,
 ) -> None:
     """Sell the slots that are available now to the best bids, at one price."""
-    from scidex.cli.markets import print_json, print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json, print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         cleared = market.clear_round(pool=pool, dry_run=dry_run)
     sales = [sale._asdict() for sale in cleared.clears]
     if as_json:

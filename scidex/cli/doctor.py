@@ -24,7 +24,7 @@ def doctor(
     With --url it checks a server: that it answers, its version and clock, the key, rounds and books.
     """
     from scidex.cli.checks import FAULT, examine
-    from scidex.cli.markets import print_json
+    from scidex.cli.output import print_json
 
     if url is None:
         found = list(examine(db, port))

@@ -37,10 +37,10 @@ def create(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key, and show it this once."""
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
 
     ends_at = instant(expires, "--expires")
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         _show_new(market.create_key(account, scope, expires_at=ends_at, label=label), as_json=as_json)
 
 
@@ -55,10 +55,10 @@ def rotate(
     as_json: JsonOption = False,
 ) -> None:
     """Make a key that takes another one's place, and show it this once."""
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
 
     seconds, ends_at = int(span(overlap, "--overlap").total_seconds()), instant(expires, "--expires")
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         _show_new(market.rotate_key(key_id, overlap_seconds=seconds, expires_at=ends_at), as_json=as_json)
 
 
@@ -71,10 +71,10 @@ def revoke(
     as_json: JsonOption = False,
 ) -> None:
     """End a key at once."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         revoked = market.revoke_key(key_id)
     if as_json:
         print_json(_told(revoked))
@@ -93,10 +93,10 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List keys; nobody can show a secret again."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.list_keys(account_id=account, after=after, limit=limit)
     print_rows([_told(key) for key in found], _COLUMNS, as_json=as_json)
 
@@ -106,7 +106,7 @@ def _told(key: Key) -> dict[str, Any]:
 
 
 def _show_new(made: NewKey, *, as_json: bool) -> None:
-    from scidex.cli.markets import print_json
+    from scidex.cli.output import print_json
 
     if as_json:
         print_json({**_told(made.key), "key": made.text})

@@ -12,7 +12,7 @@ import typer
 from scidex.cli.options import DatabaseOption, KeyOption, UrlOption
 
 if TYPE_CHECKING:
-    from scidex.client import Client
+    from scidex.market import Market
     from scidex.records import Account, Transfer
 
 app = typer.Typer(help="The ledger: export it.", no_args_is_help=True)
@@ -37,11 +37,11 @@ def export(
 ) -> None:
     """Export every transfer, the oldest first."""
     from scidex.cli import exporting
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
 
     if format not in ("csv", "beancount"):
         raise typer.BadParameter("must be csv or beancount", param_hint="--format")
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         if format == "csv":
             lines = exporting.csv_lines(_transfers(market))  # line by line, however large the ledger is
         else:
@@ -55,14 +55,14 @@ def export(
             file.writelines(lines)
 
 
-def _transfers(market: Client) -> Iterator[Transfer]:
+def _transfers(market: Market) -> Iterator[Transfer]:
     after = 0
     while page := market.list_transfers(after=after, limit=_PAGE):
         yield from page
         after = page[-1].transfer_id
 
 
-def _accounts(market: Client) -> list[Account]:
+def _accounts(market: Market) -> list[Account]:
     found: list[Account] = []
     while page := market.list_accounts(after=found[-1].account_id if found else "", limit=_PAGE):
         found += page

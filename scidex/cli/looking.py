@@ -18,10 +18,10 @@ def book(
     as_json: JsonOption = False,
 ) -> None:
     """Show the order book: open bids, best first, and slots on offer, soonest first."""
-    from scidex.cli.markets import print_json, print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json, print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.get_order_book(pool=pool, limit=limit)
     if as_json:
         print_json(found)
@@ -39,10 +39,10 @@ def quote(
     as_json: JsonOption = False,
 ) -> None:
     """Say what to bid to win the next round with a chance."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.quote(probability, pool=pool)
     if as_json:
         print_json(found._asdict())
@@ -58,10 +58,10 @@ def explain(
     as_json: JsonOption = False,
 ) -> None:
     """Say why a bid won or lost, and the price that would have won."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.explain(bid_id)
     if as_json:
         print_json(found._asdict())
@@ -77,10 +77,10 @@ def wallet(
     as_json: JsonOption = False,
 ) -> None:
     """Show an account's tokens, and its latest transfers."""
-    from scidex.cli.markets import print_json, print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json, print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         balance = market.get_balance(account_id)
         transfers = [one._asdict() for one in market.get_transfers(account_id, limit=20)]
     if as_json:
@@ -98,10 +98,10 @@ def timeline(
     as_json: JsonOption = False,
 ) -> None:
     """Show the steps of a run: offered, won, leased, started, ended, settled."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         told = [event._asdict() for event in market.timeline(slot_id)]
     print_rows(told, ("at", "event", "note"), as_json=as_json)
 
@@ -113,10 +113,10 @@ def sweep(
     as_json: JsonOption = False,
 ) -> None:
     """End leases that ran out and workers not heard of, and seal the journal; servers do so anyway."""
-    from scidex.cli.markets import print_json
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_json
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         swept = {**market.sweep()._asdict(), "entries_sealed": market.seal_journal()}
     if as_json:
         print_json(swept)

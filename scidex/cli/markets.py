@@ -1,66 +1,49 @@
-"""What commands on a market's database share: opening it, and printing what it says."""
+"""The market that a command acts on: behind a database, or behind a server."""
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING
 
-from scidex.cli.embedding import embedded
+import typer
+
 from scidex.cli.suggesting import suggesting
-from scidex.exchange import compute_auction
-from scidex.store import Database, connect
+
+if TYPE_CHECKING:
+    from scidex.market import Market
+    from scidex.store import Database
+
+
+@contextmanager
+def market_at(db: str | None, url: str | None, key: str | None) -> Iterator[Market]:
+    """
+    Give the market behind a database (`db`), or behind a server (`url`, `key`).
+
+    A key that is not given is found where this user serves the market. Raises StoreError, BadParameter.
+    """
+    if url is not None and db is not None:
+        raise typer.BadParameter("give either --db or --url", param_hint="--url")
+    if url is None:
+        from scidex.market.embedded import EmbeddedMarket
+
+        with opened(db) as database:
+            yield EmbeddedMarket(database)
+        return
+    from scidex.client import Client
+
+    with Client(url, key) as served, suggesting(served):
+        yield served
 
 
 @contextmanager
 def opened(url: str | None) -> Iterator[Database]:
     """Give a market's database with its schema up to date. Raises StoreError."""
+    from scidex.exchange import compute_auction
+    from scidex.market.embedded import EmbeddedMarket
+    from scidex.store import connect
+
     with connect(url) as db:
         compute_auction.ensure_schema(db=db)
-        with suggesting(embedded(db)):
+        with suggesting(EmbeddedMarket(db)):
             yield db
-
-
-def print_json(value: Any) -> None:
-    """Print a value as JSON, instants in ISO 8601."""
-    print(json.dumps(value, indent=2, default=_plain))
-
-
-def printable(text: str) -> str:
-    """Return a text of others without what would steer a terminal; line ends and tabs stay."""
-    return "".join(one if one.isprintable() or one in "\n\t" else "\N{REPLACEMENT CHARACTER}" for one in text)
-
-
-def print_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool = False) -> None:
-    """Print rows as JSON with all their fields, or the named columns as a table."""
-    if as_json:
-        print_json(list(rows))
-        return
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD)
-    for name in columns:
-        # What is too long goes on below: an id that was cut short is no help, and a heading breaks between its words.
-        table.add_column(name.replace("_", " "), overflow="fold")
-    for row in rows:
-        table.add_row(*(Text(_text(row[name])) for name in columns))
-    Console().print(table)
-
-
-def _text(value: Any) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, datetime):
-        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M:%SZ}"
-    return f"{value:,}" if isinstance(value, (int, float)) else str(value)
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, datetime):
-        return value.isoformat()
-    raise TypeError(f"not printable as JSON: {value!r}")

@@ -60,21 +60,20 @@ def _serve_key(url: str, key: str | None, account: str | None) -> None:
     _refuse_account(account)
     from scidex.client import Client
     from scidex.mcp_server import stdio
-    from scidex.mcp_server.market import RemoteMarket
 
     with Client(url, key) as client:
-        stdio.serve(RemoteMarket(client))
+        stdio.serve(client)
 
 
 def _serve_account(db: str | None, account: str | None) -> None:
     if account is None:
         raise typer.BadParameter("must be given with a database", param_hint="--account")
     from scidex.cli.markets import opened
+    from scidex.market.embedded import EmbeddedMarket
     from scidex.mcp_server import stdio
-    from scidex.mcp_server.market import EmbeddedMarket
 
     with opened(db) as market:
-        stdio.serve(EmbeddedMarket(market, account))
+        stdio.serve(EmbeddedMarket(market, account_id=account))
 
 
 def _refuse_account(account: str | None) -> None:

@@ -28,7 +28,8 @@ def init(
     as_json: JsonOption = False,
 ) -> None:
     """Make a market's database, or bring one up to date; set its pool to a profile where one is named or it is new."""
-    from scidex.cli.markets import opened, print_json
+    from scidex.cli.markets import opened
+    from scidex.cli.output import print_json
     from scidex.exchange import compute_auction
 
     with opened(db) as market:
@@ -55,7 +56,7 @@ def migrate(
     as_json: JsonOption = False,
 ) -> None:
     """Bring the database's schema up to date, and say which steps were taken."""
-    from scidex.cli.markets import print_json
+    from scidex.cli.output import print_json
     from scidex.exchange import compute_auction
     from scidex.store import connect
     from scidex.store.roles import grant_role

@@ -24,10 +24,10 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List pools by name, and how each clears."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.list_pools()
     print_rows([pool._asdict() for pool in found], _COLUMNS, as_json=as_json)
 
@@ -41,9 +41,9 @@ def show(
     as_json: JsonOption = False,
 ) -> None:
     """Show what a pool is set to."""
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         _show(market.get_market_settings(pool)._asdict(), as_json=as_json)
 
 
@@ -64,14 +64,14 @@ def set_(
     as_json: JsonOption = False,
 ) -> None:
     """Set a pool to a profile, or some of its values, from its open round on; without a profile the others stay."""
+    from scidex.cli.markets import market_at
     from scidex.cli.pairs import pairs
-    from scidex.cli.verbs import verbs_of
     from scidex.profiles import Profile
 
     given = pairs(values or [], "--set", {one.name: str(one.type) for one in fields(Profile)})
     if profile is None and not given:
         raise typer.BadParameter("give a profile, or a value by --set", param_hint="--profile")
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         if profile is None:
             known = market.get_market_settings(pool)
             profile, given = known.profile, {**known.settings, **given}
@@ -79,7 +79,7 @@ def set_(
 
 
 def _show(told: dict[str, object], *, as_json: bool) -> None:
-    from scidex.cli.markets import print_json, print_rows
+    from scidex.cli.output import print_json, print_rows
 
     if as_json:
         print_json(told)

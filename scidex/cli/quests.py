@@ -29,10 +29,10 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a quest, and open its wallet."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         quest = market.add_quest(
             quest_id, title, priority=priority, strategy=strategy, owner_id=owner, account_id=account
         )
@@ -49,10 +49,10 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List quests in the order of their ids."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.list_quests(after=after, limit=limit)
     print_rows([quest._asdict() for quest in found], _COLUMNS, as_json=as_json)
 
@@ -74,10 +74,10 @@ def set_(
     as_json: JsonOption = False,
 ) -> None:
     """Change a quest; what is not named stays."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         quest = market.set_quest(quest_id, title=title, priority=priority, status=status, strategy=strategy)
     print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
 
@@ -92,9 +92,9 @@ def entitle(
     as_json: JsonOption = False,
 ) -> None:
     """Entitle a quest to the floor of its pools, which serves whoever has waited long."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         quest = market.entitle_quest(quest_id, not end)
     print_rows([quest._asdict()], _COLUMNS, as_json=as_json)

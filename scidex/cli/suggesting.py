@@ -19,7 +19,7 @@ from scidex.errors import (
 )
 
 if TYPE_CHECKING:
-    from scidex.client import Client
+    from scidex.market import Market
 
 _PAGE = 1_000
 # Whoever mistypes in a larger market is not kept waiting for it to be read.
@@ -37,7 +37,7 @@ _NOUNS: dict[type[UnknownId], tuple[str, str]] = {
 
 
 @contextmanager
-def suggesting(market: Client) -> Iterator[None]:
+def suggesting(market: Market) -> Iterator[None]:
     """Add to an error of the block that knows no such id a note that names it, and one like it that there is."""
     try:
         yield
@@ -47,14 +47,14 @@ def suggesting(market: Client) -> Iterator[None]:
         raise
 
 
-def _sentence(error: UnknownId, market: Client) -> str:
+def _sentence(error: UnknownId, market: Market) -> str:
     noun, field = _NOUNS[type(error)]
     wanted = str(error.facts[field])
     like = get_close_matches(wanted, _known(noun, market), n=1, cutoff=_LIKENESS)
     return f"no {noun} {shown(wanted)}" + (f"; did you mean {shown(like[0])}?" if like else "")
 
 
-def _known(noun: str, market: Client) -> list[str]:
+def _known(noun: str, market: Market) -> list[str]:
     """Return ids of a kind, as many as may be read; none where the key may not read them."""
     pages: dict[str, tuple[Callable[..., list[Any]], str]] = {
         "account": (market.list_wallets, "account_id"),

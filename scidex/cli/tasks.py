@@ -42,19 +42,23 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Add a task to a quest's backlog; it is blocked until all that it depends on is done."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    terms = {
-        "expected_value_usd": value_usd,
-        "estimated_cost_tokens": cost,
-        "depends_on": depends_on or [],
-        "deadline_at": instant(deadline, "--deadline"),
-        "payload": None if payload is None else _json(payload, "--payload"),
-        "pool": pool,
-    }
-    with verbs_of(db, url, key) as market:
-        task = market.add_task(task_id, quest_id, title, **terms)
+    deadline_at = instant(deadline, "--deadline")
+    details = None if payload is None else _json(payload, "--payload")
+    with market_at(db, url, key) as market:
+        task = market.add_task(
+            task_id,
+            quest_id,
+            title,
+            expected_value_usd=value_usd,
+            estimated_cost_tokens=cost,
+            depends_on=depends_on or [],
+            pool=pool,
+            payload=details,
+            deadline_at=deadline_at,
+        )
     print_rows([task._asdict()], _COLUMNS, as_json=as_json)
 
 
@@ -73,11 +77,11 @@ def import_(
     as_json: JsonOption = False,
 ) -> None:
     """Import a backlog: all of its tasks or, where a line is wrong, none. Imported again, they are updated."""
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
     from scidex.exchange.backlog_import import import_by
 
     table = None if values is None else _values(values)
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         imported = import_by(market.put_tasks, file, format, quest_id=quest, value_table=table, repo=repo)
     if as_json:
         print(json.dumps(imported._asdict()))
@@ -99,10 +103,10 @@ def list_(
     as_json: JsonOption = False,
 ) -> None:
     """List tasks in the order of their ids."""
-    from scidex.cli.markets import print_rows
-    from scidex.cli.verbs import verbs_of
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
 
-    with verbs_of(db, url, key) as market:
+    with market_at(db, url, key) as market:
         found = market.list_tasks(quest_id=quest, status=status, after=after, limit=limit)
     print_rows([task._asdict() for task in found], _COLUMNS, as_json=as_json)
 

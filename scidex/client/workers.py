@@ -9,7 +9,7 @@ from typing import Any
 from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
 from scidex.errors import AccountExists, UnknownAccount
-from scidex.records import Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
+from scidex.records import Ask, Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
 
 
 class WorkerCalls:
@@ -46,15 +46,14 @@ class WorkerCalls:
         reserve_price_tokens: int = 0,
         token_allowance: int | None = None,
         max_seconds: int | None = None,
-    ) -> list[str]:
-        """Offer or withdraw slots until so many are on offer or sold and not leased; return the ids of new ones."""
+    ) -> list[Ask]:
+        """Offer slots, or withdraw some, until `wanted` are on offer or sold and not leased; return new ones."""
         terms = {
             "reserve_price_tokens": reserve_price_tokens,
             "token_allowance": token_allowance,
             "max_seconds": max_seconds,
         }
-        asks = self._post(f"/api/workers/{part(worker_id)}/offers", {"wanted": wanted, **terms})
-        return [ask["slot_id"] for ask in asks]
+        return records_of(Ask, self._post(f"/api/workers/{part(worker_id)}/offers", {"wanted": wanted, **terms}))
 
     def lease_next(self, worker_id: str) -> Lease | None:
         """Lease the oldest won slot that waits for a worker of its account in its pool."""

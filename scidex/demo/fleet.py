@@ -13,6 +13,7 @@ from scidex.demo.audits import BY_QUEST, expected_usd
 from scidex.demo.findings import Desk
 from scidex.demo.workload import Workload
 from scidex.exchange import backlog, token_ledger
+from scidex.market.embedded import EmbeddedMarket
 from scidex.store import Database
 
 NAMES = ("ada", "barbara", "edsger", "grace", "alan", "donald", "frances", "niklaus")
@@ -81,7 +82,7 @@ def working_fleet(
         keep_directories=False,
     )
     stop = threading.Event()
-    agents = [Agent(account_id, work, db=db, on_report=heard) for account_id in accounts]
+    agents = [Agent(account_id, work, market=EmbeddedMarket(db), on_report=heard) for account_id in accounts]
     threads = [threading.Thread(target=agent.run, args=(stop,), name=agent.agent_id) for agent in agents]
     for thread in threads:
         thread.start()

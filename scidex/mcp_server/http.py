@@ -16,15 +16,14 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from scidex.client import Client
 from scidex.errors import MarketUnreachable, NotAuthenticated, ScidexError
-from scidex.mcp_server.market import BiddersMarket, RemoteMarket
-from scidex.mcp_server.tools import server_of
+from scidex.mcp_server.tools import Bidder, server_of
 
 PATH = "/mcp"
 _MOST_BODY_BYTES = 1024 * 1024
 # An agent waits for its answer: a market that is started again meanwhile is still found.
 _DEADLINE_SECONDS = 10.0
 _GRACE_SECONDS = 2
-_MARKET = "scidex.market"
+_BIDDER = "scidex.bidder"
 
 
 def serve(url: str, listening: socket.socket) -> None:
@@ -46,7 +45,7 @@ def app_of(url: str, port: int) -> ASGIApp:
     names = ("127.0.0.1", "localhost", "[::1]")
     # No page may ask, from whichever origin: programs send none.
     security = TransportSecuritySettings(allowed_hosts=[f"{name}:{port}" for name in names], allowed_origins=[])
-    tools = server_of(_market_of_request).streamable_http_app(
+    tools = server_of(_bidder_of_request).streamable_http_app(
         streamable_http_path=PATH,
         json_response=True,
         # Without sessions: no request can act by the key of an earlier one.
@@ -58,7 +57,7 @@ def app_of(url: str, port: int) -> ASGIApp:
 
 
 class KeyGate:
-    """ASGI middleware: lets a request in by its key, as the market's server says, and gives it its bidder's market."""
+    """ASGI middleware: lets a request in by its key, as the market's server says, and names its bidder."""
 
     def __init__(self, app: ASGIApp, url: str, security: TransportSecuritySettings) -> None:
         self.app = app
@@ -86,11 +85,11 @@ class KeyGate:
 
     async def _through(self, client: Client, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            market = await run_in_threadpool(RemoteMarket, client)
+            who = await run_in_threadpool(client.whoami)
         except ScidexError as refused:
             await _response_to(refused)(scope, receive, send)
             return
-        await self.app({**scope, _MARKET: market}, receive, send)
+        await self.app({**scope, _BIDDER: Bidder(who.account_id, client)}, receive, send)
 
     def _client_of(self, headers: Headers) -> Client:
         return Client(self.url, key_of(headers), deadline_seconds=_DEADLINE_SECONDS)
@@ -110,9 +109,9 @@ def key_of(headers: Headers) -> str:
     return key
 
 
-def _market_of_request(context: Context[Any, Any]) -> BiddersMarket:
+def _bidder_of_request(context: Context[Any, Any]) -> Bidder:
     request = cast(Request, context.request_context.request)
-    return cast(BiddersMarket, request.scope[_MARKET])
+    return cast(Bidder, request.scope[_BIDDER])
 
 
 def _response_to(refused: ScidexError) -> Response:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from scidex.mcp_server.market import BiddersMarket
-from scidex.mcp_server.tools import server_of
+from scidex.market import Market
+from scidex.mcp_server.tools import Bidder, server_of
 
 
-def serve(market: BiddersMarket) -> None:
-    """Answer on stdout what is asked on stdin, until that ends."""
-    server_of(lambda context: market).run("stdio")
+def serve(market: Market) -> None:
+    """Answer on stdout what is asked on stdin, for the account of `market`, until that ends."""
+    bidder = Bidder(market.whoami().account_id, market)
+    server_of(lambda context: bidder).run("stdio")

@@ -4,19 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated, Any, NamedTuple
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
 from pydantic import Field, StrictInt
 
 from scidex import __version__
+from scidex.market import Market
 from scidex.mcp_server import answers
-from scidex.mcp_server.market import BiddersMarket
 from scidex.mcp_server.refusing import RefusingServer
 from scidex.settings import DEFAULT_POOL
 
-MarketOf = Callable[[Context[Any, Any]], BiddersMarket]
+
+class Bidder(NamedTuple):
+    """The account that calls come from, and a market that acts for it alone."""
+
+    account_id: str
+    market: Market
+
+
+BidderOf = Callable[[Context[Any, Any]], Bidder]
 
 INSTRUCTIONS = (
     "A market for the next slots in which agents run. Tokens are whole numbers. `tasks` lists what may be bid for, "
@@ -37,12 +45,13 @@ BidNumber = Annotated[StrictInt, Field(description="The bid's number: `bid_id`, 
 class BidderTools:
     """The tools of whichever bidder a call comes from."""
 
-    def __init__(self, market_of: MarketOf) -> None:
-        self._market_of = market_of
+    def __init__(self, bidder_of: BidderOf) -> None:
+        self._bidder_of = bidder_of
 
     def wallet(self, context: Context[Any, Any]) -> answers.Wallet:
         """Return your account's tokens: all of them, those set aside, and those that may be bid now."""
-        return answers.Wallet.of(self._market_of(context).wallet())
+        account_id, market = self._bidder_of(context)
+        return answers.Wallet.of(market.get_balance(account_id))
 
     def quote(
         self,
@@ -51,7 +60,7 @@ class BidderTools:
         pool: Pool = DEFAULT_POOL,
     ) -> answers.Quote:
         """Say what to bid to win the next round with a chance. Nothing is spent."""
-        return answers.Quote.of(self._market_of(context).quote(probability, pool=pool))
+        return answers.Quote.of(self._bidder_of(context).market.quote(probability, pool=pool))
 
     def bid(
         self,
@@ -77,7 +86,9 @@ class BidderTools:
         The tokens are set aside, and free again when the bid loses or is cancelled. An open bid for the same task and
         pool is amended. Give an idempotency key, and call again with the same one when you did not get an answer.
         """
-        placed = self._market_of(context).place(
+        account_id, market = self._bidder_of(context)
+        placed = market.place_bid(
+            account_id,
             task_id,
             max_price_tokens,
             expected_value_usd=expected_value_usd,
@@ -90,7 +101,7 @@ class BidderTools:
 
     def cancel(self, context: Context[Any, Any], bid_id: BidNumber) -> answers.Bid:
         """Cancel an open bid of yours; what it set aside is free at once."""
-        return answers.Bid.of(self._market_of(context).cancel(bid_id))
+        return answers.Bid.of(self._bidder_of(context).market.cancel_bid(bid_id))
 
     def my_bids(
         self,
@@ -99,22 +110,22 @@ class BidderTools:
         limit: Limit = 50,
     ) -> answers.MyBids:
         """Return your open bids, the dearest first, and the slots you have won that are not settled."""
-        market = self._market_of(context)
-        found = market.open_bids(after=after, limit=limit)
+        account_id, market = self._bidder_of(context)
+        found = market.list_open_bids(account_id, after=after, limit=limit)
         return answers.MyBids(
-            account_id=market.account_id,
+            account_id=account_id,
             open_bids=[answers.Bid.of(one) for one in found],
             next_after=found[-1].id if len(found) == limit else None,
-            won_slots=[answers.WonSlot.of(one) for one in market.won_slots(limit=limit)],
+            won_slots=[answers.WonSlot.of(one) for one in market.list_won_slots(account_id, limit=limit)],
         )
 
     def explain(self, context: Context[Any, Any], bid_id: BidNumber) -> answers.Explanation:
         """Say why a bid of yours won, lost or is open, and the price that would win."""
-        return answers.Explanation.of(self._market_of(context).explain(bid_id))
+        return answers.Explanation.of(self._bidder_of(context).market.explain(bid_id))
 
     def book(self, context: Context[Any, Any], pool: Pool = DEFAULT_POOL, limit: Limit = 20) -> answers.Book:
         """Return a pool's open bids, the best first, and its slots on offer, the soonest first."""
-        told = self._market_of(context).book(pool=pool, limit=limit)
+        told = self._bidder_of(context).market.get_order_book(pool=pool, limit=limit)
         bids = [answers.BookBid(bid_id=one["id"], **one) for one in told["bids"]]
         return answers.Book(pool=pool, bids=bids, asks=[answers.BookAsk(**one) for one in told["asks"]])
 
@@ -127,19 +138,20 @@ class BidderTools:
         limit: Limit = 50,
     ) -> answers.Tasks:
         """Return the tasks that may be bid for now: open, and waiting for no other task."""
-        found = self._market_of(context).open_tasks(quest_id=quest_id, pool=pool, after=after, limit=limit)
+        market = self._bidder_of(context).market
+        found = market.list_tasks(quest_id=quest_id, status="open", pool=pool, after=after, limit=limit)
         return answers.Tasks(
             tasks=[answers.Task.of(one) for one in found],
             next_after=found[-1].task_id if len(found) == limit else None,
         )
 
 
-def server_of(market_of: MarketOf) -> MCPServer[Any]:
-    """Return a server with the tools; `market_of` gives each call the market of the bidder it comes from."""
+def server_of(bidder_of: BidderOf) -> MCPServer[Any]:
+    """Return a server with the tools; `bidder_of` finds the bidder that a call comes from."""
     server = RefusingServer(
         "scidex", title="scidex", version=__version__, instructions=INSTRUCTIONS, log_level="WARNING"
     )
-    tools = BidderTools(market_of)
+    tools = BidderTools(bidder_of)
     for tool in (tools.wallet, tools.quote, tools.my_bids, tools.explain, tools.book, tools.tasks):
         server.add_tool(tool, annotations=_READS)
     server.add_tool(tools.bid, annotations=_BIDS)

@@ -18,6 +18,7 @@ from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.offers import Offers
 from scidex.clock import utc_now
 from scidex.exchange import backlog, compute_auction, cycle, services, token_ledger
+from scidex.market.embedded import EmbeddedMarket
 from scidex.settings import TREASURY
 
 SUCCEED = ["sh", "-c", """echo '{"tokens": 700}' > "$SCIDEX_USAGE_FILE" """]
@@ -47,7 +48,7 @@ def market(db):
 
 @pytest.fixture
 def agent_with(market, tmp_path) -> Callable[..., Agent]:
-    def make(*, evaluator=None, max_seconds=20.0, **options) -> Agent:
+    def make(*, evaluator=None, max_seconds=20.0, clock=None, **options) -> Agent:
         work = Work(
             command_of_task,
             tmp_path / "runs",
@@ -55,7 +56,7 @@ def agent_with(market, tmp_path) -> Callable[..., Agent]:
             evaluator=evaluator or Fixed(5.0),
             max_seconds=max_seconds,
         )
-        return Agent("worker:ada", work, db=market, poll_seconds=0.02, **options)
+        return Agent("worker:ada", work, market=EmbeddedMarket(market, clock=clock), poll_seconds=0.02, **options)
 
     return make
 
@@ -347,7 +348,7 @@ def test_stopping_ends_a_long_run_and_gives_it_and_what_waits_back(market, agent
 
 def test_a_loop_outlives_what_the_market_refuses(market, tmp_path, caplog):
     work = Work(command_of_task, tmp_path / "runs")
-    agent = Agent("worker:nobody", work, db=market, poll_seconds=0.01)
+    agent = Agent("worker:nobody", work, market=EmbeddedMarket(market), poll_seconds=0.01)
 
     run_until(agent, lambda: len(caplog.records) == 3)
 
@@ -358,7 +359,7 @@ def test_a_loop_outlives_what_the_market_refuses(market, tmp_path, caplog):
 
 def test_runs_keep_their_directories_only_where_asked(market, tmp_path):
     work = Work(command_of_task, tmp_path / "runs", evaluator=Fixed(1.0), keep_directories=False)
-    agent = Agent("worker:ada", work, db=market)
+    agent = Agent("worker:ada", work, market=EmbeddedMarket(market))
     add_task(market, "write", SUCCEED)
     work_off(agent)
     run_cycle(market)

@@ -16,6 +16,7 @@ from scidex.agent.meters.litellm import LiteLLMMeter
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.errors import MeterUnavailable
 from scidex.exchange import backlog, compute_auction, cycle, runs, token_ledger
+from scidex.market.embedded import EmbeddedMarket
 from scidex.records import SeenPullRequest, Usage
 from tests.agent.proxies import ADMIN_KEY, running_proxy
 from tests.agent.work import ASSIGNMENT
@@ -39,7 +40,7 @@ def run_one(db, tmp_path, command, *, task_id: str = "write", **work):
     backlog.add_task(task_id, "docs", expected_value_usd=4.0, payload={"command": command}, db=db)
     local = LocalExecutor(grace_seconds=0.5)
     options = {"executor": local, "max_seconds": 20.0, **work}
-    agent = Agent("worker:ada", Work(command_of_task, tmp_path / "runs", **options), db=db)
+    agent = Agent("worker:ada", Work(command_of_task, tmp_path / "runs", **options), market=EmbeddedMarket(db))
     assert list(agent.take()) == []
     # By the clock that offered the slot, which may be some milliseconds ahead of this process.
     assert cycle.run_cycle(now=db.now(), db=db).error is None

@@ -21,6 +21,7 @@ from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.executors.ray import RayExecutor
 from scidex.errors import ExecutorUnavailable, InvalidArgument
 from scidex.exchange import backlog, cycle, token_ledger
+from scidex.market.embedded import EmbeddedMarket
 from tests.agent.clusters import ENVIRONMENT
 
 # Read by Ray when it is first loaded.
@@ -306,7 +307,7 @@ def test_a_task_whose_worker_is_killed_is_settled_once(on, db, tmp_path):
     command = [sys.executable, "-c", HANGS_ONCE + "open('usage.json', 'w').write('{\"tokens\": 7}')"]
     backlog.add_task("write", "docs", expected_value_usd=1.0, payload={"command": command}, db=db)
     work = Work(command_of_task, tmp_path, executor=on("a"), max_seconds=60.0)
-    agent = Agent("worker:ada", work, db=db)
+    agent = Agent("worker:ada", work, market=EmbeddedMarket(db))
     list(agent.take())
     cycle.run_cycle(now=db.now(), db=db)
     [lease] = agent.take()

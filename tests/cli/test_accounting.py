@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from scidex.cli.markets import printable
+from scidex.cli.output import printable
 from scidex.exchange import compute_auction, runs, services, token_ledger
 from scidex.records import Usage
 from scidex.store import connect

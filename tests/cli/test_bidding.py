@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import inspect
 import json
 
 import pytest
 
-from scidex.cli.embedding import EmbeddedVerbs
-from scidex.client import Client
 from scidex.exchange import backlog, compute_auction, token_ledger
 from scidex.store import connect
 from scidex.web.serving import running_server
@@ -143,18 +140,6 @@ def test_what_the_market_refuses_is_refused_and_changes_nothing(cli, market_url)
     with connect(market_url) as db:
         assert token_ledger.get_balance("agent:ada", db=db).held == 300
         assert len(compute_auction.get_order_book(db=db)["asks"]) == 1
-
-
-def test_the_embedded_verbs_take_what_a_clients_take(market_url):
-    asked = "place_bid cancel_bid offer_slots clear_round add_quest add_task list_quests list_tasks get_order_book"
-    asked += " quote explain get_balance get_transfers list_wallets"
-    with connect(market_url) as db:
-        for name in asked.split():
-            embedded = inspect.signature(getattr(EmbeddedVerbs(db), name)).parameters
-            told = set(inspect.signature(getattr(Client, name)).parameters) - {"self", "terms"}
-            assert told <= embedded.keys(), name
-        with pytest.raises(AttributeError):
-            EmbeddedVerbs(db).no_such_verb  # noqa: B018
 
 
 def test_keys_are_made_listed_rotated_and_revoked_by_an_operator(cli, at):

@@ -18,12 +18,13 @@ from typing import Any
 from scidex.agent.agent import Agent, Work
 from scidex.agent.commands import command_of_task
 from scidex.agent.executors.local import LocalExecutor
-from scidex.agent.market import EmbeddedMarket, Market
 from scidex.agent.offers import Offers
 from scidex.client import Client
 from scidex.exchange import backlog, compute_auction, token_ledger
 from scidex.exchange.cycle import CycleRunner
 from scidex.exchange.sweeper import SweepRunner
+from scidex.market import Market
+from scidex.market.embedded import EmbeddedMarket
 from scidex.store import Database, connect
 from scidex.store.statements import load
 from scidex.web.serving import serve as serve_web

@@ -12,7 +12,6 @@ import pytest
 
 from scidex.agent.agent import Agent, Report, Work
 from scidex.agent.commands import command_of_task
-from scidex.agent.market import EmbeddedMarket, Market
 from scidex.agent.offers import Offers
 from scidex.client import Client
 from scidex.errors import (
@@ -27,6 +26,8 @@ from scidex.errors import (
     WorkerLost,
 )
 from scidex.exchange import backlog, compute_auction, leases, sweeper, token_ledger, workers
+from scidex.market import Market
+from scidex.market.embedded import EmbeddedMarket
 from scidex.records import Usage
 from scidex.store import Database
 from scidex.web.serving import running_server
