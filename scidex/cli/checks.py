@@ -183,11 +183,11 @@ def check_port(port: int) -> Finding:
         socket.create_connection(("127.0.0.1", port), _PORT_SECONDS).close()
     except OSError:
         return Finding(check, OK, "free")
-    import httpx
+    import httpx2
 
     try:
-        answer = httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=_PORT_SECONDS)
-    except httpx.HTTPError:
+        answer = httpx2.get(f"http://127.0.0.1:{port}/healthz", timeout=_PORT_SECONDS)
+    except httpx2.HTTPError:
         answer = None
     if answer is not None and answer.headers.get("content-type") == "application/json" and answer.is_success:
         return Finding(check, OK, "a market is served there")

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 
-import httpx
+import httpx2
 
 from scidex import __version__
 from scidex.cli.checks import FAULT, OK, WARNING, Finding, rounds_of
@@ -25,9 +25,9 @@ def examine_served(url: str, key: str | None) -> Iterator[Finding]:
     """Yield what each check finds of a server; nothing is written."""
     yield Finding("versions", OK, f"scidex {__version__}, Python {platform.python_version()}")
     try:
-        alive = httpx.get(f"{url.rstrip('/')}/healthz", timeout=_SECONDS)
-        told = httpx.get(f"{url.rstrip('/')}/openapi.json", timeout=_SECONDS).json()["info"]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError) as error:
+        alive = httpx2.get(f"{url.rstrip('/')}/healthz", timeout=_SECONDS)
+        told = httpx2.get(f"{url.rstrip('/')}/openapi.json", timeout=_SECONDS).json()["info"]
+    except (httpx2.HTTPError, httpx2.InvalidURL, ValueError, KeyError) as error:
         remedy = "start it: scidex up; or give the address that it printed"
         yield Finding("server", FAULT, f"no market answers at {url}: {type(error).__name__}", remedy)
         return
@@ -61,8 +61,8 @@ def clock_of(date: str | None, now: datetime) -> Finding:
 
 def _database(url: str) -> Finding:
     try:
-        ready = httpx.get(f"{url.rstrip('/')}/readyz", timeout=_SECONDS).is_success
-    except httpx.HTTPError:
+        ready = httpx2.get(f"{url.rstrip('/')}/readyz", timeout=_SECONDS).is_success
+    except httpx2.HTTPError:
         ready = False
     if ready:
         return Finding("database", OK, "answers the server")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import random
 import re
 import time
 import uuid
 from collections.abc import Iterator
+from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote
 
-import httpx
+import httpx2
 
 from scidex import errors
+from scidex.clock import utc_now
 from scidex.errors import MarketRefused, MarketUnreachable, ScidexError
 
 _FIRST_PAUSE_SECONDS = 0.1
@@ -34,10 +37,10 @@ class Connection:
         headers = {"Authorization": f"Bearer {key}"} if key else {}
         self.deadline_seconds = deadline_seconds
         try:
-            self._http = httpx.Client(
-                base_url=url, headers=headers, timeout=deadline_seconds, limits=httpx.Limits(max_connections=None)
+            self._http = httpx2.Client(
+                base_url=url, headers=headers, timeout=deadline_seconds, limits=httpx2.Limits(max_connections=None)
             )
-        except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
+        except (httpx2.InvalidURL, httpx2.UnsupportedProtocol) as error:
             raise errors.InvalidArgument(field="url", value=url, fact=f"is no address: {error}") from error
 
     def close(self) -> None:
@@ -72,30 +75,33 @@ class Connection:
                     response.read()
                     self._answer(response)
                 yield from response.iter_lines()
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
 
     def _until_answered(self, method: str, address: str, **what: Any) -> Any:
         ends = time.monotonic() + self.deadline_seconds
         pause = _FIRST_PAUSE_SECONDS
         while True:
+            # Clients that were turned away together must not come back together.
+            wait = pause * random.uniform(0.5, 1.0)
             try:
                 response = self._sent(method, address, {**what, "timeout": max(0.05, ends - time.monotonic())})
-                if not _says_try_again(response) or time.monotonic() + pause >= ends:
+                wait = max(wait, _retry_after(response))
+                if not _says_try_again(response) or time.monotonic() + wait >= ends:
                     return self._answer(response)
             except MarketUnreachable:
-                if time.monotonic() + pause >= ends:
+                if time.monotonic() + wait >= ends:
                     raise
-            time.sleep(pause)
+            time.sleep(wait)
             pause = min(2 * pause, _MOST_PAUSE_SECONDS)
 
-    def _sent(self, method: str, address: str, what: dict[str, Any]) -> httpx.Response:
+    def _sent(self, method: str, address: str, what: dict[str, Any]) -> httpx2.Response:
         try:
             return self._http.request(method, address, **what)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise self._unreachable(error) from error
 
-    def _answer(self, response: httpx.Response) -> Any:
+    def _answer(self, response: httpx2.Response) -> Any:
         try:
             told = response.json() if response.content else None
         except ValueError as error:
@@ -113,8 +119,19 @@ def part(text: object) -> str:
     return quote(str(text), safe="")
 
 
-def _says_try_again(response: httpx.Response) -> bool:
+def _says_try_again(response: httpx2.Response) -> bool:
     return response.status_code in _TRY_AGAIN or (response.status_code == 409 and _IN_FLIGHT in response.text)
+
+
+def _retry_after(response: httpx2.Response) -> float:
+    """Return the seconds that a server asks its client to wait, 0 where it does not."""
+    asked = response.headers.get("Retry-After", "")
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        return (parsedate_to_datetime(asked) - utc_now()).total_seconds()
+    except (TypeError, ValueError):  # no date, or one without its zone
+        return 0.0
 
 
 def refusal(problem: Any, status: int) -> ScidexError:

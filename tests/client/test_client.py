@@ -6,13 +6,16 @@ import inspect
 import threading
 import time
 from collections.abc import Iterator
+from datetime import timedelta
+from email.utils import format_datetime
 
-import httpx
+import httpx2
 import pytest
 
 import scidex
 from scidex import errors, keyring
 from scidex.client import Client
+from scidex.clock import utc_now
 from scidex.exchange import backlog, compute_auction, cycle, ev_scorer, keys, token_ledger
 from scidex.store import Database
 from scidex.store.db_writes import read_journal
@@ -125,14 +128,14 @@ def test_without_a_key_that_works_nothing_is_answered(address):
 # --- once, whatever happens on the way
 
 
-class LosesAnswers(httpx.BaseTransport):
+class LosesAnswers(httpx2.BaseTransport):
     """Sends requests on, and loses the first answers."""
 
-    def __init__(self, real: httpx.BaseTransport, losses: int, *, before_sending: bool) -> None:
+    def __init__(self, real: httpx2.BaseTransport, losses: int, *, before_sending: bool) -> None:
         self.real, self.losses, self.before_sending = real, losses, before_sending
         self.lost = 0
 
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
+    def handle_request(self, request: httpx2.Request) -> httpx2.Response:
         if self.lost >= self.losses:
             return self.real.handle_request(request)
         self.lost += 1
@@ -140,7 +143,7 @@ class LosesAnswers(httpx.BaseTransport):
             answer = self.real.handle_request(request)
             answer.read()
             answer.close()
-        raise httpx.ReadError("the answer was lost")
+        raise httpx2.ReadError("the answer was lost")
 
     def close(self) -> None:
         self.real.close()
@@ -194,6 +197,69 @@ def test_no_answer_before_the_deadline_is_told(db):
 def test_what_is_no_address_is_refused(url):
     with pytest.raises(errors.ScidexError), Client(url, "k", deadline_seconds=0.1) as client:
         client.list_pools()
+
+
+class Answers:
+    """A server that answers as it is told, one answer after the other, and the pauses that a client makes meanwhile."""
+
+    def __init__(self, monkeypatch, *answers: tuple[int, dict[str, str]]) -> None:
+        self.pauses: list[float] = []
+        self._answers = iter(answers)
+        monkeypatch.setattr("scidex.client.connection.time.sleep", self.pauses.append)
+
+    def asked(self, deadline_seconds: float = 30.0) -> object:
+        """Return what a client gets that asks for the pools."""
+        with Client("http://127.0.0.1:9", "k", deadline_seconds=deadline_seconds) as client:
+            client._market._http._transport = httpx2.MockTransport(self._answer)
+            return client.list_pools()
+
+    def _answer(self, request: httpx2.Request) -> httpx2.Response:
+        status, headers = next(self._answers)
+        return httpx2.Response(status, headers=headers, json=[] if status == 200 else {"detail": "busy"})
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_a_client_waits_as_long_as_the_server_asks(status, monkeypatch):
+    server = Answers(monkeypatch, (status, {"Retry-After": "7"}), (status, {}), (200, {}))
+
+    assert server.asked() == []
+
+    assert server.pauses[0] == 7
+    assert server.pauses[1] < 1
+
+
+def test_a_client_waits_until_the_instant_that_the_server_names(monkeypatch):
+    later = format_datetime(utc_now() + timedelta(seconds=9), usegmt=True)
+    server = Answers(monkeypatch, (503, {"Retry-After": later}), (200, {}))
+
+    assert server.asked() == []
+    assert 5 < server.pauses[0] <= 9
+
+
+def test_a_client_that_may_not_wait_so_long_says_so_at_once(monkeypatch):
+    server = Answers(monkeypatch, (503, {"Retry-After": "31"}))
+
+    with pytest.raises(errors.MarketRefused):
+        server.asked(deadline_seconds=30)
+    assert server.pauses == []
+
+
+@pytest.mark.parametrize("asked", ["", "soon", "-5", "Wed, 32 Foo", "1.5", "Wed, 21 Oct 2037 07:28:00 -0000"])
+def test_a_wait_that_cannot_be_read_is_the_clients_own(asked, monkeypatch):
+    server = Answers(monkeypatch, (503, {"Retry-After": asked}), (200, {}))
+
+    assert server.asked() == []
+    assert 0 < server.pauses[0] <= 0.1
+
+
+def test_clients_that_were_turned_away_together_come_back_apart(monkeypatch):
+    firsts = set()
+    for _ in range(20):
+        server = Answers(monkeypatch, *[(503, {})] * 3, (200, {}))
+        server.asked()
+        firsts.add(server.pauses[0])
+        assert all(0.5 * most <= pause <= most for most, pause in zip((0.1, 0.2, 0.4), server.pauses, strict=True))
+    assert len(firsts) > 10
 
 
 # --- the operator's key, and events

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 from starlette.datastructures import Headers
 
@@ -76,7 +76,7 @@ def test_without_a_key_that_works_nothing_is_answered(address, db):
     given = [[*ACCEPTS.items()] if one is None else [*ACCEPTS.items(), ("Authorization", one.encode())] for one in ones]
 
     for headers in (two, *given):
-        answer = httpx.post(address, json=LIST, headers=headers)
+        answer = httpx2.post(address, json=LIST, headers=headers)
 
         assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Bearer realm="scidex"')
         assert "tools" not in answer.text
@@ -92,9 +92,9 @@ def test_a_revoked_key_is_refused_at_once(address, db):
     key = key_for(db, "ada", "bid")
     headers = {**ACCEPTS, "Authorization": f"Bearer {key}"}
 
-    before = httpx.post(address, json=LIST, headers=headers)
+    before = httpx2.post(address, json=LIST, headers=headers)
     keys.revoke_key(keys.id_of(key), db=db)
-    after = httpx.post(address, json=LIST, headers=headers)
+    after = httpx2.post(address, json=LIST, headers=headers)
 
     assert "my_bids" in before.text
     assert after.status_code == 401
@@ -110,17 +110,17 @@ def test_pages_from_elsewhere_are_not_answered_even_with_a_key(address, db):
     ]
 
     for headers, status in foreign:
-        answer = httpx.post(address, json=LIST, headers={**ACCEPTS, **key, **headers})
+        answer = httpx2.post(address, json=LIST, headers={**ACCEPTS, **key, **headers})
 
         assert answer.status_code == status
         assert "tools" not in answer.text
-    assert "tools" in httpx.post(address, json=LIST, headers={**ACCEPTS, **key}).text
+    assert "tools" in httpx2.post(address, json=LIST, headers={**ACCEPTS, **key}).text
 
 
 def test_a_body_that_is_too_large_is_refused(address, db):
     headers = {**ACCEPTS, "Authorization": f"Bearer {key_for(db, 'ada', 'bid')}", "Content-Type": "application/json"}
 
-    assert httpx.post(address, content=b" " * (1024 * 1024 + 1), headers=headers).status_code == 413
+    assert httpx2.post(address, content=b" " * (1024 * 1024 + 1), headers=headers).status_code == 413
 
 
 def test_without_a_market_behind_it_the_door_says_so_and_not_where():
@@ -128,7 +128,7 @@ def test_without_a_market_behind_it_the_door_says_so_and_not_where():
         taken.bind(("127.0.0.1", 0))
         nowhere = taken.getsockname()[1]
         with served_by_http(f"http://127.0.0.1:{nowhere}") as tools:
-            answer = httpx.post(tools, json=LIST, headers={**ACCEPTS, "Authorization": "Bearer k"}, timeout=60)
+            answer = httpx2.post(tools, json=LIST, headers={**ACCEPTS, "Authorization": "Bearer k"}, timeout=60)
 
     assert answer.status_code == 503
     assert answer.text.startswith("The market's server did not answer")

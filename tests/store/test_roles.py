@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from urllib.parse import urlsplit, urlunsplit
 
-import httpx
+import httpx2
 import psycopg
 import pytest
 from psycopg import sql
@@ -129,7 +129,7 @@ def serve(market: Roles, quest_account: str) -> None:
     with connect(market.server) as db, running_server(db) as address:
         made = keys.create_key("worker:w", ["work"], db=db)
         assert made.text is not None
-        assert httpx.get(f"{address}/api/whoami").status_code == 401
+        assert httpx2.get(f"{address}/api/whoami").status_code == 401
         with Client(address, made.text) as client:
             client.register_worker("w", "worker:w", pool="scidex-agent", seats=1, lease_seconds=30.0)
             client.keep_offers("w", 1)
@@ -142,7 +142,7 @@ def serve(market: Roles, quest_account: str) -> None:
             client.finish(held, succeeded=True, actual_cost_tokens=3)
         headers = headers_for(db, "ada", "bid") | {"Idempotency-Key": "once"}
         moved = [
-            httpx.post(
+            httpx2.post(
                 f"{address}/api/wallets/ada/transfers", json={"credit": "bob", "amount_tokens": 1}, headers=headers
             )
             for _ in range(2)

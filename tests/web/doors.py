@@ -6,7 +6,7 @@ import json
 import uuid
 from collections.abc import Generator
 
-import httpx
+import httpx2
 
 from scidex.exchange import keys
 from scidex.store import Database
@@ -31,7 +31,7 @@ def operator(db: Database) -> dict[str, str]:
     return headers_for(db, "system:treasury", "admin")
 
 
-class EveryKey(httpx.Auth):
+class EveryKey(httpx2.Auth):
     """
     The keys of everybody in a small market: bids go out as ada's, attestations as their evaluator's, the rest as the
     operator's. A POST without an idempotency key gets one.
@@ -43,14 +43,14 @@ class EveryKey(httpx.Auth):
         self._db = db
         self._known: dict[tuple[str, str], str] = {}
 
-    def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
+    def auth_flow(self, request: httpx2.Request) -> Generator[httpx2.Request, httpx2.Response, None]:
         if "Authorization" not in request.headers:
             request.headers["Authorization"] = f"Bearer {self._key(*self._of(request))}"
         if request.method == "POST" and "Idempotency-Key" not in request.headers:
             request.headers["Idempotency-Key"] = str(uuid.uuid4())
         yield request
 
-    def _of(self, request: httpx.Request) -> tuple[str, str]:
+    def _of(self, request: httpx2.Request) -> tuple[str, str]:
         path = request.url.path
         if request.method in ("POST", "DELETE") and "/bids" in path:
             return BIDDER, "bid"

@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.errors import DatabaseUnavailable
@@ -29,15 +29,15 @@ class Refusing(NamedTuple):
     """A served market, and a client of it."""
 
     db: Database
-    client: httpx.Client
+    client: httpx2.Client
 
 
 @pytest.fixture
-def client(db: Database) -> Iterator[httpx.Client]:
+def client(db: Database) -> Iterator[httpx2.Client]:
     """A client of a served market in which ada has 1,000 tokens."""
     token_ledger.create_account("ada", db=db)
     token_ledger.mint("ada", 1_000, db=db)
-    with running_server(db) as address, httpx.Client(base_url=address, timeout=30, auth=EveryKey(db)) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address, timeout=30, auth=EveryKey(db)) as client:
         yield client
 
 
@@ -55,7 +55,7 @@ def refusing(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
         token_ledger.create_account("ada", db=db)
         token_ledger.mint("ada", 1_000, db=db)
         address = stack.enter_context(running_server(db))
-        yield Refusing(db, stack.enter_context(httpx.Client(base_url=address, timeout=30, auth=EveryKey(db))))
+        yield Refusing(db, stack.enter_context(httpx2.Client(base_url=address, timeout=30, auth=EveryKey(db))))
 
 
 def done(db: Database) -> list[JournalEntry]:
@@ -72,7 +72,7 @@ def written(refusing: Refusing) -> Iterator[None]:
     assert token_ledger.verify(refusing.db).ok
 
 
-def refused(response: httpx.Response, status: int, field: str | None) -> dict:
+def refused(response: httpx2.Response, status: int, field: str | None) -> dict:
     """Return a problem document, after checking that it is one and names the field."""
     assert response.status_code == status, response.text
     assert response.headers["content-type"] == "application/problem+json"
@@ -273,8 +273,8 @@ def test_an_id_means_itself_whatever_its_characters(client, name):
     client.post("/api/wallets", json={"account_id": name}).raise_for_status()
     segment = "".join(f"%{byte:02X}" for byte in name.encode())
 
-    wallet = client.get(httpx.URL(client.base_url, raw_path=f"/api/wallets/{segment}".encode()))
-    transfers = client.get(httpx.URL(client.base_url, raw_path=f"/api/wallets/{segment}/transfers".encode()))
+    wallet = client.get(httpx2.URL(client.base_url, raw_path=f"/api/wallets/{segment}".encode()))
+    transfers = client.get(httpx2.URL(client.base_url, raw_path=f"/api/wallets/{segment}/transfers".encode()))
 
     assert wallet.json()["account_id"] == name
     assert transfers.json() == []
@@ -429,7 +429,7 @@ def test_a_body_at_the_limit_is_read(client):
 )
 @pytest.mark.usefixtures("written")
 def test_what_is_not_there_or_not_understood_is_told(refusing, path, status, field):
-    url = httpx.URL(refusing.client.base_url, raw_path=path.encode())
+    url = httpx2.URL(refusing.client.base_url, raw_path=path.encode())
 
     refused(refusing.client.get(url), status, field)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import threading
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.clock import utc_now
@@ -48,7 +48,7 @@ def test_each_kind_of_refusal_is_kept_with_who_asked_for_what(market, monkeypatc
     keys.revoke_key(ended.key.key_id, db=market)
     mine = {"Authorization": f"Bearer {bidder.text}", "Idempotency-Key": "k"}
     bid = {"task_id": "t", "max_price_tokens": 5}
-    with running_server(market) as address, httpx.Client(base_url=address) as client:
+    with running_server(market) as address, httpx2.Client(base_url=address) as client:
         asked = [
             client.get("/api/whoami"),
             client.get("/api/whoami", headers={"Authorization": f"Bearer {NOBODYS}"}),
@@ -90,7 +90,7 @@ def test_each_kind_of_refusal_is_kept_with_who_asked_for_what(market, monkeypatc
 
 def test_neither_secrets_nor_bodies_nor_ids_are_kept(market):
     good = key_for(market, "ada", "read")
-    with running_server(market) as address, httpx.Client(base_url=address) as client:
+    with running_server(market) as address, httpx2.Client(base_url=address) as client:
         for key in (good, NOBODYS, f"x{NOBODYS}", "Basic eve"):
             headers = {"Authorization": f"Bearer {key}"}
             client.get("/api/wallets/bob-the-secret", headers=headers)
@@ -106,7 +106,7 @@ def test_neither_secrets_nor_bodies_nor_ids_are_kept(market):
 def test_what_is_refused_is_journaled_sealed_and_replayed(market):
     with running_server(market) as address:
         for _ in range(3):
-            httpx.get(f"{address}/api/whoami")
+            httpx2.get(f"{address}/api/whoami")
     sealing.seal_journal(db=market)
 
     assert len(told(market)) == 3
@@ -116,7 +116,7 @@ def test_what_is_refused_is_journaled_sealed_and_replayed(market):
 
 def test_a_refusal_is_written_down_within_moments_while_the_server_runs(market):
     with running_server(market) as address:
-        httpx.get(f"{address}/api/whoami")
+        httpx2.get(f"{address}/api/whoami")
         for _ in range(600):
             if told(market):
                 break
@@ -127,7 +127,7 @@ def test_a_refusal_is_written_down_within_moments_while_the_server_runs(market):
 def test_what_waits_when_a_server_stops_is_written_down(market, monkeypatch):
     monkeypatch.setattr(web_attempts, "_FLUSH_SECONDS", 3_600.0)
     with running_server(market) as address:
-        httpx.get(f"{address}/api/whoami")
+        httpx2.get(f"{address}/api/whoami")
         assert told(market) == []
 
     assert len(told(market)) == 1
@@ -138,7 +138,7 @@ def test_much_at_once_is_written_down_before_its_time(market, monkeypatch):
     monkeypatch.setattr(web_attempts, "MOST_AT_ONCE", 6)
     with running_server(market) as address:
         for _ in range(3):
-            httpx.get(f"{address}/api/whoami")
+            httpx2.get(f"{address}/api/whoami")
         for _ in range(600):
             if told(market):
                 break
@@ -147,7 +147,7 @@ def test_much_at_once_is_written_down_before_its_time(market, monkeypatch):
 
 
 def test_what_succeeds_leaves_no_note(market):
-    with running_server(market) as address, httpx.Client(base_url=address, headers=operator(market)) as client:
+    with running_server(market) as address, httpx2.Client(base_url=address, headers=operator(market)) as client:
         before = contents(market)["refused_attempts"]
         for path in ("/api/whoami", "/api/wallets", "/healthz"):
             assert client.get(path).status_code == 200
@@ -159,7 +159,7 @@ def test_what_succeeds_leaves_no_note(market):
 def test_so_many_are_kept_one_by_one_and_the_rest_is_counted(market):
     """Whoever has no key fills one bucket together, and nobody else's."""
     asked = BURST + 50
-    with running_server(market) as address, httpx.Client(base_url=address) as client:
+    with running_server(market) as address, httpx2.Client(base_url=address) as client:
         mine = headers_for(market, "ada", "read")
         assert client.get("/api/whoami", headers=mine).status_code == 200  # known, so that strangers do not keep it out
         for _ in range(asked):

@@ -13,7 +13,7 @@ from contextlib import suppress
 from itertools import count
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.exchange import compute_auction, keys, token_ledger
@@ -35,20 +35,22 @@ def served(db: Database) -> Iterator[tuple[Database, str]]:
         yield db, address
 
 
-def client_of(db: Database, address: str, account: str) -> httpx.Client:
+def client_of(db: Database, address: str, account: str) -> httpx2.Client:
     """Return a client of an account whose key was let in before, so that its bids go over the desk."""
     headers = headers_for(db, account, "bid")
-    with httpx.Client(base_url=address, headers=headers) as first:
+    with httpx2.Client(base_url=address, headers=headers) as first:
         assert first.get("/api/whoami").status_code == 200
-    return httpx.Client(base_url=address, headers=headers, timeout=30)
+    return httpx2.Client(base_url=address, headers=headers, timeout=30)
 
 
-def bid(client: httpx.Client, task: str, price: int = 10, *, key: str | None = None, **headers: str) -> httpx.Response:
+def bid(
+    client: httpx2.Client, task: str, price: int = 10, *, key: str | None = None, **headers: str
+) -> httpx2.Response:
     body = {"task_id": task, "max_price_tokens": price}
     return client.post(BIDS, json=body, headers={"Idempotency-Key": key or str(uuid.uuid4()), **headers})
 
 
-def by_the_route(client: httpx.Client, task: str, price: int, key: str) -> httpx.Response:
+def by_the_route(client: httpx2.Client, task: str, price: int, key: str) -> httpx2.Response:
     """Send the same bid so that the desk leaves it to the route: a cookie is not as plain."""
     return bid(client, task, price, key=key, Cookie="nothing=1")
 
@@ -112,7 +114,7 @@ def test_the_same_bid_by_many_at_once_is_placed_once(served):
     db, address = served
     started = threading.Barrier(8)
 
-    def place(client: httpx.Client) -> httpx.Response:
+    def place(client: httpx2.Client) -> httpx2.Response:
         started.wait()
         return bid(client, "t1", 10, key="once")
 
@@ -154,7 +156,7 @@ def test_every_bid_that_was_answered_is_there_after_the_server_was_killed(tmp_pa
     answered: list[int] = []
 
     def bid_until_it_dies(number: int) -> None:
-        with suppress(httpx.HTTPError), httpx.Client(base_url=lines["api"].strip(), headers=headers) as ada:
+        with suppress(httpx2.HTTPError), httpx2.Client(base_url=lines["api"].strip(), headers=headers) as ada:
             for task in count():
                 told = bid(ada, f"{number} {task}")
                 assert told.status_code == 201

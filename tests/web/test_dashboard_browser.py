@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
@@ -312,7 +312,7 @@ def test_a_page_that_is_open_does_not_keep_the_server_from_stopping(browser, sho
         page.goto(f"{address}/resources?tab=auction")
         expect(page.locator("#top-wins")).to_be_visible()
 
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{address}/healthz")
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{address}/healthz")
     expect(page.locator("body")).to_have_class("stale")  # and the page says that it is no longer fresh
     context.close()

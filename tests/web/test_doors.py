@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 from fastapi import FastAPI
 
@@ -207,13 +207,13 @@ def market(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
 
 
 @pytest.fixture
-def ask(market: Market) -> Iterator[httpx.Client]:
+def ask(market: Market) -> Iterator[httpx2.Client]:
     """A client without a key."""
-    with httpx.Client(base_url=market.address, timeout=30) as client:
+    with httpx2.Client(base_url=market.address, timeout=30) as client:
         yield client
 
 
-def problem(response: httpx.Response) -> str:
+def problem(response: httpx2.Response) -> str:
     """Return the name of a refusal."""
     assert response.headers["content-type"] == "application/problem+json", response.text
     return str(response.json()["type"]).rpartition(":")[2]
@@ -269,7 +269,7 @@ def test_no_route_answers_without_a_key(market, ask, headers):
 
 def test_a_refusal_says_how_to_be_let_in(market):
     with running_server(market.db) as address:
-        response = httpx.get(f"{address}/api/whoami")
+        response = httpx2.get(f"{address}/api/whoami")
 
     assert (response.status_code, problem(response)) == (401, "not-authenticated")
     assert response.headers["www-authenticate"] == 'Bearer realm="scidex"'
@@ -429,7 +429,7 @@ def test_the_winner_may_settle_and_not_void(db):
     slot = compute_auction.clear_round(db=db).clears[0].slot_id
     with (
         running_server(db) as address,
-        httpx.Client(base_url=address, headers=headers_for(db, "ada", "work")) as client,
+        httpx2.Client(base_url=address, headers=headers_for(db, "ada", "work")) as client,
     ):
         voided = client.post(f"{SLOTS}/{slot}/void", json={})
         settled = client.post(f"{SLOTS}/{slot}/settle", json={"actual_cost_tokens": 1})
@@ -447,7 +447,7 @@ def test_an_evaluator_of_the_bidders_owner_cannot_attest(db):
     compute_auction.place_bid("ada", "t", 5, db=db)
     slot = compute_auction.clear_round(db=db).clears[0].slot_id
     compute_auction.settle(slot, 1, db=db)
-    with running_server(db) as address, httpx.Client(base_url=address) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address) as client:
         answers = [
             client.post(f"{SLOTS}/{slot}/attest", json={"actual_impact": 1e6}, headers=headers_for(db, who, "attest"))
             for who in ("judge", "agent", "ada")
@@ -459,7 +459,7 @@ def test_an_evaluator_of_the_bidders_owner_cannot_attest(db):
 def test_a_key_may_end_itself_and_its_like_but_gain_nothing(db):
     token_ledger.create_account("ada", db=db)
     reading, bidding = (keys.create_key("ada", [scope], db=db) for scope in ("read", "bid"))
-    with running_server(db) as address, httpx.Client(base_url=address) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address) as client:
         client.headers["Authorization"] = f"Bearer {reading.text}"
         gained = client.post(f"/api/keys/{bidding.key.key_id}/rotate", json={})
         rotated = client.post(f"/api/keys/{reading.key.key_id}/rotate", json={"overlap_seconds": 0}).json()
@@ -482,7 +482,7 @@ def test_a_key_may_end_itself_and_its_like_but_gain_nothing(db):
 
 def test_an_expired_and_a_revoked_key_are_refused_at_once(db):
     token_ledger.create_account("ada", db=db)
-    with running_server(db) as address, httpx.Client(base_url=address) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address) as client:
 
         def status(made: NewKey) -> int:
             return client.get("/api/whoami", headers={"Authorization": f"Bearer {made.text}"}).status_code
@@ -519,7 +519,7 @@ def test_a_key_that_is_revoked_while_its_request_is_under_way_writes_nothing(db,
     monkeypatch.setattr(compute_auction, "place_bid", placed_late)
     headers = {"Authorization": f"Bearer {made.text}", "Idempotency-Key": "k"}
     with running_server(db) as address:
-        response = httpx.post(
+        response = httpx2.post(
             f"{address}{BIDS}", json={"task_id": "t", "max_price_tokens": 5}, headers=headers, timeout=30
         )
 
@@ -535,7 +535,7 @@ def test_keys_stand_in_no_log_no_answer_and_no_table(db, caplog, capfd):
     token_ledger.create_account("ada", db=db)
     good, bad = key_for(db, "ada", "bid"), f"scidex_{'a' * 16}_{'b' * 64}"
     told = []
-    with running_server(db) as address, httpx.Client(base_url=address) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address) as client:
         for key in (good, bad):
             for path in ("/api/whoami", "/api/wallets/nobody", "/nothing", "/api/compute-auction/quote?probability=9"):
                 response = client.get(path, headers={"Authorization": f"Bearer {key}"})
@@ -556,7 +556,7 @@ def test_the_journal_says_who_did_it_by_which_key_in_which_request(db):
     made = keys.create_key("ada", ["bid"], db=db)
     headers = {"Authorization": f"Bearer {made.text}", "Idempotency-Key": "k"}
     with running_server(db) as address:
-        response = httpx.post(f"{address}{BIDS}", json={"task_id": "t", "max_price_tokens": 5}, headers=headers)
+        response = httpx2.post(f"{address}{BIDS}", json={"task_id": "t", "max_price_tokens": 5}, headers=headers)
 
     [placed] = [entry for entry in read_journal(db) if entry.verb == "place_bids"]
     assert placed.actor == f"ada key:{made.key.key_id} request:{response.headers['x-request-id']}"
@@ -564,7 +564,7 @@ def test_the_journal_says_who_did_it_by_which_key_in_which_request(db):
 
 def test_when_a_key_was_last_used_is_known_without_a_write_for_each_request(db):
     headers = operator(db)
-    with running_server(db) as address, httpx.Client(base_url=address, headers=headers) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address, headers=headers) as client:
         before = list(read_journal(db))
         for _ in range(20):
             assert client.get("/api/whoami").status_code == 200
@@ -580,7 +580,7 @@ def test_when_a_key_was_last_used_is_known_without_a_write_for_each_request(db):
 
 def test_what_moves_tokens_needs_an_idempotency_key(db):
     token_ledger.create_account("ada", db=db)
-    with running_server(db) as address, httpx.Client(base_url=address) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address) as client:
         mine, operators = headers_for(db, "ada", "bid", "work"), operator(db)
         asked = [
             (mine, BIDS, {"task_id": "t", "max_price_tokens": 5}),
@@ -606,7 +606,7 @@ def test_an_idempotency_key_is_plain_text(db, key):
         (b"Idempotency-Key", key.encode()),
     ]
     with running_server(db) as address:
-        response = httpx.post(f"{address}{BIDS}", json={"task_id": "t", "max_price_tokens": 5}, headers=headers)
+        response = httpx2.post(f"{address}{BIDS}", json={"task_id": "t", "max_price_tokens": 5}, headers=headers)
 
     assert (response.status_code, response.json()["field"]) == (422, "Idempotency-Key")
 
@@ -615,7 +615,7 @@ def test_a_key_stands_for_one_principal_and_one_route(db):
     for account in ("ada", "bob"):
         token_ledger.create_account(account, db=db)
         token_ledger.mint(account, 100, db=db)
-    with running_server(db) as address, httpx.Client(base_url=address) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address) as client:
         one, other = headers_for(db, "ada", "bid", "work"), headers_for(db, "bob", "bid")
         bid = {"task_id": "t", "max_price_tokens": 5}
         first = client.post(BIDS, json=bid, headers={**one, "Idempotency-Key": "k"})
@@ -648,7 +648,7 @@ def test_every_kind_of_write_answers_the_same_again(db):
         ("POST", "/api/cycles/gpu/resume", None),
         ("POST", "/api/cycles/scidex-agent/clear", None),
     ]
-    with running_server(db) as address, httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address, headers=headers, timeout=30) as client:
         for number, (method, path, body) in enumerate(writes):
             key = {"Idempotency-Key": f"write {number}"}
             first = client.request(method, path, json=body, headers=key)
@@ -676,8 +676,8 @@ def test_the_same_request_twice_at_once_is_done_once(db, monkeypatch):
     monkeypatch.setattr(token_ledger, "transfer", slow)
     headers = {**headers_for(db, "ada", "bid"), "Idempotency-Key": "k"}
     order = {"credit": "system:treasury", "amount_tokens": 5}
-    answers: list[httpx.Response] = []
-    with running_server(db) as address, httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+    answers: list[httpx2.Response] = []
+    with running_server(db) as address, httpx2.Client(base_url=address, headers=headers, timeout=60) as client:
         path = "/api/wallets/ada/transfers"
         first = threading.Thread(target=lambda: answers.append(client.post(path, json=order)))
         first.start()
@@ -696,18 +696,18 @@ def test_the_same_request_by_many_at_once_is_done_once(db):
     token_ledger.create_account("ada", db=db)
     token_ledger.mint("ada", 100, db=db)
     headers = {**headers_for(db, "ada", "bid"), "Idempotency-Key": "k"}
-    answers: list[httpx.Response] = []
+    answers: list[httpx2.Response] = []
     with ExitStack() as stack:  # two servers, so that neither knows what the other is doing
         clients = [
             stack.enter_context(
-                httpx.Client(base_url=stack.enter_context(running_server(db)), headers=headers, timeout=60)
+                httpx2.Client(base_url=stack.enter_context(running_server(db)), headers=headers, timeout=60)
             )
             for _ in range(2)
         ]
         for client in clients:
             assert client.get("/api/wallets/ada").status_code == 200  # a server makes its routes when first asked
 
-        def send(client: httpx.Client) -> None:
+        def send(client: httpx2.Client) -> None:
             answers.append(
                 client.post("/api/wallets/ada/transfers", json={"credit": "system:treasury", "amount_tokens": 5})
             )

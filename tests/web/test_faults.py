@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Any, NamedTuple
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.client import Client
@@ -30,7 +30,7 @@ class Served(NamedTuple):
     """A served market and a way to ask as ada, as the operator and as a worker."""
 
     db: Database
-    ask: Callable[..., httpx.Response]
+    ask: Callable[..., httpx2.Response]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
@@ -50,10 +50,10 @@ def served(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFact
         compute_auction.offer_slots(1, provider_id="bob", db=db)
         compute_auction.place_bid("ada", "t", 10, db=db)
         compute_auction.clear_round(db=db)
-        client = stack.enter_context(httpx.Client(base_url=stack.enter_context(running_server(db)), timeout=30))
+        client = stack.enter_context(httpx2.Client(base_url=stack.enter_context(running_server(db)), timeout=30))
         of = {"ada": headers_for(db, "ada", "bid"), "bob": headers_for(db, "bob", "work"), "operator": operator(db)}
 
-        def ask(who: str, method: str, path: str, **what: Any) -> httpx.Response:
+        def ask(who: str, method: str, path: str, **what: Any) -> httpx2.Response:
             headers = {**of[who], "Idempotency-Key": str(uuid.uuid4()), "Content-Type": "application/json"}
             return client.request(method, path, headers=headers, **what)
 
@@ -192,7 +192,7 @@ def test_no_part_of_an_address_is_read_as_sql(served):
 def test_no_header_is_read_as_sql(served, header):
     with running_server(served.db) as address:
         headers = {**operator(served.db), header: f"Bearer {INJECTION}"}
-        told = httpx.post(f"{address}/api/wallets/ada/mint", json={"amount_tokens": 1}, headers=headers)
+        told = httpx2.post(f"{address}/api/wallets/ada/mint", json={"amount_tokens": 1}, headers=headers)
 
     assert told.status_code < 500
     assert_books_are_right(served.db)
@@ -231,7 +231,7 @@ def fleet(db: Database) -> Iterator[Fleet]:
 
 def test_a_quest_that_is_paused_while_its_task_runs_pays_for_what_ran(fleet):
     owner = headers_for(fleet.db, "quest:q", "bid")
-    httpx.patch(f"{fleet.address}/api/quests/q", json={"status": "paused"}, headers=owner).raise_for_status()
+    httpx2.patch(f"{fleet.address}/api/quests/q", json={"status": "paused"}, headers=owner).raise_for_status()
 
     fleet.client.finish(fleet.held, succeeded=True, actual_cost_tokens=3)
 
@@ -243,7 +243,7 @@ def test_a_quest_that_is_paused_while_its_task_runs_pays_for_what_ran(fleet):
 @pytest.mark.parametrize("status", ["done", "failed", "open", "blocked"])
 def test_a_task_that_is_closed_while_it_runs_ends_once_and_its_tokens_are_free_or_paid(fleet, status):
     owner = headers_for(fleet.db, "quest:q", "bid")
-    closed = httpx.post(f"{fleet.address}/api/tasks/t1/status", json={"status": status}, headers=owner)
+    closed = httpx2.post(f"{fleet.address}/api/tasks/t1/status", json={"status": status}, headers=owner)
     try:
         fleet.client.finish(fleet.held, succeeded=True, actual_cost_tokens=3)
     except ScidexError as refused:
@@ -281,12 +281,12 @@ def test_a_recorded_request_does_nothing_more_and_nothing_at_all_once_its_key_ha
     order = {"credit": "bob", "amount_tokens": 5}
     with running_server(db) as address:
         path = f"{address}/api/wallets/ada/transfers"
-        first = httpx.post(path, json=order, headers=recorded)
-        again = httpx.post(path, json=order, headers=recorded)
-        other = httpx.post(path, json={**order, "amount_tokens": 6}, headers=recorded)
-        elsewhere = httpx.post(f"{address}/api/wallets/bob/transfers", json=order, headers=recorded)
+        first = httpx2.post(path, json=order, headers=recorded)
+        again = httpx2.post(path, json=order, headers=recorded)
+        other = httpx2.post(path, json={**order, "amount_tokens": 6}, headers=recorded)
+        elsewhere = httpx2.post(f"{address}/api/wallets/bob/transfers", json=order, headers=recorded)
         keys.revoke_key(made.key.key_id, db=db)
-        late = httpx.post(path, json=order, headers=recorded)
+        late = httpx2.post(path, json=order, headers=recorded)
 
     assert (first.status_code, again.status_code, again.content) == (201, 201, first.content)
     assert (other.status_code, elsewhere.status_code, late.status_code) == (422, 404, 401)
@@ -305,7 +305,7 @@ def test_spending_cancelling_withdrawing_and_clearing_at_once_keep_the_books(db)
 
         def play(account: str) -> None:
             headers = headers_for(db, account, "bid", "work")
-            with httpx.Client(base_url=address, headers=headers, timeout=60) as client:
+            with httpx2.Client(base_url=address, headers=headers, timeout=60) as client:
                 for number in range(12):
                     once = {"Idempotency-Key": f"{number}"}
                     bid = {"task_id": f"{account} {number}", "max_price_tokens": 60}
@@ -320,7 +320,7 @@ def test_spending_cancelling_withdrawing_and_clearing_at_once_keep_the_books(db)
                     answers.extend(one.status_code for one in asked)
 
         def clear() -> None:
-            with httpx.Client(base_url=address, headers=operator(db), timeout=60) as client:
+            with httpx2.Client(base_url=address, headers=operator(db), timeout=60) as client:
                 once = ({"Idempotency-Key": f"{number}"} for number in range(12))
                 answers.extend(client.post(f"{AUCTION}/clear", json={}, headers=key).status_code for key in once)
 
@@ -370,7 +370,7 @@ def test_no_method_is_open_to_pages_from_elsewhere(served, method, sent):
         before = contents_but_refusals(served.db)
         headers = {**operator(served.db), "Idempotency-Key": "k", **sent}
         after_the_key = contents_but_refusals(served.db)
-        answer = httpx.request(method, f"{address}/api/wallets/ada/mint", json={"amount_tokens": 1}, headers=headers)
+        answer = httpx2.request(method, f"{address}/api/wallets/ada/mint", json={"amount_tokens": 1}, headers=headers)
 
         assert answer.status_code in (403, 421)
         assert contents_but_refusals(served.db) == after_the_key != before

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.client import Client
@@ -127,6 +127,6 @@ def test_an_operator_seals_the_journal(db, operator):
 
 def test_pages_of_the_ledger_say_where_they_go_on(db, operator):
     headers = {"Authorization": f"Bearer {key_for(db, 'system:treasury', 'admin')}"}
-    with httpx.Client(base_url=str(operator._market._http.base_url), headers=headers) as http:
+    with httpx2.Client(base_url=str(operator._market._http.base_url), headers=headers) as http:
         answer = http.get("/api/transfers?limit=1")
     assert answer.headers["link"] == f'</api/transfers?limit=1&after={answer.json()[0]["transfer_id"]}>; rel="next"'

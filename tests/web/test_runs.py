@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.client import Client
@@ -48,9 +48,9 @@ def held(address, db):
 
 
 @pytest.fixture
-def browsing(address, db) -> Iterator[httpx.Client]:
+def browsing(address, db) -> Iterator[httpx2.Client]:
     """A browser with an open session."""
-    with httpx.Client(base_url=address) as client:
+    with httpx2.Client(base_url=address) as client:
         assert client.get(link(db, SESSIONS)).status_code == 303
         yield client
 
@@ -83,7 +83,7 @@ def test_usage_that_is_unknown_stays_unknown_on_its_way(held):
 
 def test_what_is_told_can_be_read(held, address, db):
     client, lease = held
-    reader = httpx.Client(base_url=address, auth=EveryKey(db))
+    reader = httpx2.Client(base_url=address, auth=EveryKey(db))
     run_id = lease.assignment.assignment_id
     client.finish(lease, succeeded=True, usage=BILLED)
 

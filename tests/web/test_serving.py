@@ -10,7 +10,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from starlette.testclient import TestClient
 
@@ -25,10 +25,10 @@ ROOT = Path(__file__).parents[2]
 def test_a_free_port_is_found_and_told(db):
     with running_server(db) as address:
         assert address.startswith("http://127.0.0.1:")
-        assert httpx.get(f"{address}/readyz").status_code == 200
+        assert httpx2.get(f"{address}/readyz").status_code == 200
 
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"{address}/readyz")
+    with pytest.raises(httpx2.ConnectError):
+        httpx2.get(f"{address}/readyz")
 
 
 def test_the_first_request_finds_every_route_built(db, monkeypatch):
@@ -92,10 +92,10 @@ def test_a_port_that_is_none_is_refused(db, port):
 
 def test_a_served_market_is_left_open_for_its_owner(db):
     with running_server(db) as address:
-        httpx.get(f"{address}/readyz")
+        httpx2.get(f"{address}/readyz")
 
     with running_server(db) as address:
-        assert httpx.get(f"{address}/readyz").status_code == 200
+        assert httpx2.get(f"{address}/readyz").status_code == 200
 
 
 SERVING = """
@@ -116,7 +116,7 @@ def test_a_server_stops_when_it_is_told_to_though_a_client_holds_on(tmp_path, en
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
         assert server.stdout is not None
         address = server.stdout.readline().strip()
-        with httpx.Client(base_url=address) as client:
+        with httpx2.Client(base_url=address) as client:
             assert client.get("/healthz").status_code == 200
 
             server.send_signal(ending)

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from http.cookies import SimpleCookie
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Browser, expect
 
@@ -27,10 +27,10 @@ PAUSE = "/api/cycles/scidex-agent/pause"
 
 
 @contextmanager
-def opened(db: Database) -> Iterator[httpx.Client]:
+def opened(db: Database) -> Iterator[httpx2.Client]:
     """Give a client with an open session, and nothing else."""
     sessions = Sessions()
-    with running_server(db, sessions=sessions) as address, httpx.Client(base_url=address) as client:
+    with running_server(db, sessions=sessions) as address, httpx2.Client(base_url=address) as client:
         assert client.get(link(db, sessions)).status_code == 303
         yield client
 
@@ -97,7 +97,7 @@ def test_a_cookie_that_was_changed_is_refused(change):
 def test_the_cookie_is_for_this_site_and_no_script(db):
     sessions = Sessions()
     with running_server(db, sessions=sessions) as address:
-        answer = httpx.get(address + link(db, sessions))
+        answer = httpx2.get(address + link(db, sessions))
 
     assert (answer.status_code, answer.headers["location"]) == (303, "/resources")
     cookie = SimpleCookie(answer.headers["set-cookie"])[COOKIE]
@@ -107,7 +107,7 @@ def test_the_cookie_is_for_this_site_and_no_script(db):
 def test_a_session_ends_with_its_key(db):
     sessions = Sessions()
     made = keys.create_key("system:treasury", ["admin"], db=db)
-    with running_server(db, sessions=sessions) as address, httpx.Client(base_url=address) as client:
+    with running_server(db, sessions=sessions) as address, httpx2.Client(base_url=address) as client:
         client.get(sessions.new_link(made.key.key_id))
         assert client.get("/resources").status_code == 200
         keys.revoke_key(made.key.key_id, db=db)
@@ -116,9 +116,9 @@ def test_a_session_ends_with_its_key(db):
 
 def test_a_page_without_a_session_says_how_to_open_it(db):
     with running_server(db) as address:
-        page = httpx.get(f"{address}/resources", headers={"Accept": "text/html"})
-        program = httpx.get(f"{address}/resources")
-        used = httpx.get(f"{address}/session?token=x", headers={"Accept": "text/html"})
+        page = httpx2.get(f"{address}/resources", headers={"Accept": "text/html"})
+        program = httpx2.get(f"{address}/resources")
+        used = httpx2.get(f"{address}/session?token=x", headers={"Accept": "text/html"})
 
     assert (page.status_code, used.status_code, program.status_code) == (401, 403, 401)
     assert "scidex login" in page.text
@@ -128,7 +128,7 @@ def test_a_page_without_a_session_says_how_to_open_it(db):
 def test_only_an_operators_key_opens_the_dashboard(db):
     token_ledger.create_account("ada", db=db)
     headers = {"Authorization": f"Bearer {key_for(db, 'ada', 'read', 'bid')}"}
-    with running_server(db) as address, httpx.Client(base_url=address, headers=headers) as client:
+    with running_server(db) as address, httpx2.Client(base_url=address, headers=headers) as client:
         for path in ("/resources", "/resources/parts/wallets", "/resources/why?bid=1"):
             assert client.get(path).status_code == 403
         assert client.post("/api/session-links").status_code == 403
@@ -137,7 +137,7 @@ def test_only_an_operators_key_opens_the_dashboard(db):
 def test_who_serves_a_market_gets_a_link_and_a_key_that_commands_find(tmp_path):
     url = f"sqlite:///{tmp_path}/market.db"
     with served_market(url, port=0) as market:
-        with httpx.Client(base_url=market.address) as client:
+        with httpx2.Client(base_url=market.address) as client:
             client.get(market.dashboard())
             assert client.get("/resources").status_code == 200
         code, out, _ = scidex("login", "--url", market.address)
@@ -197,8 +197,8 @@ def test_a_link_from_elsewhere_leads_to_the_closed_page():
         compute_auction.ensure_schema(db=db)
         with running_server(db) as address:
             headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Accept": "text/html"}
-            page = httpx.get(f"{address}/resources", headers=headers)  # a strict cookie does not come along
-            data = httpx.get(f"{address}/api/wallets", headers=headers)
+            page = httpx2.get(f"{address}/resources", headers=headers)  # a strict cookie does not come along
+            data = httpx2.get(f"{address}/api/wallets", headers=headers)
 
     assert (page.status_code, data.status_code) == (401, 403)
 

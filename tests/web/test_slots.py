@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 
-import httpx
+import httpx2
 import pytest
 
 from scidex.agent.agent import Agent, Report, Work
@@ -152,7 +152,7 @@ def test_a_slot_is_leased_and_renewed_under_its_own_address(client, db, address)
     [slot_id] = sell(db, "t1")
     slots = f"{address}/api/compute-auction/slots"
     workers.register_worker("bobs", "worker:bob", db=db)
-    with httpx.Client(headers=operator(db)) as market:
+    with httpx2.Client(headers=operator(db)) as market:
         assert market.post(f"{slots}/{slot_id}/lease", json={"worker_id": "bobs"}).status_code == 403
         held = market.post(f"{slots}/{slot_id}/lease", json={"worker_id": "w1"}).json()
         beat = market.post(f"{slots}/{slot_id}/heartbeat", json={"fence": held["fence"]})
@@ -186,7 +186,7 @@ def test_all_who_wait_hear_of_a_round_that_clears(client, db, address):
         one.start()
     time.sleep(0.2)
     assert (
-        httpx.get(f"{address}/api/workers", headers=operator(db)).status_code == 200
+        httpx2.get(f"{address}/api/workers", headers=operator(db)).status_code == 200
     )  # nobody is kept waiting by them
     client.keep_offers("w1", 1)
     sell(db, "t1")
@@ -266,7 +266,7 @@ def test_a_fence_number_is_told_to_its_holder_and_to_nobody_else(client, db, add
     guess = {"actual_cost_tokens": 1, "fence": fence ^ 1}
     told = []
     for account, scope in (("quest:q", "read"), ("worker:bob", "work"), ("worker:ada", "work")):
-        with httpx.Client(base_url=address, headers=headers_for(db, account, scope)) as asker:
+        with httpx2.Client(base_url=address, headers=headers_for(db, account, scope)) as asker:
             paths = (
                 f"/api/compute-auction/slots/{slot_id}/timeline",
                 f"/api/runs/{slot_id}/usage",
@@ -287,7 +287,7 @@ def test_a_fence_number_is_told_to_its_holder_and_to_nobody_else(client, db, add
                     asker.get(f"/api/leases/{fence}"),
                 ]
                 assert {one.status_code for one in refused} <= {403, 404}
-    with httpx.stream("GET", f"{address}/api/events?after=0", headers=operator(db), timeout=5) as events:
+    with httpx2.stream("GET", f"{address}/api/events?after=0", headers=operator(db), timeout=5) as events:
         for line in events.iter_lines():
             told.append(line)
             if "lease_next" in line:
@@ -308,7 +308,7 @@ def test_the_fleet_tab_shows_workers_and_the_story_of_each_run_as_text(client, d
     client.note_step(held.fence, "exited", MARKUP)
     client.finish(held, succeeded=True, usage=USAGE)
 
-    page = httpx.get(f"{address}/resources", params={"tab": "fleet"}, headers=operator(db)).text
+    page = httpx2.get(f"{address}/resources", params={"tab": "fleet"}, headers=operator(db)).text
 
     assert MARKUP not in page
     assert "&lt;img src=x" in page

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
@@ -39,8 +39,8 @@ def market(db: Database) -> Database:
 
 
 @contextmanager
-def served(db: Database, headers: dict[str, str]) -> Iterator[httpx.Client]:
-    with running_server(db) as address, httpx.Client(base_url=address, headers=headers, timeout=30) as client:
+def served(db: Database, headers: dict[str, str]) -> Iterator[httpx2.Client]:
+    with running_server(db) as address, httpx2.Client(base_url=address, headers=headers, timeout=30) as client:
         yield client
 
 
@@ -96,7 +96,7 @@ def test_what_has_not_changed_is_not_sent_again(market):
 # --- events
 
 
-def heard(client: httpx.Client, count: int, **how: Any) -> list[dict[str, Any]]:
+def heard(client: httpx2.Client, count: int, **how: Any) -> list[dict[str, Any]]:
     """Listen until so many events were heard."""
     events: list[dict[str, Any]] = []
     with client.stream("GET", EVENTS, **how) as stream:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from scidex.agent.executors import RunResult
 from scidex.agent.meters import Usage, reading, unknown
@@ -70,7 +70,7 @@ class LiteLLMMeter:
         is_blocked = self._block(key)
         try:
             spent = self._settled_spend(key)
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             return unknown(f"the proxy {error}", meter="litellm")
         note = "" if is_blocked else "its key could not be blocked, and may still be spent from"
         return Usage(meter="litellm", provenance="billed", cost_usd=spent, cost_provenance="billed", note=note)
@@ -87,7 +87,7 @@ class LiteLLMMeter:
         }
         try:
             key = self._call("POST", "/key/generate", json=order).get("key")
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             raise MeterUnavailable(url=self.url, fact=f"the proxy {error}") from error
         if not isinstance(key, str) or not key:
             raise MeterUnavailable(url=self.url, fact="the proxy gave no key")
@@ -105,7 +105,7 @@ class LiteLLMMeter:
     def _block(self, key: str) -> bool:
         try:
             self._call("POST", "/key/block", json={"key": key})
-        except (httpx.HTTPError, ValueError) as error:
+        except (httpx2.HTTPError, ValueError) as error:
             _log.warning("a run's key could not be blocked: %s", error)
             return False
         return True
@@ -132,12 +132,12 @@ class LiteLLMMeter:
     def _call(self, method: str, path: str, **what: Any) -> dict[str, Any]:
         headers = {"Authorization": f"Bearer {self.admin_key}"}
         try:
-            with httpx.Client(base_url=self.url, headers=headers, timeout=_SECONDS) as client:
+            with httpx2.Client(base_url=self.url, headers=headers, timeout=_SECONDS) as client:
                 response = client.request(method, path, **what)
                 response.raise_for_status()
                 return reading.mapping(response.json(), "an answer")
-        except httpx.HTTPStatusError as error:
+        except httpx2.HTTPStatusError as error:
             # The usual text of this error tells the address, which holds the key.
             raise ValueError(f"refused {path} with status {error.response.status_code}") from None
-        except (httpx.HTTPError, RecursionError) as error:
+        except (httpx2.HTTPError, RecursionError) as error:
             raise ValueError(f"did not answer {path}: {type(error).__name__}") from None
