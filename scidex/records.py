@@ -323,6 +323,30 @@ class Imported(NamedTuple):
     unchanged: int
 
 
+class ImportReport(NamedTuple):
+    """What was noticed of a line of an imported text: its field, the fact, and whether the line was left out."""
+
+    line: int
+    field: str
+    fact: str
+    left_out: bool
+
+
+class ImportedBacklog(NamedTuple):
+    """What an import did: tasks added, changed, as they were; lines left out; records passed over; all reports."""
+
+    added: int
+    updated: int
+    unchanged: int
+    left_out: int
+    """Lines that could not be read or were refused."""
+    missing: int
+    """Tasks of the source that a complete list no longer has, held or ended."""
+    passed_over: dict[str, int]
+    """Records that are not work, by kind."""
+    reports: tuple[ImportReport, ...]
+
+
 class ScoredTask(NamedTuple):
     """A task that may run now, and its place by expected value, 1 the highest."""
 

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
 from scidex.cli.times import instant
 
+if TYPE_CHECKING:
+    from scidex.records import ImportedBacklog
+
 app = typer.Typer(help="The backlog: add or import tasks, list them.", no_args_is_help=True)
 
 _COLUMNS = ("task_id", "quest_id", "status", "expected_value_usd", "attempts", "title")
+_MOST_REPORTS = 20
+_MOST_TASKS_IN_A_REQUEST = 2_000
+_MOST_BYTES_IN_A_REQUEST = 700_000
 _READABLE: dict[str, Any] = {"exists": True, "dir_okay": False, "readable": True}
 
 
@@ -65,35 +71,78 @@ def add(
 @app.command("import")
 def import_(
     file: Annotated[Path, typer.Argument(help="The file to read.", **_READABLE)],
-    format: Annotated[str, typer.Option(help="jsonl, csv, gh (gh issue list --json …) or beads.")] = "jsonl",  # noqa: A002
+    format: Annotated[  # noqa: A002
+        str, typer.Option(help="jsonl, csv, gh, beads, linear, jira, taskwarrior or todo.txt.")
+    ] = "jsonl",
     quest: Annotated[str | None, typer.Option(help="Take all tasks into this quest.", show_default=False)] = None,
     values: Annotated[
         Path | None, typer.Option(help="USD by priority or label, as JSON.", show_default=False, **_READABLE)
     ] = None,
+    statuses: Annotated[
+        Path | None,
+        typer.Option(
+            help='Statuses by the words of the source, as JSON: {"in review": "held"}.', show_default=False, **_READABLE
+        ),
+    ] = None,
     repo: Annotated[str | None, typer.Option(help="For issues without their url.", show_default=False)] = None,
+    strict: Annotated[bool, typer.Option("--strict", help="Import nothing where a line cannot be read.")] = False,
     db: DatabaseOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Import a backlog: all of its tasks or, where a line is wrong, none. Imported again, they are updated."""
+    """
+    Import a backlog. A line that cannot be read is left out and reported. Imported again, tasks are updated.
+
+    Example: gh issue list --limit 1000 --json number,title,body,labels,state,url,blockedBy > issues.json
+    && scidex task import --format gh issues.json
+    """
     from scidex.cli.markets import market_at
+    from scidex.cli.progress import progress_on_terminal
+    from scidex.clock import utc_now
     from scidex.exchange.backlog_import import import_by
 
-    table = None if values is None else _values(values)
-    with market_at(db, url, key) as market:
-        imported = import_by(market.put_tasks, file, format, quest_id=quest, value_table=table, repo=repo)
+    with market_at(db, url, key) as market, progress_on_terminal() as progress:
+        imported = import_by(
+            market.put_tasks,
+            file,
+            format,
+            quest_id=quest,
+            value_table=None if values is None else _table(values, "--values"),
+            status_table=None if statuses is None else _table(statuses, "--statuses"),
+            repo=repo,
+            strict=strict,
+            now=utc_now(),
+            # A server takes so much in one request.
+            most_tasks=None if url is None else _MOST_TASKS_IN_A_REQUEST,
+            most_bytes=None if url is None else _MOST_BYTES_IN_A_REQUEST,
+            progress=lambda done, of: progress("tasks", done, of),
+        )
     if as_json:
-        print(json.dumps(imported._asdict()))
+        print(json.dumps({**imported._asdict(), "reports": [report._asdict() for report in imported.reports]}))
     else:
-        print(f"{imported.added} tasks added, {imported.updated} updated, {imported.unchanged} as they were.")
+        _print_import(imported)
+
+
+def _print_import(imported: ImportedBacklog) -> None:
+    print(f"{imported.added} tasks added, {imported.updated} updated, {imported.unchanged} as they were.")
+    if imported.passed_over:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(imported.passed_over.items()))
+        print(f"Not work, passed over: {kinds}.")
+    for report in imported.reports[:_MOST_REPORTS]:
+        outcome = "left out" if report.left_out else "taken"
+        typer.echo(f"line {report.line}, {report.field}: {report.fact} ({outcome})", err=True)
+    if (more := len(imported.reports) - _MOST_REPORTS) > 0:
+        typer.echo(f"… and {more} more; --json has them all", err=True)
+    if imported.left_out:
+        typer.echo(f"{imported.left_out} lines left out", err=True)
 
 
 @app.command("list")
 def list_(
     quest: Annotated[str | None, typer.Option(help="Of this quest alone.", show_default=False)] = None,
     status: Annotated[
-        str | None, typer.Option(help="open, blocked, running, done or failed.", show_default=False)
+        str | None, typer.Option(help="open, blocked, running, done, failed or held.", show_default=False)
     ] = None,
     after: Annotated[str, typer.Option(help="Begin behind this task.", show_default=False)] = "",
     limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
@@ -111,8 +160,8 @@ def list_(
     print_rows([task._asdict() for task in found], _COLUMNS, as_json=as_json)
 
 
-def _values(file: Path) -> Any:
-    return _json(file.read_bytes(), "--values")
+def _table(file: Path, option: str) -> Any:
+    return _json(file.read_bytes(), option)
 
 
 def _json(text: str | bytes, option: str) -> Any:

@@ -1,41 +1,48 @@
-"""Brings other backlogs in: reads a text, and puts all of its tasks or none; read again, they are updated."""
+"""Brings other backlogs in: reads a text and puts its tasks; what cannot be read is left out and reported."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from scidex.errors import ImportRefused, InvalidArgument, TasksRefused
+from scidex.errors import DependencyCycle, ImportRefused, InvalidArgument, TasksRefused, UnknownDependency
 from scidex.exchange import arguments as checked
 from scidex.exchange import backlog
 from scidex.exchange.quests.importers.beads import read_beads
 from scidex.exchange.quests.importers.gh_issues import read_gh_issues
+from scidex.exchange.quests.importers.issues import read_jira, read_linear, read_taskwarrior, read_todo_txt
 from scidex.exchange.quests.importers.native import read_csv, read_jsonl
-from scidex.exchange.quests.importers.rows import Rows
+from scidex.exchange.quests.importers.rows import Rows, hold, refuse_faults
+from scidex.exchange.quests.importers.statuses import StatusTable
 from scidex.exchange.quests.importers.values import DEFAULT_VALUES_USD, ValueTable
-from scidex.records import Imported
+from scidex.mechanism.dependencies import find_cycle, in_order
+from scidex.records import Imported, ImportedBacklog, ImportReport
 from scidex.store import Database
 
-__all__ = [
-    "DEFAULT_VALUES_USD",
-    "FORMATS",
-    "import_tasks",
-    "read_beads",
-    "read_csv",
-    "read_gh_issues",
-    "read_jsonl",
-]
+__all__ = ["DEFAULT_VALUES_USD", "FORMATS", "import_tasks"]
 
 FORMATS: dict[str, Callable[..., Rows]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
     "gh": read_gh_issues,
     "beads": read_beads,
+    "linear": read_linear,
+    "jira": read_jira,
+    "taskwarrior": read_taskwarrior,
+    "todo.txt": read_todo_txt,
 }
 _MOST_BYTES = 256 * 2**20
+
+
+class Put(Protocol):
+    """What puts tasks into a market, all of them or none: the verb itself, or a client's."""
+
+    def __call__(self, tasks: list[dict[str, Any]], *, quests: list[dict[str, Any]]) -> Imported:
+        """Add or change tasks. Raises TasksRefused."""
 
 
 def import_tasks(
@@ -44,47 +51,181 @@ def import_tasks(
     *,
     quest_id: str | None = None,
     value_table: ValueTable | None = None,
+    status_table: StatusTable | None = None,
     repo: str | None = None,
+    strict: bool = False,
     now: datetime | None = None,
     db: Database | None = None,
-) -> Imported:
+) -> ImportedBacklog:
     """
-    Import a backlog: `jsonl`, `csv`, `gh` (issues) or `beads`; quests that are missing are added.
+    Import a backlog in one of `FORMATS`; quests that are missing are added. Imported again, tasks are updated.
 
     A Path is read; a text is a path where it has no line break and is no JSON. `quest_id` takes all tasks into one
     quest. `value_table` has USD by priority or label, for all quests or for each (`{"q1": {"0": 80}}`, "*" for the
-    others). `repo` is for issues without their url. Imported again, tasks are updated; all or none of them are put.
-    Raises ImportRefused, whose `errors` has each fault as (line, field, fact), and InvalidArgument.
+    others); `status_table` says what words of the source's own mean (`{"in review": "held"}`). `repo` is for issues
+    without their url. A line that cannot be read or is refused is left out and reported, and the rest is put; with
+    `strict`, or where nothing can be read, all is refused. Raises ImportRefused, whose `errors` has each fault as
+    (line, field, fact), and InvalidArgument.
     """
-    put = partial(backlog.put_tasks, now=now, db=db)
-    return import_by(put, path_or_text, format, quest_id=quest_id, value_table=value_table, repo=repo)
+    database = checked.database(db)
+    moment = checked.instant(now, "now") if now is not None else database.now()
+    return import_by(
+        partial(backlog.put_tasks, now=now, db=database),
+        path_or_text,
+        format,
+        quest_id=quest_id,
+        value_table=value_table,
+        status_table=status_table,
+        repo=repo,
+        strict=strict,
+        now=moment,
+    )
 
 
 def import_by(
-    put: Callable[..., Imported],
+    put: Put,
     path_or_text: str | Path,
     format: str,  # noqa: A002  (as above)
     *,
     quest_id: str | None,
     value_table: ValueTable | None,
+    status_table: StatusTable | None = None,
     repo: str | None,
-) -> Imported:
-    """Import a backlog by what puts tasks into a market: the verb itself, or a client's. Raises as `import_tasks`."""
+    strict: bool = False,
+    now: datetime,
+    most_tasks: int | None = None,
+    most_bytes: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+) -> ImportedBacklog:
+    """
+    Import a backlog by what puts tasks into a market, in parts of at most so many tasks and bytes where that is given.
+
+    `progress` is called with the number of tasks put so far and of all. Raises as `import_tasks` does; with `strict`
+    and in parts, the parts before one that is refused stand.
+    """
     read = FORMATS[checked.choice(format, "format", tuple(FORMATS))]
-    options: dict[str, Any] = {"quest_id": quest_id, "value_table": value_table}
+    options: dict[str, Any] = {
+        "quest_id": None if quest_id is None else checked.identifier(quest_id, "quest_id"),
+        "value_table": value_table,
+        "status_table": status_table,
+        "now": now,
+    }
     if repo is not None:
         if format != "gh":
             raise InvalidArgument(field="repo", value=repo, fact="is for the issues of gh alone")
         options["repo"] = checked.identifier(repo, "repo")
     rows = read(_text(path_or_text), **options)
-    try:
-        return put(rows.tasks, quests=rows.quests)
-    except TasksRefused as refused:
-        errors = sorted(
-            (rows.lines[index], str(error.facts.get("field", "task_id")), str(error))
-            for index, error in refused.errors.items()
-        )
-        raise ImportRefused(errors=tuple(errors)) from None
+    if strict or not (rows.tasks or rows.quests):
+        # A text of which nothing can be read is not a backlog.
+        refuse_faults(rows)
+    return _Import(put, rows, strict=strict).run(most_tasks, most_bytes, progress)
+
+
+class _Import:
+    """A backlog on its way into a market."""
+
+    def __init__(self, put: Put, rows: Rows, *, strict: bool) -> None:
+        self._put = put
+        self._strict = strict
+        self._lines = {task["task_id"]: line for task, line in zip(rows.tasks, rows.lines, strict=True)}
+        self._tasks = {task["task_id"]: task for task in rows.tasks}
+        self._quests = {quest["quest_id"]: quest for quest in rows.quests}
+        self._passed_over = rows.passed_over
+        self._reports = list(rows.reports)
+        self._refused = 0
+
+    def run(
+        self, most_tasks: int | None, most_bytes: int | None, progress: Callable[[int, int], None] | None
+    ) -> ImportedBacklog:
+        """Put all that can be put."""
+        ordered = self._in_order()
+        totals = Imported(0, 0, 0)
+        done = 0
+        for part in _parts(ordered, most_tasks, most_bytes) or [[]]:
+            quests = self._quests_of(part, done == 0)
+            totals = Imported(*map(sum, zip(totals, self._put_part(part, quests), strict=True)))
+            done += len(part)
+            if progress is not None:
+                progress(done, len(ordered))
+        left_out = len({report.line for report in self._reports if report.left_out})
+        reports = tuple(sorted(self._reports, key=lambda report: (report.line, report.field)))
+        return ImportedBacklog(*totals, left_out, 0, self._passed_over, reports)
+
+    def _in_order(self) -> list[dict[str, Any]]:
+        """Return the tasks so that each follows what it waits for; those that wait in a circle are held."""
+        waits = {name: list(task.get("depends_on", ())) for name, task in self._tasks.items()}
+        order, circles = in_order(waits)
+        for circle in circles:
+            self._break(circle)
+        return [self._tasks[name] for name in order]
+
+    def _break(self, circle: tuple[str, ...]) -> None:
+        within = {name: [one for one in self._tasks[name]["depends_on"] if one in circle] for name in circle}
+        found = find_cycle(within)
+        path = " → ".join([*found, found[0]])
+        if self._strict:
+            error = DependencyCycle(field="depends_on", task_ids=tuple(found))
+            raise ImportRefused(errors=((self._lines[circle[0]], "depends_on", str(error)),))
+        for name in circle:
+            task = self._tasks[name]
+            task["depends_on"] = [one for one in task["depends_on"] if one not in circle]
+            self._note(name, "depends_on", f"waits for itself through {path}: held back")
+            hold(task, f"waits for itself through {path}")
+
+    def _quests_of(self, part: list[dict[str, Any]], first: bool) -> list[dict[str, Any]]:
+        """Return the quests that a part needs; the first one brings those without tasks along."""
+        needed = {task["quest_id"] for task in part}
+        with_tasks = {task["quest_id"] for task in self._tasks.values()}
+        return [quest for name, quest in self._quests.items() if name in needed or (first and name not in with_tasks)]
+
+    def _put_part(self, part: list[dict[str, Any]], quests: list[dict[str, Any]]) -> Imported:
+        """Put a part; what is refused is left out or held, and the others are put without it."""
+        while True:
+            try:
+                return self._put(part, quests=quests)
+            except TasksRefused as refused:
+                if self._strict:
+                    raise ImportRefused(errors=tuple(self._errors_of(part, refused))) from None
+                part = self._without(part, refused)
+
+    def _errors_of(self, part: list[dict[str, Any]], refused: TasksRefused) -> Iterator[tuple[int, str, str]]:
+        for index, error in sorted(refused.errors.items()):
+            yield self._lines[part[index]["task_id"]], str(error.facts.get("field", "task_id")), str(error)
+
+    def _without(self, part: list[dict[str, Any]], refused: TasksRefused) -> list[dict[str, Any]]:
+        kept = list(part)
+        for index, error in refused.errors.items():
+            task = part[index]
+            if isinstance(error, UnknownDependency):
+                missing = str(error.facts["depends_on"])
+                task["depends_on"] = [name for name in task["depends_on"] if name != missing]
+                self._note(task["task_id"], "depends_on", f"{missing} is not known: held back")
+                hold(task, f"waits for {missing}, which is not known here")
+            elif isinstance(error, DependencyCycle):
+                task["depends_on"] = []
+                self._note(task["task_id"], "depends_on", f"{error}: held back")
+                hold(task, "waits for itself through tasks that this market knows")
+            else:
+                kept.remove(task)
+                field = str(error.facts.get("field", "task_id"))
+                self._reports.append(ImportReport(self._lines[task["task_id"]], field, str(error), left_out=True))
+        return kept
+
+    def _note(self, task_id: str, field: str, fact: str) -> None:
+        self._reports.append(ImportReport(self._lines[task_id], field, fact, left_out=False))
+
+
+def _parts(tasks: list[dict[str, Any]], most_tasks: int | None, most_bytes: int | None) -> list[list[dict[str, Any]]]:
+    parts: list[list[dict[str, Any]]] = []
+    room_tasks, room_bytes = 0, 0
+    for task in tasks:
+        size = len(json.dumps(task, default=str)) if most_bytes is not None else 0
+        if not parts or (most_tasks and room_tasks < 1) or (most_bytes and room_bytes < size):
+            parts.append([])
+            room_tasks, room_bytes = most_tasks or 0, most_bytes or 0
+        parts[-1].append(task)
+        room_tasks, room_bytes = room_tasks - 1, room_bytes - size
+    return parts
 
 
 def _text(given: str | Path) -> str:
@@ -96,8 +237,15 @@ def _text(given: str | Path) -> str:
     try:
         if path.stat().st_size > _MOST_BYTES:
             raise InvalidArgument(field="path", value=str(path), fact=f"must have at most {_MOST_BYTES} bytes")
-        return path.read_text(encoding="utf-8")
+        return _decoded(path.read_bytes())
     except (OSError, ValueError) as error:
         if isinstance(error, UnicodeDecodeError):
             raise InvalidArgument(field="path", value=str(path), fact="must be UTF-8 text") from None
         raise InvalidArgument(field="path", value=str(path), fact="must be a file that can be read") from None
+
+
+def _decoded(content: bytes) -> str:
+    """Return a text in UTF-8, or in UTF-16 where it begins with that one's mark, as PowerShell writes it."""
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    return content.decode("utf-8")

@@ -106,14 +106,34 @@ def test_an_import_says_what_it_did(cli, tmp_path):
     again = json.loads(cli("task", "import", str(file), "--format", "csv", "--json")[1])
 
     assert first[:2] == (0, "1 tasks added, 0 updated, 0 as they were.\n")
-    assert again == {"added": 0, "updated": 0, "unchanged": 1}
+    assert again == {
+        "added": 0,
+        "updated": 0,
+        "unchanged": 1,
+        "left_out": 0,
+        "missing": 0,
+        "passed_over": {},
+        "reports": [],
+    }
 
 
-def test_every_faulty_line_of_an_import_is_named_and_nothing_is_imported(cli, tmp_path):
+def test_faulty_lines_of_an_import_are_named_and_left_out(cli, tmp_path):
     file = tmp_path / "tasks.jsonl"
     file.write_text('{"task_id": "good", "quest_id": "docs"}\n{"task_id": 5, "quest_id": "docs"}\nnonsense\n')
 
     code, out, error = cli("task", "import", str(file))
+
+    assert (code, out) == (0, "1 tasks added, 0 updated, 0 as they were.\n")
+    assert "line 2, task_id:" in error
+    assert error.endswith("2 lines left out\n")
+    assert [task["task_id"] for task in json.loads(cli("task", "list", "--json")[1])] == ["good", "write"]
+
+
+def test_every_faulty_line_of_a_strict_import_is_named_and_nothing_is_imported(cli, tmp_path):
+    file = tmp_path / "tasks.jsonl"
+    file.write_text('{"task_id": "good", "quest_id": "docs"}\n{"task_id": 5, "quest_id": "docs"}\nnonsense\n')
+
+    code, out, error = cli("task", "import", "--strict", str(file))
 
     assert (code, out) == (1, "")
     assert "line 2, task_id:" in error

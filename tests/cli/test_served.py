@@ -106,7 +106,9 @@ def test_a_backlog_is_imported_over_http_or_each_fault_is_told_by_its_line(serve
     file.write_text('{"task_id": "n1", "quest_id": "q1"}\n{"task_id": "n2", "quest_id": "q1"}\n')
     assert served.by_server("task", "import", str(file))[:2] == (0, "2 tasks added, 0 updated, 0 as they were.\n")
     file.write_text('{"task_id": "n3", "quest_id": "q1"}\n{"task_id": "n4", "quest_id": "q1", "depends_on": ["no"]}\n')
-    by_server, by_database = (ask("task", "import", str(file)) for ask in (served.by_server, served.by_database))
+    by_server, by_database = (
+        ask("task", "import", "--strict", str(file)) for ask in (served.by_server, served.by_database)
+    )
     assert by_server == by_database
     assert by_server[0] == 1
     assert by_server[2].startswith("line 2, depends_on:")

@@ -1,4 +1,4 @@
-"""Other backlogs come in whole or not at all; again, they are updated; every fault is told by line and field."""
+"""Other backlogs come in; again, they are updated; what cannot be read is left out and reported by line and field."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ import pytest
 
 from scidex.errors import ImportRefused, InvalidArgument
 from scidex.exchange import backlog
-from scidex.exchange.backlog_import import import_tasks, read_beads, read_csv, read_gh_issues, read_jsonl
-from scidex.records import Imported
+from scidex.exchange.backlog_import import import_tasks
+from scidex.exchange.quests.importers.beads import read_beads
+from scidex.exchange.quests.importers.gh_issues import read_gh_issues
+from scidex.exchange.quests.importers.native import read_csv, read_jsonl
 from tests.backlogs import statuses
 from tests.market import NOON, after
 from tests.raw_sql import contents
@@ -20,10 +22,12 @@ def lines(*rows):
 
 
 def faults(read, text, **options):
-    """Each fault that reading a text tells, as (line, field)."""
-    with pytest.raises(ImportRefused) as refused:
-        read(text, **options)
-    return [(line, field) for line, field, _ in refused.value.errors]
+    """Each line that reading a text leaves out, as (line, field)."""
+    return [(report.line, report.field) for report in read(text, **options).reports if report.left_out]
+
+
+def counts(imported):
+    return (imported.added, imported.updated, imported.unchanged)
 
 
 ISSUE = {
@@ -138,7 +142,7 @@ def test_every_fault_of_json_lines_is_told_with_its_line_and_field():
             '{"task_id": "h", "quest_id": "q1", "labels": "bug"}',
             '{"task_id": "i", "quest_id": "q1", "payload": {"x": 1e999}}',
             '{"title": "no quest"}',
-            '{"task_id": "j", "quest_id": "q1", "labels": ["value:many"]}',
+            '{"task_id": "j", "quest_id": "q1", "labels": [5]}',
             '{"task_id": "k", "quest_id": "q1", "x": ' + "[" * 100_000 + "}",
         ]
     )
@@ -155,14 +159,14 @@ def test_every_fault_of_json_lines_is_told_with_its_line_and_field():
         (9, "labels"),
         (10, "payload"),
         (11, "quest_id"),
-        (12, "expected_value_usd"),
+        (12, "labels"),
         (13, "line"),
     ]
 
 
-def test_a_refusal_says_where_and_what():
+def test_a_text_of_which_nothing_can_be_read_is_refused_where_and_what(db):
     with pytest.raises(ImportRefused, match="1 faults, so nothing was imported; line 1, quest_id: is missing"):
-        read_jsonl('{"task_id": "a"}')
+        import_tasks('{"task_id": "a"}', "jsonl", db=db)
 
 
 # --- CSV
@@ -218,9 +222,9 @@ def test_every_fault_of_a_table_is_told_with_its_line_and_field():
 
 
 @pytest.mark.parametrize("text", ["task_id,task_id\na,b\n", "task_id,\na,b\n", 'task_id\n"a', "task_id\na\x00\n"])
-def test_what_is_no_table_is_refused(text):
+def test_what_is_no_table_is_refused(text, db):
     with pytest.raises(ImportRefused):
-        read_csv(text, quest_id="q1")
+        import_tasks(text, "csv", quest_id="q1", db=db)
 
 
 def test_an_empty_table_has_no_tasks():
@@ -248,6 +252,7 @@ def test_an_issue_is_a_task_of_its_repository():
             "milestone": "1.0",
             "body": "It crashes.",
         },
+        "depends_on": [],
     }
 
 
@@ -270,20 +275,18 @@ def test_a_repository_is_needed_where_no_url_tells_it():
 
 
 def test_every_fault_of_issues_is_told_with_its_line_and_place():
-    text = json.dumps(
-        [ISSUE, {**ISSUE, "number": "8"}, 5, {**ISSUE, "labels": "bug"}, {**ISSUE, "state": "x"}], indent=1
-    )
+    text = json.dumps([ISSUE, {**ISSUE, "number": "8"}, 5, {**ISSUE, "number": 9, "url": None}], indent=1)
 
     places = faults(read_gh_issues, text)
-    assert [field for _, field in places] == ["[1].number", "[2]", "[3].labels", "[4].state"]
+    assert [field for _, field in places] == ["[1].number", "[2]", "[3].url"]
     rows = text.split("\n")
-    assert [rows[line - 1].strip()[:1] for line, _ in places] == ["{", "5", "{", "{"]
+    assert [rows[line - 1].strip()[:1] for line, _ in places] == ["{", "5", "{"]
 
 
 @pytest.mark.parametrize("text", ["{", '{"message": "Bad credentials"}', "5", '[{"number": 1}', ""])
-def test_what_is_no_list_of_issues_is_refused(text):
+def test_what_is_no_list_of_issues_is_refused(text, db):
     with pytest.raises(ImportRefused):
-        read_gh_issues(text)
+        import_tasks(text if "\n" in text else text + "\n", "gh", db=db)
 
 
 def test_a_title_is_brought_to_one_line():
@@ -313,12 +316,14 @@ def test_a_bead_is_a_task_of_its_prefix():
             "estimated_minutes": 30,
             "priority": 1,
         },
+        "kind": "task",
         "depends_on": [],
     }
 
 
 def test_priority_nought_is_the_highest_and_none_is_in_the_middle():
-    beads = [{**BEAD, "priority": 0}, {name: value for name, value in BEAD.items() if name != "priority"}]
+    bare = {name: value for name, value in BEAD.items() if name != "priority"}
+    beads = [{**BEAD, "priority": 0}, {**bare, "id": "eng-2"}]
 
     assert [task["expected_value_usd"] for task in read_beads(lines(*beads)).tasks] == [100.0, 20.0]
 
@@ -339,7 +344,8 @@ def test_what_blocks_keeps_waiting_and_what_groups_does_not():
         {"issue_id": "eng-1", "depends_on_id": "eng-4", "type": "waits-for"},
         {"issue_id": "eng-1", "depends_on_id": "eng-5", "type": "related"},
     ]
-    read = read_beads(lines({**BEAD, "id": "eng-1", "dependencies": edges}))
+    others = [{**BEAD, "id": f"eng-{n}"} for n in (2, 3, 4, 5)]
+    read = read_beads(lines({**BEAD, "id": "eng-1", "dependencies": edges}, *others))
 
     assert read.tasks[0]["depends_on"] == ["eng-2", "eng-4"]
 
@@ -351,7 +357,7 @@ def test_what_is_ready_waits_for_nothing_that_is_not_listed():
 
 
 def test_states_of_beads_are_states_of_tasks():
-    wanted = {"open": "open", "closed": "done", "in_progress": "running", "blocked": "open", "deferred": "running"}
+    wanted = {"open": "open", "closed": "done", "in_progress": "running", "blocked": "held", "deferred": "held"}
     beads = [{**BEAD, "id": f"eng-{state}", "status": state} for state in wanted]
 
     assert [task["status"] for task in read_beads(lines(*beads)).tasks] == list(wanted.values())
@@ -370,20 +376,11 @@ def test_every_fault_of_beads_is_told_with_its_line_and_field():
     text = lines(
         BEAD,
         {**BEAD, "id": 5},
-        {**BEAD, "priority": 9, "labels": "x"},
-        {**BEAD, "status": "lost"},
-        {**BEAD, "dependencies": "eng-2"},
-        {**BEAD, "dependencies": [{"type": "blocks"}]},
+        {**BEAD, "id": ""},
+        {**BEAD, "id": "x" * 300},
     )
 
-    assert faults(read_beads, text) == [
-        (2, "id"),
-        (3, "labels"),
-        (3, "priority"),
-        (4, "status"),
-        (5, "dependencies"),
-        (6, "dependencies"),
-    ]
+    assert faults(read_beads, text) == [(2, "id"), (3, "id"), (4, "quest_id"), (4, "task_id")]
 
 
 # --- into the market
@@ -398,13 +395,13 @@ def test_an_import_adds_quests_and_tasks_and_again_updates_them(db):
             "dependencies": [{"issue_id": "eng-2", "depends_on_id": "eng-1", "type": "blocks"}],
         },
     ]
-    assert import_tasks(lines(*beads), "beads", now=NOON, db=db) == Imported(2, 0, 0)
+    assert import_tasks(lines(*beads), "beads", now=NOON, db=db).added == 2
     assert statuses(db) == {"eng-1": "open", "eng-2": "blocked"}
     assert backlog.get_quest("eng", db=db).account_id == "quest:eng"
-    assert import_tasks(lines(*beads), "beads", now=NOON, db=db) == Imported(0, 0, 2)
+    assert import_tasks(lines(*beads), "beads", now=NOON, db=db).unchanged == 2
 
     beads[0] |= {"status": "closed", "priority": 0}
-    assert import_tasks(lines(*beads), "beads", now=after(1), db=db) == Imported(0, 1, 1)
+    assert counts(import_tasks(lines(*beads), "beads", now=after(1), db=db)) == (0, 1, 1)
     assert statuses(db) == {"eng-1": "done", "eng-2": "open"}
     assert backlog.get_task("eng-1", db=db).expected_value_usd == 100.0
 
@@ -417,14 +414,24 @@ def test_an_import_may_take_all_tasks_into_one_quest(db):
     assert [(one.quest_id, one.priority) for one in backlog.list_quests(db=db)] == [("mine", 4)]
 
 
-def test_one_bad_line_and_nothing_is_imported(db):
+def test_a_strict_import_refuses_all_for_one_bad_line(db):
     before = contents(db)
     good = [{"task_id": f"t{n}", "quest_id": "q1"} for n in range(5)]
 
     with pytest.raises(ImportRefused) as refused:
-        import_tasks(lines(*good, {"task_id": "", "quest_id": "q1"}), "jsonl", db=db)
+        import_tasks(lines(*good, {"task_id": "", "quest_id": "q1"}), "jsonl", strict=True, db=db)
     assert [(line, field) for line, field, _ in refused.value.errors] == [(6, "task_id")]
     assert contents(db) == before
+
+
+def test_one_bad_line_is_left_out_and_the_rest_imported(db):
+    good = [{"task_id": f"t{n}", "quest_id": "q1"} for n in range(5)]
+
+    imported = import_tasks(lines(*good, {"task_id": "", "quest_id": "q1"}), "jsonl", now=NOON, db=db)
+    assert (imported.added, imported.left_out) == (5, 1)
+    [report] = imported.reports
+    assert (report.line, report.field, report.left_out) == (6, "task_id", True)
+    assert sorted(statuses(db)) == ["t0", "t1", "t2", "t3", "t4"]
 
 
 def test_what_the_market_refuses_is_told_by_line_too(db):
@@ -432,26 +439,41 @@ def test_what_the_market_refuses_is_told_by_line_too(db):
         {"task_id": "a", "quest_id": "q1", "depends_on": ["nowhere"]},
         {"task_id": "b", "quest_id": "q1"},
         {"task_id": "c", "quest_id": "q1", "pool": "gpu"},
-        {"task_id": "b", "quest_id": "q1"},
+        {"task_id": "d", "quest_id": "q1", "depends_on": ["c"]},
     ]
     with pytest.raises(ImportRefused) as refused:
-        import_tasks(lines(*rows), "jsonl", db=db)
-    assert [(line, field) for line, field, _ in refused.value.errors] == [(4, "task_id")]
-
-    with pytest.raises(ImportRefused) as refused:
-        import_tasks(lines(*rows[:3]), "jsonl", db=db)
+        import_tasks(lines(*rows[:3]), "jsonl", strict=True, db=db)
     assert [(line, field) for line, field, _ in refused.value.errors] == [(1, "depends_on"), (3, "pool")]
     assert "nowhere" in refused.value.errors[0][2]
 
+    imported = import_tasks(lines(*rows), "jsonl", now=NOON, db=db)
+    assert (imported.added, imported.left_out) == (3, 1)
+    # What waits for a task that nobody knows, or that was left out, waits on.
+    assert statuses(db) == {"a": "held", "b": "open", "d": "held"}
+    assert "waits for nowhere" in backlog.get_task("a", db=db).status_reason
 
-def test_a_circle_in_an_import_is_refused_by_name(db):
+
+def test_what_waited_for_an_unknown_task_opens_when_that_is_imported_too(db):
+    waits = {"task_id": "a", "quest_id": "q1", "depends_on": ["b"], "status": "open"}
+    import_tasks(lines(waits), "jsonl", now=NOON, db=db)
+    assert statuses(db) == {"a": "held"}
+
+    import_tasks(lines({"task_id": "b", "quest_id": "q1"}, waits), "jsonl", now=after(1), db=db)
+    assert statuses(db) == {"a": "blocked", "b": "open"}
+
+
+def test_a_circle_in_an_import_is_held_by_name(db):
     rows = [
         {"task_id": "a", "quest_id": "q1", "depends_on": ["b"]},
         {"task_id": "b", "quest_id": "q1", "depends_on": ["a"]},
     ]
 
     with pytest.raises(ImportRefused, match=r"line 1, depends_on: .*'a', 'b'"):
-        import_tasks(lines(*rows), "jsonl", db=db)
+        import_tasks(lines(*rows), "jsonl", strict=True, db=db)
+
+    import_tasks(lines(*rows, {"task_id": "c", "quest_id": "q1", "depends_on": ["b"]}), "jsonl", now=NOON, db=db)
+    assert statuses(db) == {"a": "held", "b": "held", "c": "blocked"}
+    assert "waits for itself through a → b → a" in backlog.get_task("a", db=db).status_reason
 
 
 def test_a_file_is_read_by_its_path(db, tmp_path):

@@ -1,16 +1,20 @@
-"""GitHub issues, as `gh issue list --json number,title,body,labels,milestone,state,url,updatedAt` prints them."""
+"""GitHub issues, as `gh issue list --json …` or `gh api repos/OWNER/REPO/issues` prints them."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any
 
-from scidex.exchange.quests.importers.rows import Reader, Rows, json_array, one_line
-from scidex.exchange.quests.importers.values import ValueTable, Worth, estimate, labelled
+from scidex.errors import shown
+from scidex.exchange.quests.importers.rows import Reader, Rows, array_or_lines, cut, hold, one_line, texts_of
+from scidex.exchange.quests.importers.statuses import Statuses, StatusTable
+from scidex.exchange.quests.importers.values import ValueOf, ValueTable, estimate, labelled
 
-_ISSUE_URL = re.compile(r"https?://[^/\s]+/([\w.-]+/[\w.-]+)/issues/\d+")
-_STATES = {"OPEN": "open", "CLOSED": "done"}
-_MOST_BODY_CHARACTERS = 20_000
+_ISSUE_URL = re.compile(r"https?://[^\s]*?/([\w.-]+/[\w.-]+)/issues/(\d+)")
+# What GitHub allows a body to have.
+_MOST_BODY_CHARACTERS = 65_536
 
 
 def read_gh_issues(
@@ -19,62 +23,106 @@ def read_gh_issues(
     repo: str | None = None,
     quest_id: str | None = None,
     value_table: ValueTable | None = None,
+    status_table: StatusTable | None = None,
+    now: datetime | None = None,
 ) -> Rows:
     """
     Read issues as tasks `owner/repo#number` of the quest `owner/repo`, or of the one given or labelled `quest:name`.
 
     `repo` is needed where the issues have no `url`. A label `value:50` says what one is worth, labels such as `P1` or
-    `priority:high` its priority, `tokens:1200` its estimated cost; a closed issue is done. Raises ImportRefused.
+    `priority:high` its priority, `tokens:1200` its estimated cost; a closed issue is done. An issue waits for those
+    that `blockedBy` names and that are still open; one of another repository holds it back. Pull requests are not work.
     """
-    reader, worth = Reader(), Worth(value_table)
-    for line, place, issue in json_array(text, reader):
-        labels = _labels(reader, line, place, issue.get("labels") or [])
-        home = repo or _repo_of(issue.get("url"))
-        number, state = issue.get("number"), str(issue.get("state", "OPEN")).upper()
+    reader, value_of, statuses = Reader(), ValueOf(value_table), Statuses(status_table)
+    blockers: dict[str, list[Any]] = {}
+    for line, place, issue in array_or_lines(text, reader):
+        if issue.get("pull_request") or "/pull/" in str(issue.get("html_url", "")):
+            reader.pass_over("pull request")
+            continue
+        labels = texts_of(_nodes(issue.get("labels")))
+        home = repo or _repo_of(issue)
+        number = issue.get("number")
         if type(number) is not int or number < 1:
             reader.fault(line, f"{place}number", "must be the number of an issue")
         elif home is None:
             reader.fault(line, f"{place}url", "must be that of an issue, or the repository be given")
-        elif state not in _STATES:
-            reader.fault(line, f"{place}state", "must be OPEN or CLOSED")
-        elif labels is not None:
+        else:
             quest = quest_id or labelled(labels, "quest") or home
-            task = {
+            worth = value_of.task(quest, None, labels)
+            if worth.unread:
+                fact = f"a priority {worth.unread} is not known and counts as the middle one"
+                reader.note(line, f"{place}labels", fact)
+            task: dict[str, Any] = {
                 "task_id": f"{home}#{number}",
-                "quest_id": str(quest),
-                "title": one_line(issue.get("title", "")),
-                "status": _STATES[state],
-                "expected_value_usd": worth.of(str(quest), None, labels),
-                "payload": _payload(issue, home, labels),
+                "quest_id": quest,
+                "title": one_line(issue["title"]) if isinstance(issue.get("title"), str) else "",
+                "expected_value_usd": worth.usd,
+                "payload": _payload(reader, line, place, issue, home, labels),
+                **statuses.fields(issue.get("state")),
             }
             said = estimate(labels)
-            reader.task(line, task if said is None else {**task, "estimated_cost_tokens": said}, place=place)
+            task = task if said is None else {**task, "estimated_cost_tokens": said}
+            reader.task(line, task, place=place, updated_at=issue.get("updatedAt") or issue.get("updated_at"))
+            blockers[f"{home}#{number}"] = _blocked_by(issue)
+    for name, found in blockers.items():
+        if (task_read := reader.named(name)) is not None:
+            _wait(reader, task_read, found)
     return reader.rows()
 
 
-def _labels(reader: Reader, line: int, place: str, labels: Any) -> list[str] | None:
-    found = [one.get("name") if isinstance(one, dict) else one for one in labels] if isinstance(labels, list) else [0]
-    names = [name for name in found if isinstance(name, str)]
-    if len(names) == len(found):
-        return names
-    reader.fault(line, f"{place}labels", "must be a list of labels with a name")
+def _repo_of(issue: Mapping[str, Any]) -> str | None:
+    for field in ("url", "html_url", "repository_url"):
+        value = issue.get(field)
+        match = _ISSUE_URL.search(value) if isinstance(value, str) else None
+        if match:
+            return match[1].removeprefix("repos/")
     return None
 
 
-def _repo_of(url: Any) -> str | None:
-    match = _ISSUE_URL.match(url) if isinstance(url, str) else None
-    return match[1] if match else None
+def _nodes(value: Any) -> Any:
+    """Return the list in what may be a list, or a connection of GraphQL with nodes."""
+    return value.get("nodes") if isinstance(value, Mapping) else value
 
 
-def _payload(issue: dict[str, Any], home: str, labels: list[str]) -> dict[str, Any]:
+def _blocked_by(issue: Mapping[str, Any]) -> list[Any]:
+    for field in ("blockedBy", "blocked_by"):
+        found = _nodes(issue.get(field))
+        if isinstance(found, list):
+            return found
+    return []
+
+
+def _wait(reader: Reader, task: dict[str, Any], blockers: list[Any]) -> None:
+    """Let an issue wait for its blockers that are still open."""
+    home, _, _ = task["task_id"].rpartition("#")
+    waits = set()
+    for blocker in blockers:
+        number = blocker.get("number") if isinstance(blocker, Mapping) else blocker
+        if type(number) is not int:
+            reader.note(reader.line_of(task["task_id"]), "blockedBy", f"{shown(blocker)} cannot be read: held back")
+            hold(task, "what blocks it cannot be read")
+            continue
+        known = blocker if isinstance(blocker, Mapping) else {}
+        name = f"{_repo_of(known) or home}#{number}"
+        if reader.named(name) is not None:
+            waits.add(name)
+        elif str(known.get("state", "OPEN")).upper() != "CLOSED":
+            reader.note(reader.line_of(task["task_id"]), "blockedBy", f"{name} is not in this text: held back")
+            hold(task, f"waits for {name}, which is outside its backlog")
+    task["depends_on"] = sorted(waits - {task["task_id"]})
+
+
+def _payload(
+    reader: Reader, line: int, place: str, issue: dict[str, Any], home: str, labels: list[str]
+) -> dict[str, Any]:
     milestone = issue.get("milestone")
-    body = issue.get("body")
+    url = issue.get("html_url") or issue.get("url")
     return {
         "source": "gh",
         "repo": home,
         "number": issue["number"],
-        "url": issue.get("url"),
+        "url": url if isinstance(url, str) else None,
         "labels": labels,
         "milestone": milestone.get("title") if isinstance(milestone, dict) else None,
-        "body": body[:_MOST_BODY_CHARACTERS] if isinstance(body, str) else "",
+        "body": cut(reader, line, f"{place}body", issue.get("body"), _MOST_BODY_CHARACTERS),
     }

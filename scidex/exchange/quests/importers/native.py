@@ -2,58 +2,86 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
-from scidex.exchange.quests.importers.rows import Reader, Rows, json_lines, parsed
-from scidex.exchange.quests.importers.values import ValueTable, Worth, estimate
+from scidex.exchange.quests.importers.rows import Reader, Rows, json_lines, parsed, texts_of
+from scidex.exchange.quests.importers.statuses import Statuses, StatusTable
+from scidex.exchange.quests.importers.tables import table_rows
+from scidex.exchange.quests.importers.values import ValueOf, ValueTable, estimate
 
 _NUMBERS = {"priority": int, "estimated_cost_tokens": int, "expected_value_usd": float}
 _LISTS = ("depends_on", "labels")
 
 
-def read_jsonl(text: str, *, quest_id: str | None = None, value_table: ValueTable | None = None) -> Rows:
+def read_jsonl(
+    text: str,
+    *,
+    quest_id: str | None = None,
+    value_table: ValueTable | None = None,
+    status_table: StatusTable | None = None,
+    now: datetime | None = None,
+) -> Rows:
     """
-    Read tasks and quests from JSON Lines, by add_task's and add_quest's argument names.
+    Read tasks and quests from JSON Lines, by add_task's and add_quest's argument names; null is as if left out.
 
     A task without `expected_value_usd` may have `labels` or a `priority` that tell it; one without a `quest_id` belongs
-    to the one given. Raises ImportRefused.
+    to the one given.
     """
     reader = Reader()
-    _take(reader, json_lines(text, reader), quest_id, Worth(value_table))
+    _take(reader, json_lines(text, reader), quest_id, ValueOf(value_table), Statuses(status_table))
     return reader.rows()
 
 
-def read_csv(text: str, *, quest_id: str | None = None, value_table: ValueTable | None = None) -> Rows:
+def read_csv(
+    text: str,
+    *,
+    quest_id: str | None = None,
+    value_table: ValueTable | None = None,
+    status_table: StatusTable | None = None,
+    now: datetime | None = None,
+) -> Rows:
     """
     Read tasks and quests from CSV, whose first line names the columns as read_jsonl's fields are named.
 
     An empty cell says nothing; `depends_on` and `labels` are lists with a space or a semicolon between their items, and
-    `payload` is a JSON object. Raises ImportRefused.
+    `payload` is a JSON object.
     """
     reader = Reader()
-    _take(reader, _cells(text, reader), quest_id, Worth(value_table))
+    _take(reader, _cells(text, reader), quest_id, ValueOf(value_table), Statuses(status_table))
     return reader.rows()
 
 
-def _take(reader: Reader, found: Iterator[tuple[int, dict[str, Any]]], quest_id: str | None, worth: Worth) -> None:
-    for line, fields in found:
+def _take(
+    reader: Reader,
+    found: Iterator[tuple[int, dict[str, Any]]],
+    quest_id: str | None,
+    value_of: ValueOf,
+    statuses: Statuses,
+) -> None:
+    for line, given in found:
+        fields = {name: value for name, value in given.items() if value is not None}
         if "task_id" not in fields:
             reader.quest(line, fields)
             continue
         task = {**({"quest_id": quest_id} if quest_id else {}), **fields}
-        priority, labels = task.pop("priority", None), task.pop("labels", [])
-        if not isinstance(labels, list) or not all(isinstance(label, str) for label in labels):
+        priority, listed = task.pop("priority", None), task.pop("labels", [])
+        labels = texts_of(listed)
+        if not isinstance(listed, list) or len(labels) != len(listed):
             reader.fault(line, "labels", "must be a list of texts")
             continue
         if "expected_value_usd" not in task and (labels or priority is not None):
-            task["expected_value_usd"] = worth.of(task.get("quest_id"), priority, labels)
+            worth = value_of.task(task.get("quest_id"), priority, labels)
+            task["expected_value_usd"] = worth.usd
+            if worth.unread:
+                reader.note(line, "priority", f"{worth.unread} is not known and counts as the middle one")
         if "estimated_cost_tokens" not in task and (said := estimate(labels)) is not None:
             task["estimated_cost_tokens"] = said
-        reader.task(line, {name: _instant(name, value) for name, value in task.items()})
+        if "status" in task:
+            task = {**statuses.fields(task.pop("status")), **task}
+        updated_at = task.pop("updated_at", None)
+        reader.task(line, {name: _instant(name, value) for name, value in task.items()}, updated_at=updated_at)
 
 
 def _instant(name: str, value: Any) -> Any:
@@ -67,43 +95,31 @@ def _instant(name: str, value: Any) -> Any:
 
 
 def _cells(text: str, reader: Reader) -> Iterator[tuple[int, dict[str, Any]]]:
-    table = csv.reader(io.StringIO(text.removeprefix("\ufeff"), newline=""), strict=True)
-    last = 0
-    try:
-        columns = [name.strip() for name in next(table, [])]
-        for name in columns:
-            if not name or columns.count(name) > 1:
-                reader.fault(1, name or "column", "must be named once")
-                return
-        last = table.line_num
-        for cells in table:
-            # A quoted cell may go over several lines: a row is told by its first.
-            line, last = last + 1, table.line_num
-            if len(cells) > len(columns):
-                reader.fault(line, "line", f"has {len(cells)} cells for {len(columns)} columns")
-            elif any(cells):
-                yield line, _fields(reader, line, dict(zip(columns, cells, strict=False)))
-    except csv.Error as error:
-        reader.fault(last + 1, "line", f"is no CSV: {error}")
+    for line, row in table_rows(text, reader, columns_once=True):
+        fields = _fields(reader, line, {name: cells[0] for name, cells in row.items()})
+        if fields is not None:
+            yield line, fields
 
 
-def _fields(reader: Reader, line: int, row: dict[str, str]) -> dict[str, Any]:
+def _fields(reader: Reader, line: int, row: dict[str, str]) -> dict[str, Any] | None:
     fields: dict[str, Any] = {}
+    faults = 0
     for name, cell in row.items():
-        if not cell.strip():
-            continue
         try:
-            fields[name] = _value(name, cell.strip())
+            fields[name] = _value(name, cell)
         except ValueError as error:
             reader.fault(line, name, f"cannot be read: {error}")
-    return fields
+            faults += 1
+    return None if faults else fields
 
 
 def _value(name: str, cell: str) -> Any:
     if name in _NUMBERS:
-        # Python reads 1_000 and other scripts' digits as numbers; a table's cell means neither.
+        # A priority may be a word. Python reads 1_000 and other scripts' digits as numbers; a cell means neither.
+        if name == "priority" and not cell.lstrip("+-").isdigit():
+            return cell
         if not cell.isascii() or "_" in cell:
-            raise ValueError(f"{cell[:50]!r} is no number")
+            raise ValueError(f"{cell[:50]!r} is not a number")
         return _NUMBERS[name](cell)
     if name in _LISTS:
         return cell.replace(";", " ").split()
