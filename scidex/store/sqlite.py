@@ -1,4 +1,4 @@
-"""SQLite: one writer that groups the commits of many threads, and a reading connection for each thread."""
+"""SQLite: one writer that groups the commits of many threads, and a few reading connections that they share."""
 
 from __future__ import annotations
 
@@ -25,6 +25,11 @@ _NAMED = re.compile(r"(?<![:\w]):(\w+)")
 _MOST_GROUPED = 256
 # Other processes cannot tell of a change, so whoever waits for one looks this often.
 _LOOK_SECONDS = 0.2
+# Threads that read at the same time. Each connection holds two files, and a server has many more threads than this.
+_MOST_READERS = 16
+# What a connection keeps of the file, in KiB. Another connection's commit makes a reader drop its own, so it needs fewer.
+_WRITER_CACHE = "PRAGMA cache_size = -32768"
+_READER_CACHE = "PRAGMA cache_size = -4096"
 
 
 class SqliteTransaction(Transaction):
@@ -138,6 +143,54 @@ class _Job:
         self.error: BaseException | None = None
 
 
+class _Readers:
+    """Reading connections, opened as they are needed and lent to one thread at a time, the one used last first."""
+
+    def __init__(self, connect: Callable[[], sqlite3.Connection], deadline_seconds: float) -> None:
+        self._connect = connect
+        self._deadline_seconds = deadline_seconds
+        self._places = threading.BoundedSemaphore(_MOST_READERS)
+        self._idle: list[SqliteTransaction] = []
+        self._is_closed = False
+
+    @contextmanager
+    def lent(self) -> Iterator[SqliteTransaction]:
+        """Lend a reader whose view begins with its first statement. Raises DatabaseBusy."""
+        if not self._places.acquire(timeout=self._deadline_seconds):
+            raise DatabaseBusy(fact=f"all {_MOST_READERS} reading connections are in use")
+        try:
+            reader = self._take()
+            try:
+                reader._connection.execute("BEGIN")
+                yield reader
+            finally:
+                self._give_back(reader)
+        finally:
+            self._places.release()
+
+    def close(self) -> None:
+        """Close the connections that are not lent, and the others as they come back."""
+        self._is_closed = True
+        with suppress(IndexError):
+            while True:
+                self._idle.pop()._connection.close()
+
+    def _take(self) -> SqliteTransaction:
+        with suppress(IndexError):
+            return self._idle.pop()
+        return SqliteTransaction(self._connect())
+
+    def _give_back(self, reader: SqliteTransaction) -> None:
+        try:
+            reader._connection.execute("ROLLBACK")
+        except sqlite3.Error:  # a connection that cannot end its view is of no further use
+            reader._connection.close()
+            return
+        self._idle.append(reader)
+        if self._is_closed:
+            self.close()
+
+
 class SqliteDatabase(Database):
     """A market in one SQLite file, or in memory."""
 
@@ -150,8 +203,8 @@ class SqliteDatabase(Database):
         self._waiting: deque[_Job] = deque()
         self._writer_turn = threading.RLock()
         self._local = threading.local()
-        self._readers: list[sqlite3.Connection] = []
-        self._writer = self._connect()
+        self._readers = _Readers(self._connect_reader, deadline_seconds)
+        self._writer = self._connect_writer()
         self._writing = SqliteTransaction(self._writer)
         self._writes_in_progress = False
         self._committing = False
@@ -281,23 +334,19 @@ class SqliteDatabase(Database):
             with self._writer_turn:
                 yield self._writing
             return
-        reader: SqliteTransaction | None = getattr(self._local, "reader", None)
-        if reader is None:
-            connection = self._connect()
-            connection.execute("PRAGMA query_only = ON")
-            self._readers.append(connection)
-            reader = self._local.reader = SqliteTransaction(connection)
-        connection = reader._connection
-        if connection.in_transaction:  # a read within a read sees the same state
-            yield reader
+        lent: SqliteTransaction | None = getattr(self._local, "reader", None)
+        if lent is not None:  # a read within a read sees the same state
+            yield lent
             return
-        connection.execute("BEGIN")
         try:
-            yield reader
+            with self._readers.lent() as reader:
+                self._local.reader = reader
+                try:
+                    yield reader
+                finally:
+                    self._local.reader = None
         except sqlite3.Error as error:
             raise _refusal(error) from error
-        finally:
-            connection.execute("ROLLBACK")
 
     # -- time and news ----------------------------------------------------------------------------------------------
 
@@ -314,29 +363,40 @@ class SqliteDatabase(Database):
         self._news.wait(topic, heard, min(seconds, _LOOK_SECONDS))
 
     def close(self) -> None:
+        self._readers.close()
         with self._writer_turn:
-            for connection in (*self._readers, self._writer):
-                connection.close()
-            self._readers.clear()
+            self._writer.close()
 
-    def _connect(self) -> sqlite3.Connection:
+    def _connect_writer(self) -> sqlite3.Connection:
         try:
-            connection = sqlite3.connect(
-                self._path,
-                timeout=self._deadline_seconds,
-                isolation_level=None,
-                check_same_thread=False,
-                cached_statements=256,
-            )
+            return self._connect(_WRITER_CACHE)
+        except sqlite3.Error as error:
+            raise InvalidDatabaseUrl(field="database_url", url=self.url, fact=str(error)) from error
+
+    def _connect_reader(self) -> sqlite3.Connection:
+        connection = self._connect(_READER_CACHE)
+        connection.execute("PRAGMA query_only = ON")
+        return connection
+
+    def _connect(self, cache: str) -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            self._path,
+            timeout=self._deadline_seconds,
+            isolation_level=None,
+            check_same_thread=False,
+            cached_statements=256,
+        )
+        try:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute(cache)
             connection.execute("PRAGMA temp_store = MEMORY")
             # Copying the log back flushes the disk twice; every 4,096 pages keeps that rare and the log small.
             connection.execute("PRAGMA wal_autocheckpoint = 4096")
-        except sqlite3.Error as error:
-            raise InvalidDatabaseUrl(field="database_url", url=self.url, fact=str(error)) from error
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
 

@@ -241,7 +241,7 @@ def test_a_commit_that_fails_refuses_the_whole_group(db):
 
 def test_the_file_keeps_what_it_must(db):
     def pragma(name: str) -> Any:
-        return [c.execute(f"PRAGMA {name}").fetchone()[0] for c in (db._writer, db._connect())]
+        return [c.execute(f"PRAGMA {name}").fetchone()[0] for c in (db._writer, db._connect_reader())]
 
     assert pragma("journal_mode") == ["wal", "wal"]
     assert pragma("synchronous") == [2, 2]  # FULL
