@@ -207,13 +207,15 @@ def list_tasks(
     """Return tasks in the order of their ids, those past `after`, at most `limit` (1 to 10,000)."""
     wanted = {
         "quest_id": "" if quest_id is None else checked.identifier(quest_id, "quest_id"),
-        "status": "" if status is None else checked.choice(status, "status", TASK_STATUSES),
         "pool": "" if pool is None else checked.identifier(pool, "pool"),
         "after": _filter(after, "after"),
     }
+    if status is not None:
+        wanted["status"] = checked.choice(status, "status", TASK_STATUSES)
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        return backlog.as_tasks(tx, tx.rows("tasks_page", **wanted, page=page))
+        statement = "tasks_page" if status is None else "tasks_in_state_page"
+        return backlog.as_tasks(tx, tx.rows(statement, **wanted, page=page))
 
 
 def get_titles(task_ids: Iterable[str], *, db: Database | None = None) -> dict[str, str]:

@@ -146,7 +146,7 @@ def held_by(worker_id: str, *, db: Database | None = None) -> list[Lease]:
     name = checked.identifier(worker_id, "worker_id")
     with checked.database(db).reading() as tx:
         workers.known(tx, name)
-        rows = tx.rows("leases_page", ended_too=0, any_worker=0, worker_id=name, page=_MOST_PAGE)
+        rows = tx.rows("live_leases_of_worker_page", worker_id=name, page=_MOST_PAGE)
         return [_lease(tx, row) for row in reversed(rows)]
 
 
@@ -156,9 +156,10 @@ def list_leases(
     """Return live leases, the latest first, and on request those that ended; of one worker or of all."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     name = None if worker_id is None else checked.identifier(worker_id, "worker_id")
-    which = {"ended_too": int(checked.flag(ended_too, "ended_too")), "any_worker": int(name is None)}
+    which = {} if name is None else {"worker_id": name}
+    statement = f"{'leases' if checked.flag(ended_too, 'ended_too') else 'live_leases'}{'_of_worker' * len(which)}_page"
     with checked.database(db).reading() as tx:
-        return [LeaseState(**row) for row in tx.rows("leases_page", **which, worker_id=name or "", page=page)]
+        return [LeaseState(**row) for row in tx.rows(statement, **which, page=page)]
 
 
 def wait_for_round(after: int, seconds: float = 10.0, *, pool: str = DEFAULT_POOL, db: Database | None = None) -> int:

@@ -133,4 +133,4 @@ def list_workers(*, ended_too: bool = False, limit: int = 1_000, db: Database | 
 
 
 def _page(tx: Transaction, *, ended_too: bool, page: int = _MOST_PAGE) -> list[Worker]:
-    return [Worker(**row) for row in tx.rows("workers_page", ended_too=int(ended_too), page=page)]
+    return [Worker(**row) for row in tx.rows("workers_page" if ended_too else "workers_alive_page", page=page)]

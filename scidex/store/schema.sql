@@ -216,6 +216,7 @@ CREATE TABLE compute_auction_rounds (
 );
 
 CREATE INDEX compute_auction_rounds_of_pool ON compute_auction_rounds (pool, cleared_at);
+CREATE INDEX compute_auction_rounds_in_order ON compute_auction_rounds (pool, round_id);
 
 -- What an account's open bids in a pool set aside. The round's part stops counting when that round has cleared.
 CREATE TABLE token_bid_holds (
@@ -289,6 +290,9 @@ CREATE TABLE tasks (
 );
 
 CREATE INDEX tasks_of_quest ON tasks (quest_id, status);
+CREATE INDEX tasks_in_state ON tasks (status, task_id);
+CREATE INDEX tasks_not_over ON tasks (pool, status) WHERE status NOT IN ('done', 'failed');
+CREATE INDEX tasks_over ON tasks (status, updated_at, pool) WHERE status IN ('done', 'failed');
 
 -- task_id waits for depends_on.
 CREATE TABLE task_dependencies (

@@ -53,6 +53,7 @@ class Feed:
             yield
         finally:
             self._streams[who.key_id] -= 1
+            self._streams += Counter()  # keeps no key that has none
 
     async def reached(self) -> int:
         """Return the number of the last event that there is, and watch for more from now on."""

@@ -12,7 +12,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from scidex.clock import utc_now
-from scidex.senate.market_health import gauges
+from scidex.senate.market_health import MarketHealth
 from scidex.store import Database
 
 CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
@@ -36,7 +36,8 @@ GAUGES = {
     "live_leases": "Leases that live.",
     "oldest_lease_seconds": "Since when the oldest of them does.",
     "longest_silence_seconds": "How long ago the one longest silent was heard of.",
-    "tasks": "Tasks of the backlog.",
+    "tasks": "Tasks of the backlog that are not over.",
+    "tasks_ended": "Tasks that were done or failed in the last 24 hours.",
 }
 _BUCKETS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -87,11 +88,11 @@ class _Market(Collector):
     """Reads the market's numbers when they are asked for."""
 
     def __init__(self, db: Database) -> None:
-        self._db = db
+        self._market = MarketHealth(db)
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, GaugeMetricFamily] = {}
-        for gauge in gauges(utc_now(), db=self._db):
+        for gauge in self._market.gauges(utc_now()):
             if gauge.name not in families:
                 families[gauge.name] = GaugeMetricFamily(
                     f"scidex_{gauge.name}", GAUGES[gauge.name], labels=sorted(gauge.labels)

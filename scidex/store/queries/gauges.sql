@@ -1,13 +1,34 @@
 -- name: pool_gauges
--- Each pool's rounds so far, the bids of its book, its slots on offer, and those sold that are not settled.
+-- The bids of each pool's book, and its slots on offer.
 SELECT p.pool,
-    (SELECT COUNT(*) FROM compute_auction_rounds r WHERE r.pool = p.pool) AS rounds,
     CAST(COALESCE((
         SELECT SUM(CASE WHEN k.round_id = p.open_round_id THEN k.round_bids ELSE 0 END + k.resting_bids)
         FROM compute_auction_book_counts k WHERE k.pool = p.pool
     ), 0) AS BIGINT) AS open_bids,
     (SELECT COUNT(*) FROM compute_auction_asks a WHERE a.pool = p.pool AND a.status = 'open') AS open_slots
 FROM compute_auction_pools p ORDER BY p.pool;
+
+-- name: rounds_after
+-- How many rounds of a pool came after one of them, and the last of these.
+SELECT COUNT(*) AS rounds, MAX(round_id) AS last_round FROM compute_auction_rounds
+WHERE pool = :pool AND round_id > :round_id;
+
+-- name: day_gauges
+-- The slots that were offered to a pool's rounds since an instant, those sold, and the last price there was.
+SELECT CAST(COALESCE(SUM(slots), 0) AS BIGINT) AS offered, CAST(COALESCE(SUM(sold), 0) AS BIGINT) AS sold,
+    (SELECT p.clearing_price_tokens FROM compute_auction_rounds p
+        WHERE p.pool = :pool AND p.cleared_at > :since_at AND p.cleared_at <= :now
+            AND p.clearing_price_tokens IS NOT NULL
+        ORDER BY p.cleared_at DESC, p.round_id DESC LIMIT 1) AS last_price_tokens
+FROM compute_auction_rounds WHERE pool = :pool AND cleared_at > :since_at AND cleared_at <= :now;
+
+-- name: book_gauges
+-- What was minted less what was burnt, what is held, and how many accounts there are.
+SELECT
+    (SELECT COUNT(*) FROM token_accounts) AS accounts,
+    (SELECT CAST(COALESCE(-SUM(balance_tokens), 0) AS BIGINT) FROM token_accounts
+        WHERE account_id = 'system:issuance') AS minted_tokens,
+    (SELECT CAST(COALESCE(SUM(held_tokens), 0) AS BIGINT) FROM token_wallets) AS held_tokens;
 
 -- name: live_slot_gauges
 -- Slots sold that are not settled, and since when the oldest of them was sold.
@@ -24,5 +45,11 @@ FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartb
 WHERE l.status = 'live' GROUP BY w.pool ORDER BY w.pool;
 
 -- name: task_gauges
--- Tasks in each state.
-SELECT pool, status, COUNT(*) AS tasks FROM tasks GROUP BY pool, status ORDER BY pool, status;
+-- Tasks that are not over, in each state.
+SELECT pool, status, COUNT(*) AS tasks FROM tasks WHERE status NOT IN ('done', 'failed')
+GROUP BY pool, status ORDER BY pool, status;
+
+-- name: ended_task_gauges
+-- Tasks that are over since an instant, by how they ended.
+SELECT pool, status, COUNT(*) AS tasks FROM tasks WHERE status IN ('done', 'failed') AND updated_at > :since_at
+GROUP BY pool, status ORDER BY pool, status;

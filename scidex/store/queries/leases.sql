@@ -41,7 +41,7 @@ WHERE w.worker_id = :worker_id;
 -- Workers that count as lost by now, and have not been said to be.
 SELECT w.worker_id FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
 WHERE w.status = 'alive' AND COALESCE(h.ends_at, w.ends_at) <= :now
-ORDER BY w.worker_id LIMIT :most;
+ORDER BY w.pool, w.account_id, w.worker_id LIMIT :most;
 
 -- name: workers_page
 -- Workers, those alive first and the latest first, with what they do.
@@ -51,8 +51,18 @@ SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
         WHERE s.worker_id = w.worker_id AND k.status = 'open') AS on_offer
 FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
-WHERE (w.status = 'alive' OR :ended_too = 1)
 ORDER BY CASE w.status WHEN 'alive' THEN 0 ELSE 1 END, w.registered_at DESC, w.worker_id LIMIT :page;
+
+-- name: workers_alive_page
+-- Workers that are alive, the latest first, with what they do.
+SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+    COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
+    (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
+    (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+        WHERE s.worker_id = w.worker_id AND k.status = 'open') AS on_offer
+FROM workers w LEFT JOIN worker_heartbeats h ON h.worker_id = w.worker_id
+WHERE w.status = 'alive'
+ORDER BY w.registered_at DESC, w.worker_id LIMIT :page;
 
 -- name: worker
 -- A worker, with what it does.
@@ -192,12 +202,33 @@ FROM lease_states l
 WHERE l.run_id = :run_id ORDER BY l.fence;
 
 -- name: leases_page
--- Leases, the latest first: those that live, or all of them; of one worker, or of any.
+-- Leases, the latest first.
 SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
     l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
 FROM lease_states l
-WHERE (l.status = 'live' OR :ended_too = 1) AND (:any_worker = 1 OR l.worker_id = :worker_id)
 ORDER BY l.leased_at DESC, l.fence DESC LIMIT :page;
+
+-- name: leases_of_worker_page
+-- Leases of a worker, the latest first.
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
+    l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
+FROM lease_states l
+WHERE l.worker_id = :worker_id ORDER BY l.leased_at DESC, l.fence DESC LIMIT :page;
+
+-- name: live_leases_page
+-- Leases that live, the latest first; found before they are put in order, lest SQLite go through all there ever were.
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
+    l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
+FROM lease_states l
+WHERE l.fence IN (SELECT f.fence FROM leases f WHERE f.status = 'live')
+ORDER BY l.leased_at DESC, l.fence DESC LIMIT :page;
+
+-- name: live_leases_of_worker_page
+-- Leases of a worker that live, the latest first.
+SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, l.account_id, l.lease_seconds, l.status, l.leased_at, l.ends_at,
+    l.ended_at, l.heartbeats, l.last_heartbeat_at, l.started_at, l.exited_at, l.metered_at, l.exit_note, l.usage_note
+FROM lease_states l
+WHERE l.worker_id = :worker_id AND l.status = 'live' ORDER BY l.leased_at DESC, l.fence DESC LIMIT :page;
 
 -- name: run_of_slot
 -- What a worker has to know of a sold slot; what the floor gave away has no bid.
