@@ -10,19 +10,20 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import clearing, market, placing, serving
+from benchmarks import clearing, market, placing, serving, soak
 from benchmarks.markets import postgres_copies, postgres_market, sqlite_copies, sqlite_market
 from benchmarks.timing import Ratio
 from tests.postgres_server import running_postgres
 
 NAMES = ("batches", "single", "serving", "clearing")
-# Takes minutes, and no database: it is measured where it is asked for.
-ON_REQUEST = ("market",)
+# These take minutes to an hour: they are measured where they are asked for.
+ON_REQUEST = ("market", "soak")
 
 
-def measure(names: Sequence[str], bids: int, folder: Path) -> Iterable[Ratio]:
+def measure(names: Sequence[str], given: argparse.Namespace) -> Iterable[Ratio]:
     """Yield the ratios of the named measurements, on both databases where they need one."""
-    if set(names) <= set(ON_REQUEST):
+    bids, folder = given.bids, given.folder
+    if set(names) == {"market"}:
         yield from market.limits()
         return
     with running_postgres({"shared_buffers": "512MB", "max_wal_size": "4GB"}) as server:
@@ -41,6 +42,8 @@ def measure(names: Sequence[str], bids: int, folder: Path) -> Iterable[Ratio]:
                 yield serving.durable_bids(folder)
             elif name == "market":
                 yield from market.limits()
+            elif name == "soak":
+                yield from soak.on_both(folder, server, minutes=given.minutes, rate=given.rate)
             else:
                 with sqlite_copies(folder, lambda db: clearing.fill(db, bids)) as lend:
                     yield from clearing.clear_large(lend, bids)
@@ -55,12 +58,14 @@ def main() -> int:
         "names", nargs="*", choices=[[], *NAMES, *ON_REQUEST], help="what to measure; everything unless given"
     )
     parser.add_argument("--bids", type=int, default=1_000_000, help="how many bids a large book has")
+    parser.add_argument("--minutes", type=float, default=60.0, help="how long a soak lasts")
+    parser.add_argument("--rate", type=int, default=20, help="how many requests a second a soak sends")
     parser.add_argument("--folder", type=Path, default=Path(), help="where SQLite files are put while measuring")
     parser.add_argument("--json", action="store_true", help="print one JSON object a line")
     given = parser.parse_args()
     print(f"# Python {platform.python_version()}, {platform.machine()}", file=sys.stderr)
     missed = 0
-    for ratio in measure(given.names or NAMES, given.bids, given.folder):
+    for ratio in measure(given.names or NAMES, given):
         print(json.dumps(asdict(ratio)) if given.json else ratio.line(), flush=True)
         missed += ratio.met is False
     return 1 if missed else 0
