@@ -26,7 +26,7 @@ from scidex.senate.market_health import MarketHealth
 from scidex.store import Database, sqlite
 from tests.market import NOON, fund
 
-YOUNG, OLD = 30, 300
+YOUNG, OLD = 20, 200
 POOL = "scidex-agent"
 
 

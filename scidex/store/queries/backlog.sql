@@ -67,7 +67,7 @@ ORDER BY task_id LIMIT :page;
 -- name: tasks_in_state_page
 -- Tasks in a state in the order of their ids; an empty text stands for any quest or pool.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at
+    attempts, created_at, updated_at, status_reason, status_by, kind
 FROM tasks
 WHERE status = :status AND task_id > :after AND (:quest_id = '' OR quest_id = :quest_id)
     AND (:pool = '' OR pool = :pool)
