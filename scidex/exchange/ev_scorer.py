@@ -38,8 +38,9 @@ def submit_bids_for_tasks(
     slots it won hold, open tasks are the unblocked ones without a slot, in all pools, and a bid of 0 is not placed.
     With None each quest bids by the strategy that it chose or else its market's, as a cycle does, and pacing adapts.
     What else the market is set to (calibration, the rank cap) holds in both cases. USD become tokens by the setting
-    `tokens_per_usd`. A bid that stands is amended. Where other bids of the same wallet leave less than that, the best
-    tasks bid and the others do not. Raises UnknownStrategy, UnknownPool.
+    `tokens_per_usd`. Each quest stands for itself: its bids that stand are amended where they changed, and cancelled
+    where it no longer bids for the task or the wallet does not cover them. What was bid by hand stays, and where it
+    leaves less than the others need, the best tasks bid. Returns all that stand. Raises UnknownStrategy, UnknownPool.
     """
     if strategy is not None:
         strategy_named(checked.identifier(strategy, "strategy"))
@@ -51,6 +52,7 @@ def submit_bids_for_tasks(
         "bid_hours": given.bid_hours,
         "most_open_bids": given.most_open_bids,
         "cycle_seconds": given.cycle_seconds,
+        "cancels": True,
     }
     return execute_journaled(checked.database(db), submission.submit_bids, arguments, now=_moment(now))
 

@@ -15,6 +15,11 @@ from scidex.records import Bid
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
 
+NOT_COVERED = "not_covered"
+"""Why the market cancelled a bid for a backlog: the wallet does not cover it beside better ones."""
+NOT_WANTED = "not_wanted"
+"""Why the market cancelled a bid for a backlog: its quest no longer bids for the task."""
+
 
 @effect("cancel_bid")
 def cancel_bid(work: Work, *, bid_id: int, reason: str) -> Bid:

@@ -40,6 +40,7 @@ def new_terms(
         "round_id": round_id,
         "competing": int(not reason),
         "reason": reason,
+        "for_backlog": request.get("for_backlog", 0),
     }
 
 

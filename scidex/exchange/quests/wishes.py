@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,6 +12,7 @@ from typing import Any, NamedTuple
 
 from scidex.bidding import Position, pacing, rank_cap, strategy_named
 from scidex.bidding.calibration import Calibration
+from scidex.errors import InvalidArgument, UnknownStrategy, shown
 from scidex.exchange.book import market_settings
 from scidex.exchange.book.pools import Market
 from scidex.exchange.ledger.wallets import Wallet
@@ -18,6 +20,8 @@ from scidex.exchange.quests import track_records
 from scidex.money.tokens import in_tokens
 from scidex.profiles import Profile
 from scidex.store.database import Row, Transaction
+
+_LOG = logging.getLogger(__name__)
 
 MARKETS_OWN = "market"
 """The word of a quest that bids as its market does."""
@@ -48,13 +52,27 @@ class Plan(NamedTuple):
     """
     What quests would bid, the shares that they came to, and what their claims were taken to be worth.
 
-    `values` are what each pool's tasks are worth in tokens.
+    `values` are what each pool's tasks are worth in tokens, `faults` what kept quests from planning, by quest.
     """
 
     wishes: list[Wish]
     paces: list[Pace]
     calibrations: list[tuple[str, str, float, float]]
     values: dict[str, list[Fraction]]
+    faults: dict[str, str]
+
+    @classmethod
+    def empty(cls) -> Plan:
+        """Return a plan of nothing."""
+        return cls([], [], [], defaultdict(list), {})
+
+    def add(self, other: Plan) -> None:
+        """Take in another plan."""
+        self.wishes.extend(other.wishes)
+        self.paces.extend(other.paces)
+        self.calibrations.extend(other.calibrations)
+        for pool, values in other.values.items():
+            self.values[pool] += values
 
 
 class Planner:
@@ -90,10 +108,17 @@ class Planner:
         self._scores: dict[Profile, track_records.Scores] = {}
 
     def plan(self) -> Plan:
-        """Return what every quest would bid in the pools at hand."""
-        plan = Plan([], [], [], defaultdict(list))
+        """Return what every quest would bid in the pools at hand; one that cannot be planned bids nothing."""
+        plan = Plan.empty()
         for quest_id, by_pool in self._by_quest.items():
-            self._plan_quest(plan, quest_id, by_pool)
+            of_quest = Plan.empty()
+            try:
+                self._plan_quest(of_quest, quest_id, by_pool)
+            except (ArithmeticError, ValueError, InvalidArgument, UnknownStrategy) as error:
+                _LOG.exception("the bids of quest %s could not be planned", quest_id)
+                plan.faults[quest_id] = shown(f"{type(error).__name__}: {error}")
+            else:
+                plan.add(of_quest)
         return plan
 
     def _plan_quest(self, plan: Plan, quest_id: str, by_pool: Mapping[str, list[Row]]) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from scidex.bidding.calibration import Calibration
-from scidex.exchange.book import competitors, holds, market_settings
+from scidex.exchange.book import competitors, endings, holds, market_settings
 from scidex.exchange.book.pools import RESTING, Market, read_pools
 from scidex.exchange.views.listings import known_bid, known_round
 from scidex.exchange.views.quotes import price_took
@@ -35,6 +35,10 @@ _AGAIN = {
     TASK_RUNNING: "only if that slot is given back",
     SUPERSEDED: "once that one has left the book",
 }
+_CANCELLED = {
+    endings.NOT_COVERED: "The market cancelled it: its wallet does not cover it beside better bids for the backlog",
+    endings.NOT_WANTED: "The market cancelled it: its quest no longer bids for this task",
+}
 
 
 def explain(db: Database, bid_id: int, now: datetime) -> Explanation:
@@ -57,7 +61,8 @@ class _Told:
         if bid.status == "open":
             return self._open()
         if bid.status == "cancelled":
-            return self._say(bid.reason, "It was cancelled before it could win a slot", wallet=False)
+            ended = _CANCELLED.get(bid.reason, "It was cancelled before it could win a slot")
+            return self._say(bid.reason, ended, wallet=False)
         if bid.status == "expired":
             ended = f"It reached the end of its time to live {_at(bid.ttl_at)} before it could win a slot"
             return self._say(bid.reason, ended, wallet=False)

@@ -152,3 +152,8 @@ GROUP BY bidder_id;
 -- name: task_counts
 -- How many tasks of each quest are in each state.
 SELECT quest_id, status, COUNT(*) AS tasks FROM tasks GROUP BY quest_id, status ORDER BY quest_id, status;
+
+-- name: bidders_for_backlogs
+-- The accounts with open bids for backlogs in pools, of the given rounds (0: those that rest).
+SELECT DISTINCT bidder_id FROM compute_auction_bids
+WHERE status = 'open' AND for_backlog = 1 AND pool IN each_text(:pools) AND round_id IN each_number(:round_ids);

@@ -1,26 +1,28 @@
 -- name: open_bids_of
 -- Open bids of bidders in pools, for the given rounds (0: those that rest), suspended ones among them.
-SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, reason, sequence
+SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, expected_value_usd, ttl_at, reason, sequence,
+    for_backlog
 FROM compute_auction_bids
 WHERE status = 'open' AND reason <> 'suspended' AND bidder_id IN each_text(:bidder_ids)
     AND pool IN each_text(:pools) AND round_id IN each_number(:round_ids)
 UNION ALL
-SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, reason, sequence
+SELECT id, bidder_id, pool, task_id, round_id, max_price_tokens, expected_value_usd, ttl_at, reason, sequence,
+    for_backlog
 FROM compute_auction_bids
 WHERE status = 'open' AND reason = 'suspended' AND bidder_id IN each_text(:bidder_ids) AND pool IN each_text(:pools);
 
 -- name: insert_bids!
 -- Add bids to the book.
 INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
-    pool, placed_at, sequence, time_in_force, round_id, competing, reason)
+    pool, placed_at, sequence, time_in_force, round_id, competing, reason, for_backlog)
 VALUES (:id, :bidder_id, :task_id, :max_price_tokens, :expected_value_usd, :ttl_at, 'open',
-    :pool, :placed_at, :sequence, :time_in_force, :round_id, :competing, :reason);
+    :pool, :placed_at, :sequence, :time_in_force, :round_id, :competing, :reason, :for_backlog);
 
 -- name: amend_bids!
 -- Give open bids new terms.
 UPDATE compute_auction_bids SET max_price_tokens = :max_price_tokens, expected_value_usd = :expected_value_usd,
     ttl_at = :ttl_at, placed_at = :placed_at, sequence = :sequence, time_in_force = :time_in_force,
-    round_id = :round_id, competing = :competing, reason = :reason
+    round_id = :round_id, competing = :competing, reason = :reason, for_backlog = :for_backlog
 WHERE id = :id;
 
 -- name: close_bids!

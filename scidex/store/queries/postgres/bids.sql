@@ -1,16 +1,16 @@
 -- name: insert_bids!
 -- Add bids to the book.
 INSERT INTO compute_auction_bids (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status,
-    pool, placed_at, sequence, time_in_force, round_id, competing, reason)
+    pool, placed_at, sequence, time_in_force, round_id, competing, reason, for_backlog)
 SELECT n.id, n.bidder_id, n.task_id, n.max_price_tokens, n.expected_value_usd, n.ttl_at, 'open',
-    n.pool, n.placed_at, n.sequence, n.time_in_force, n.round_id, n.competing, n.reason
+    n.pool, n.placed_at, n.sequence, n.time_in_force, n.round_id, n.competing, n.reason, n.for_backlog
 FROM unnest(CAST(:id AS bigint[]), CAST(:bidder_id AS text[]), CAST(:task_id AS text[]),
     CAST(:max_price_tokens AS bigint[]), CAST(:expected_value_usd AS float8[]), CAST(:ttl_at AS timestamptz[]),
     CAST(:pool AS text[]), CAST(:placed_at AS timestamptz[]), CAST(:sequence AS bigint[]),
     CAST(:time_in_force AS text[]), CAST(:round_id AS bigint[]), CAST(:competing AS bigint[]),
-    CAST(:reason AS text[]))
+    CAST(:reason AS text[]), CAST(:for_backlog AS bigint[]))
     AS n (id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, pool, placed_at, sequence,
-        time_in_force, round_id, competing, reason);
+        time_in_force, round_id, competing, reason, for_backlog);
 
 -- name: open_prices
 -- Prices of the open bids of bidders in pools by round, as JSON; those that hold nothing are left out.
@@ -146,7 +146,8 @@ WITH market AS MATERIALIZED (
     ON CONFLICT (task_id, pool, round_id, bidder_id) WHERE status = 'open' DO UPDATE SET
         max_price_tokens = excluded.max_price_tokens, expected_value_usd = excluded.expected_value_usd,
         ttl_at = excluded.ttl_at, placed_at = excluded.placed_at, sequence = excluded.sequence,
-        time_in_force = excluded.time_in_force, competing = excluded.competing, reason = excluded.reason
+        time_in_force = excluded.time_in_force, competing = excluded.competing, reason = excluded.reason,
+        for_backlog = 0
 ), held AS (
     UPDATE token_accounts SET held_tokens = (SELECT held FROM decided)
     WHERE account_id = :bidder_id AND held_tokens <> (SELECT held FROM decided)
