@@ -80,7 +80,9 @@ CREATE TABLE compute_auction_bids (
     round_id BIGINT NOT NULL,
     -- 1 while the bid may compete: not for a blocked or running task, not superseded, not suspended.
     competing BIGINT NOT NULL CHECK (competing IN (0, 1)),
-    reason TEXT NOT NULL DEFAULT ''
+    reason TEXT NOT NULL DEFAULT '',
+    -- 1 where the market placed it for a quest's backlog, and cuts or cancels it as the backlog and the wallet change.
+    for_backlog BIGINT NOT NULL DEFAULT 0 CHECK (for_backlog IN (0, 1))
 );
 
 CREATE INDEX compute_auction_bids_status_price
@@ -109,6 +111,9 @@ CREATE UNIQUE INDEX compute_auction_bids_for_task
 -- would take it for finding one bidder's bids too.
 CREATE INDEX compute_auction_bids_expiry
     ON compute_auction_bids (pool, round_id, ttl_at) WHERE status = 'open' AND id > 0;
+
+CREATE INDEX compute_auction_bids_for_backlog
+    ON compute_auction_bids (pool, round_id, bidder_id) WHERE status = 'open' AND for_backlog = 1;
 
 CREATE TABLE compute_auction_clears (
     slot_id TEXT COLLATE "C" PRIMARY KEY,

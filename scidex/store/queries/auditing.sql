@@ -32,7 +32,7 @@ FROM compute_auction_attestations;
 -- name: all_of_compute_auction_bids
 -- Every row of compute_auction_bids, as a replay of the journal makes it too.
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
-    time_in_force, round_id, competing, reason
+    time_in_force, round_id, competing, reason, for_backlog
 FROM compute_auction_bids;
 
 -- name: all_of_compute_auction_book_counts
