@@ -1,4 +1,4 @@
-"""place_bid and place_bids against the bare inserts and commits of the same database."""
+"""place_bids against the bare inserts of the same database."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from scidex.exchange import compute_auction
 from scidex.store import Database
 
 _BATCH = 1_000
-_SINGLE = 200
 
 
 def batches(db: Database, *, share: float, least_per_second: int) -> Ratio:
@@ -60,37 +59,4 @@ def batches(db: Database, *, share: float, least_per_second: int) -> Ratio:
         wanted=f"at least {least_per_second:,} bids/s or {share:.0%} of bare inserts",
         ratio=rate / limit,
         met=rate >= least_per_second or rate >= share * limit,
-    )
-
-
-def single(db: Database, *, share: float) -> Ratio:
-    """Measure single durable bids of bidders with up to 64 open bids against one-row commits."""
-    wallets = open_wallets(db, 20)
-    bare = Bare(db)
-    bare.run("CREATE TABLE one_row (id BIGINT PRIMARY KEY, number BIGINT)")
-    bare.run("INSERT INTO one_row VALUES (1, 0)")
-    asked = count()
-
-    def place() -> None:
-        for _ in range(_SINGLE):
-            number = next(asked)
-            compute_auction.place_bid(
-                wallets[number % 20], f"task-{number // 20 % 64}", 1_000 + number, 3.0, LATER, now=NOW, db=db
-            )
-
-    def commit() -> None:
-        for _ in range(_SINGLE):
-            bare.run("UPDATE one_row SET number = number + 1 WHERE id = ?", (1,))
-
-    placed, committed = alternating(place, commit, rounds=9)
-    bare.close()
-    rate, limit = _SINGLE / placed, _SINGLE / committed
-    return Ratio(
-        name=f"{db.dialect} place_bid alone, up to 64 open bids a bidder",
-        measured=rate,
-        limit=limit,
-        unit="commits/s",
-        wanted=f"at least {share:.0%} of one-row commits",
-        ratio=rate / limit,
-        met=rate >= share * limit,
     )

@@ -7,9 +7,6 @@ from operator import mul
 from scidex.mechanism.registry import named
 from scidex.mechanism.validation import check_prices
 
-SUMMED_MECHANISM = "pay_as_bid"
-"""The one under which the most owed is the sum of a bidder's prices, and not the largest of a price times its rank."""
-
 
 def most_owed(name: str, prices: Sequence[int]) -> int:
     """
@@ -20,6 +17,6 @@ def most_owed(name: str, prices: Sequence[int]) -> int:
     Raises UnknownMechanism for a name that is none, and InvalidArgument for a price that is no price.
     """
     check_prices("prices", prices)
-    if named(name).name == SUMMED_MECHANISM:
+    if named(name).name == "pay_as_bid":
         return sum(prices)
     return max(map(mul, sorted(prices, reverse=True), count(1)), default=0)

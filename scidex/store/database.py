@@ -45,24 +45,8 @@ class Transaction(ABC):
         """Run a statement once for each item of its arguments that are lists; the others are the same each time."""
 
     @abstractmethod
-    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
-        """Run each statement for each of its rows; none may depend on what another of them wrote."""
-
-    @abstractmethod
-    def post_along(self, statement: str, /, **arguments: Any) -> None:
-        """Post a statement that depends on nothing that the last `run_together` wrote, as one with that if possible."""
-
-    @abstractmethod
     def draw_numbers(self, series: str, count: int) -> list[int]:
         """Return the next `count` numbers of a series, rising."""
-
-    @abstractmethod
-    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
-        """
-        Make a number of a series drawn that a statement of this transaction has just read as the next.
-
-        With `as_id` it becomes the id of a new row of the table that the series numbers.
-        """
 
     @abstractmethod
     def note_numbers(self, series: str, last: int) -> None:
@@ -71,27 +55,6 @@ class Transaction(ABC):
     @abstractmethod
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         """Hold the named locks until the transaction ends; SQLite's single writer already does."""
-
-    @abstractmethod
-    def rows_locked(
-        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
-    ) -> list[dict[str, Any]]:
-        """
-        Hold two locks beside others, then an account alone, and then run a statement and return its rows.
-
-        Nothing is returned where there was no such account to be held.
-        """
-
-    @abstractmethod
-    def rows_committed(
-        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
-    ) -> list[dict[str, Any]]:
-        """
-        Do as `rows_locked` and commit, in one journey; nothing where there is none to save, or a statement went before.
-
-        For a statement that writes nothing where it returns no rows. Then nothing is locked, and the transaction may go
-        on; else it is over. Its arguments are asked for when the locks are on their way.
-        """
 
     @abstractmethod
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:

@@ -16,7 +16,7 @@ from typing import Any, ParamSpec, TypeVar
 from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
 from scidex.store import answers, requests
-from scidex.store.database import Database, Row, Transaction, text_of
+from scidex.store.database import Database, Transaction, text_of
 from scidex.store.migrate import migrate
 
 Result = TypeVar("Result")
@@ -52,18 +52,14 @@ class Work:
         now: datetime,
         actor: str,
         recorded: dict[str, Any] | None = None,
-        alone: tuple[str, dict[str, Any]] | None = None,
     ) -> None:
         self.tx = tx
         self.now = now
         self.actor = actor
         self.generated: dict[str, Any] = {}
         self.changed = True
-        self.is_journaled = False
         self.dry_run = False
         self._recorded = recorded
-        # The verb and its arguments, where its effect and its journal row are all that is to be written.
-        self._alone = alone
 
     def make_up(self, name: str, make: Callable[[], Any]) -> Any:
         """Return `make()` and journal it under `name`; in a replay return what was journaled."""
@@ -87,44 +83,6 @@ class Work:
             self.tx.note_numbers(series, numbers[-1])
         self.generated[series] = _packed([*drawn, *numbers])
         return numbers
-
-    def number_read(self, series: str, number: int | None, *, as_id: bool) -> int:
-        """
-        Take `number`, just read as the next of a series, or draw it if there is none; in a replay the one kept.
-
-        With `as_id` it becomes the id of a new row.
-        """
-        if number is None:
-            return self.numbers(series, 1)[0]
-        if self._recorded is None:
-            self.tx.take_number(series, number, as_id=as_id)
-        else:
-            number = self._recorded[series][0]
-            self.tx.note_numbers(series, number)
-        self.generated[series] = [number, number]
-        return number
-
-    def done_at_once(self, verb: str, statement: str, arguments: Callable[[], Row], **locks: str) -> Row | None:
-        """
-        Let one statement decide, write and journal all that `verb` does, in one journey; None where that cannot be.
-
-        That is where another verb does it among other things, or more is to be written. The statement declines by
-        returning no row, and has then written nothing. It is given the journal row's columns but `generated` beside its
-        own arguments.
-        """
-        if self._alone is None or self._alone[0] != verb:
-            return None
-        told = self._alone[1]
-
-        def with_journal_row() -> Row:
-            row = {"verb": verb, "actor": self.actor, "arguments": as_json(told), "made_at": self.now}
-            return {**arguments(), **row}
-
-        rows = self.tx.rows_committed(statement, with_journal_row, **locks)
-        if not rows:
-            return None
-        self.is_journaled = True
-        return rows[0]
 
     def once(
         self,
@@ -234,20 +192,19 @@ def execute_journaled(
     made_at = utc_now() if now is None else now.astimezone(UTC)
     actor = _ACTOR.get()
     verb = _VERBS[what]
-    entry = (verb, arguments)
     asked = requests.call_of(verb, dry_run=dry_run)
 
     def work(tx: Transaction) -> Result:
-        doing = Work(tx, made_at, actor, alone=None if dry_run or asked.key_id or asked.idempotency_key else entry)
+        doing = Work(tx, made_at, actor)
         doing.dry_run = dry_run
         if asked.key_id is not None:
             requests.assert_key_lives(tx, asked.key_id, made_at)
         result = doing.answered(asked, partial(what, doing, **arguments))
         if dry_run:
             raise _Undo(result)
-        if doing.changed and not doing.is_journaled:
+        if doing.changed:
             # Last, and with every lock held: the journal's order is then an order in which the writes could have run.
-            tx.post_along("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
+            tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
     # The cycle collector would walk a large batch's records again and again; they hold no cycles.

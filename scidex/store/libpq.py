@@ -22,7 +22,7 @@ from psycopg import errors, pq
 from psycopg.adapt import Transformer
 
 from scidex.store.database import Row, text_of
-from scidex.store.statements import Statement, fused
+from scidex.store.statements import Statement
 
 _NAMED = re.compile(r"%\((\w+)\)s")
 # As plain numbers, which compare faster than members of an enumeration.
@@ -32,19 +32,15 @@ _ANSWERS = frozenset(map(int, (pq.ExecStatus.TUPLES_OK, pq.ExecStatus.COMMAND_OK
 # The names of a statement's columns, which never change.
 _COLUMNS: dict[Statement, list[str]] = {}
 
-Write = tuple[Statement, Row]
-
 
 class DeadlinePassed(Exception):
     """The server did not answer in time; the connection is of no further use."""
 
 
 class Channel:
-    """One connection's pipeline, for as long as one transaction lasts; `begin` is said before the first statement."""
+    """One connection's pipeline, for as long as one transaction lasts."""
 
-    def __init__(
-        self, connection: psycopg.Connection[Any], prepared: set[str], deadline_seconds: float, begin: bytes
-    ) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], prepared: set[str], deadline_seconds: float) -> None:
         self._connection = connection
         self._pg = connection.pgconn
         self._prepared = prepared
@@ -53,37 +49,16 @@ class Channel:
         self._socket.register(self._pg.socket, select.POLLIN)
         self._reader = Transformer.from_context(connection)
         self._unanswered = 0
-        self._unbegun: bytes | None = begin
-        self._held: list[Write] = []
         # The places, among the answers to come, of those that say whether a statement was prepared.
         self._preparing: dict[str, int] = {}
         self._pg.enter_pipeline_mode()
 
     def send(self, statement: Statement, arguments: Row) -> None:
         """Queue a statement; its answer is one of those of the next `receive`."""
-        self._send_held()
         sql, names = _positional(statement.sql)
         self._send(statement.name, sql, [_DUMPED[type(value := arguments[name])](value) for name in names])
 
-    def hold(self, writes: Sequence[Write]) -> None:
-        """Queue writes that do not depend on each other, to be sent as one statement, for the cost of one."""
-        self._send_held()
-        self._held = list(writes)
-
-    def send_along(self, statement: Statement, arguments: Row) -> None:
-        """Queue a write that depends on none of those held, as one statement with them."""
-        self._held.append((statement, arguments))
-        self._send_held()
-
-    def _send_held(self) -> None:
-        if self._held:
-            name, sql, places = _positional_as_one(tuple(statement for statement, _ in self._held))
-            given = [arguments for _, arguments in self._held]
-            self._held = []
-            self._send(name, sql, [_DUMPED[type(value := given[place][name])](value) for place, name in places])
-
     def _send(self, name: str, sql: bytes, values: list[bytes | None]) -> None:
-        self._begin()
         if name not in self._prepared and name not in self._preparing:
             self._pg.send_prepare(name.encode(), sql)
             self._preparing[name] = self._unanswered
@@ -91,46 +66,12 @@ class Channel:
         self._pg.send_query_prepared(name.encode(), values)
         self._unanswered += 1
 
-    def _begin(self) -> None:
-        if self._unbegun is not None:
-            begin, self._unbegun = self._unbegun, None
-            self._send(begin.decode(), begin, [])
-
-    @property
-    def has_begun(self) -> bool:
-        """Whether anything was sent that a commit, or the end, waits for."""
-        return self._unbegun is None
-
-    def last_committed(self, first: Write, statement: Statement, arguments: Callable[[], Row]) -> pq.abc.PGresult:
-        """
-        Run two statements as a transaction of their own, where none has begun, and return the second one's answer.
-
-        The server is at the first while `arguments` puts together what the second takes. Where no transaction is begun
-        in a pipeline the server commits what it carried at its end.
-        """
-        assert self._unbegun is not None, "a transaction has begun"
-        begin, self._unbegun = self._unbegun, None
-        self.send(*first)
-        self._pg.flush()
-        self.send(statement, arguments())
-        answer = self.receive()[-1]
-        self._unbegun = begin
-        return answer
-
-    def commit(self) -> None:
-        """Commit what was sent, and wait until that is done."""
-        if self.has_begun:
-            self.say(b"COMMIT")
-            self.receive()
-
     def say(self, command: bytes) -> None:
         """Queue a command without arguments."""
-        self._send_held()
         self._send(command.decode(), command, [])
 
     def receive(self) -> list[pq.abc.PGresult]:
         """Wait for the answers to everything queued, and return them in order. Raises the first error among them."""
-        self._send_held()
         if not self._unanswered:
             return []
         self._pg.pipeline_sync()
@@ -140,7 +81,7 @@ class Channel:
         for _ in range(wanted):
             results.append(self._next_result())
             self._next_result()  # libpq ends each statement's answers with an empty one
-        results += self._to_the_end()
+        self._next_result()  # the end of the batch
         if self._preparing:
             self._note_prepared(results)
         answers = []
@@ -151,16 +92,6 @@ class Channel:
                 raise errors.error_from_result(result)
             answers.append(result)
         return answers
-
-    def _to_the_end(self) -> list[pq.abc.PGresult | None]:
-        """Read on to the end of a batch; return what kept it from committing, if it had to without being told to."""
-        end = self._next_result()
-        if end is not None and end.status == pq.ExecStatus.PIPELINE_SYNC:
-            return []
-        if end is not None:
-            self._next_result()
-            self._next_result()
-        return [end]
 
     def _note_prepared(self, results: Sequence[pq.abc.PGresult | None]) -> None:
         # What stands behind a refusal in the pipeline is skipped, and so may have to be prepared again.
@@ -189,7 +120,6 @@ class Channel:
 
     def script(self, sql: str) -> None:
         """Run several statements as one text, outside the pipeline."""
-        self._begin()
         self.receive()
         self._pg.exit_pipeline_mode()
         try:
@@ -199,7 +129,6 @@ class Channel:
 
     def close(self) -> None:
         """Leave the pipeline, and whatever transaction is still open in it."""
-        self._held = []
         if self._pg.status != pq.ConnStatus.OK:
             return
         if self._unanswered:
@@ -239,14 +168,6 @@ def _positional(sql: str) -> tuple[bytes, tuple[str, ...]]:
 
     text = _NAMED.sub(number, sql).replace("%%", "%")
     return text.encode(), tuple(names)
-
-
-@cache
-def _positional_as_one(statements: tuple[Statement, ...]) -> tuple[str, bytes, list[tuple[int, str]]]:
-    statement = fused(statements)
-    sql, names = _positional(statement.sql)
-    places = [(int(place), name) for place, _, name in (name.partition("_") for name in names)]
-    return statement.name, sql, places
 
 
 def _text(value: Any) -> str:

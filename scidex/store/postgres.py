@@ -85,17 +85,8 @@ class PostgresTransaction(Transaction):
             self._channel.send(self._statements[statement], columns)
             self._channel.flush()
 
-    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
-        self._channel.hold([_for_rows(self._statements[statement], rows) for statement, rows in calls if rows])
-
-    def post_along(self, statement: str, /, **arguments: Any) -> None:
-        self._channel.send_along(self._statements[statement], arguments)
-
     def draw_numbers(self, series: str, count: int) -> list[int]:
         return [row[0] for row in self.tuples("draw_numbers", series=series, count=count)]
-
-    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
-        """Nothing to do: a sequence's next number is drawn by reading it."""
 
     def note_numbers(self, series: str, last: int) -> None:
         self.post("note_numbers", series=series, last=last)
@@ -105,23 +96,6 @@ class PostgresTransaction(Transaction):
         # In the order of the names: two transactions that want the same locks then queue, and never deadlock.
         if ordered := sorted(set(names)):
             self.post(statement, names=ordered)
-
-    def rows_locked(
-        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
-    ) -> list[dict[str, Any]]:
-        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
-        held, rows = self.gather([("lock_for_bid", locks), (statement, arguments)])
-        return rows if held else []
-
-    def rows_committed(
-        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
-    ) -> list[dict[str, Any]]:
-        if self._channel.has_begun:
-            return []
-        known = self._statements[statement]
-        locks = {"pool_lock": pool_lock, "task_lock": task_lock, "account": account}
-        answer = self._channel.last_committed((self._statements["lock_for_bid"], locks), known, arguments)
-        return self._channel.dicts(known, answer)
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         for statement, arguments in calls:
@@ -186,7 +160,8 @@ class PostgresDatabase(Database):
             try:
                 with self._channel(b"BEGIN") as channel:
                     result = work(PostgresTransaction(channel))
-                    channel.commit()
+                    channel.say(b"COMMIT")
+                    channel.receive()
                     return result
             except _RACES as error:
                 if attempt == _MOST_ATTEMPTS:
@@ -212,7 +187,8 @@ class PostgresDatabase(Database):
         connection = self._pool.getconn(timeout=self._deadline_seconds)
         try:
             prepared = self._prepared.setdefault(connection, set())
-            channel = Channel(connection, prepared, self._deadline_seconds, begin)
+            channel = Channel(connection, prepared, self._deadline_seconds)
+            channel.say(begin)
             try:
                 yield channel
             finally:

@@ -21,6 +21,7 @@ from scidex.store.hints import News
 from scidex.store.statements import Statement, load
 
 _NAMED = re.compile(r"(?<![:\w]):(\w+)")
+_MEMBER = re.compile(r"IN \(SELECT value FROM json_each\(:(\w+)\)\)")
 # Commits that one flush to disk may carry; a bound, so that the first of them is not kept waiting.
 _MOST_GROUPED = 256
 # Other processes cannot tell of a change, so whoever waits for one looks this often.
@@ -45,6 +46,10 @@ class SqliteTransaction(Transaction):
     def _execute(self, name: str, arguments: Row) -> sqlite3.Cursor:
         form = _form(self._statements[name])
         values = [arguments[name] for name in form.names]
+        if form.of_one and all(len(values[place]) == 1 for place in form.members):
+            form = form.of_one
+            for place in form.members:
+                (values[place],) = values[place]
         for place in form.instants:
             if values[place] is not None:
                 values[place] = text_of(values[place])
@@ -79,6 +84,9 @@ class SqliteTransaction(Transaction):
     def run_many(self, statement: str, rows: Sequence[Row], /) -> None:
         if not rows:
             return
+        if len(rows) == 1:
+            self._execute(statement, rows[0])
+            return
         form = _form(self._statements[statement])
         columns = [[row[name] for row in rows] for name in form.names]
         for place in form.instants:
@@ -90,38 +98,15 @@ class SqliteTransaction(Transaction):
         assert any(type(columns[name]) is list for name in form.names), "no argument says how often"
         self._connection.executemany(form.sql, zip(*(_items(columns[name]) for name in form.names), strict=False))
 
-    def run_together(self, calls: Sequence[tuple[str, Sequence[Row]]], /) -> None:
-        for statement, rows in calls:
-            for row in rows:
-                self._execute(statement, row)
-
-    def post_along(self, statement: str, /, **arguments: Any) -> None:
-        self._execute(statement, arguments)
-
     def draw_numbers(self, series: str, count: int) -> list[int]:
         last: int = self.tuples("draw_numbers", series=series, count=count)[0][0]
         return list(range(last - count + 1, last + 1))
-
-    def take_number(self, series: str, number: int, *, as_id: bool) -> None:
-        if not as_id:  # an id is its own record, and spares a page
-            self.note_numbers(series, number)
 
     def note_numbers(self, series: str, last: int) -> None:
         self.run("note_numbers", series=series, last=last)
 
     def lock(self, names: Iterable[str], *, shared: bool) -> None:
         """Nothing to do: a writing transaction is alone."""
-
-    def rows_locked(
-        self, statement: str, /, *, pool_lock: str, task_lock: str, account: str, **arguments: Any
-    ) -> list[dict[str, Any]]:
-        return self.rows(statement, **arguments)
-
-    def rows_committed(
-        self, statement: str, arguments: Callable[[], Row], /, *, pool_lock: str, task_lock: str, account: str
-    ) -> list[dict[str, Any]]:
-        """Nothing: no answer is a journey away."""
-        return []
 
     def gather(self, calls: Sequence[tuple[str, Row]]) -> list[list[dict[str, Any]]]:
         return [self.rows(statement, **arguments) for statement, arguments in calls]
@@ -384,7 +369,7 @@ class SqliteDatabase(Database):
             timeout=self._deadline_seconds,
             isolation_level=None,
             check_same_thread=False,
-            cached_statements=256,
+            cached_statements=512,
         )
         try:
             connection.execute("PRAGMA journal_mode = WAL")
@@ -422,18 +407,30 @@ class _Form(NamedTuple):
     """The places of instants, which are stored as text."""
     lists: tuple[int, ...]
     """The places of lists, which are handed over as JSON."""
+    members: tuple[int, ...]
+    """The places of lists of which something is to be a member."""
+    of_one: _Form | None
+    """The form for lists of one member each, which is compared with: that costs a third."""
 
 
 @cache
 def _form(statement: Statement) -> _Form:
-    names = tuple(_NAMED.findall(statement.sql))
-    places = list(enumerate(names))
-    return _Form(
+    found = list(_NAMED.finditer(statement.sql))
+    starts = {match.start(1) for match in _MEMBER.finditer(statement.sql)}
+    names = tuple(match[1] for match in found)
+    form = _Form(
         sql=_NAMED.sub("?", statement.sql),
         names=names,
-        instants=tuple(place for place, name in places if name in statement.time_arguments),
-        lists=tuple(place for place, name in places if name in statement.list_arguments),
+        instants=tuple(place for place, name in enumerate(names) if name in statement.time_arguments),
+        lists=tuple(place for place, name in enumerate(names) if name in statement.list_arguments),
+        members=tuple(place for place, match in enumerate(found) if match.start(1) in starts),
+        of_one=None,
     )
+    if not form.members:
+        return form
+    sql = _NAMED.sub("?", _MEMBER.sub(r"= :\1", statement.sql))
+    lists = tuple(place for place in form.lists if place not in form.members)
+    return form._replace(of_one=form._replace(sql=sql, lists=lists))
 
 
 def _items(column: Any) -> Iterable[Any]:

@@ -13,19 +13,16 @@ import re
 from dataclasses import dataclass, replace
 from functools import cache
 from importlib import resources
-from itertools import count
 from typing import Literal
 
 import aiosql
 
 Dialect = Literal["sqlite", "postgres"]
 
-_NUMBERS = count(1)
 _DRIVER = {"sqlite": "sqlite3", "postgres": "psycopg"}
 _EACH = re.compile(r"IN each_(text|number)\(:(\w+)\)")
 _JSON_LIST = re.compile(r"json_each\(:(\w+)\)")
 _LOCK = re.compile(r"\bFOR (UPDATE|SHARE|NO KEY UPDATE)( OF \w+)?( SKIP LOCKED)?")
-_PLACEHOLDER = re.compile(r"%\((\w+)\)s")
 _PARAMETER = re.compile(r"(?<![:\w]):(\w+)")
 _ARRAY = {"text": "text[]", "number": "bigint[]"}
 
@@ -61,24 +58,6 @@ def _over(shared: Statement | None, own: Statement) -> Statement:
     if shared is None or not own.takes_columns:
         return own
     return replace(own, for_one_row=replace(shared, name=f"{shared.name} (one row)"))
-
-
-@cache
-def fused(statements: tuple[Statement, ...]) -> Statement:
-    """
-    Return PostgreSQL's one statement for writes that do not depend on each other, to be run as one.
-
-    An argument of the statement at place 2 is called `2_` and its name.
-    """
-    *before, last = (_PLACEHOLDER.sub(rf"%({place}_\1)s", s.sql.rstrip(";")) for place, s in enumerate(statements))
-    parts = [f"write_{place} AS ({sql})" for place, sql in enumerate(before)]
-    return Statement(
-        name=f"as one {next(_NUMBERS)}",  # the server tells no more than 63 characters apart
-        sql=f"WITH {', '.join(parts)} {last}" if parts else last,
-        time_arguments=(),
-        list_arguments=(),
-        takes_columns=False,
-    )
 
 
 def _parse(text: str, dialect: Dialect) -> list[Statement]:

@@ -18,7 +18,6 @@ from starlette.concurrency import run_in_threadpool
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from scidex.errors import NotAuthenticated, ScidexError
-from scidex.exchange import compute_auction, ownership
 from scidex.records import Bid, Principal
 from scidex.store import Database, requests
 from scidex.web import problems, schemas, strict_json
@@ -36,17 +35,16 @@ _ROUTE = next(route for route in market.routes.routes if getattr(route, "endpoin
 _PATH = str(getattr(_ROUTE, "path_format", ""))
 _NEEDED = (b"authorization", b"content-type")
 
-_NEW_BID = TypeAdapter(schemas.NewBid)
 _BID: TypeAdapter[Any] = TypeAdapter(schemas.Bid)
 
 
 class Asked(NamedTuple):
-    """One bid that was asked for: by whom, in which request, its terms, and who waits for what comes of it."""
+    """One bid that was asked for: by whom, in which request, the bid, and who waits for the outcome."""
 
     who: Principal
     write: requests.Request
     request_id: str
-    terms: dict[str, Any]
+    bid: schemas.NewBid
     answer: asyncio.Future[Bid]
 
 
@@ -85,14 +83,14 @@ class BidDesk:
         if who is None or "bid" not in who.scopes:
             return None
         try:
-            terms = _NEW_BID.validate_python(strict_json.parse(body)).model_dump()
+            bid = schemas.NewBid.model_validate(strict_json.parse(body))
         except (ValidationError, ScidexError):
             return None
         key = headers.get(b"idempotency-key")
-        if not (terms["idempotency_key"] if key is None else is_idempotency_key(key)):
+        if not (bid.idempotency_key if key is None else is_idempotency_key(key)):
             return None
         write = write_of(who, f"POST {_PATH}", key, f"{_PATH}?", body)
-        return Asked(who, write, new_request_id(), terms, asyncio.get_running_loop().create_future())
+        return Asked(who, write, new_request_id(), bid, asyncio.get_running_loop().create_future())
 
     async def _answer(self, request: Request, asked: Asked) -> Response:
         try:
@@ -139,13 +137,10 @@ class BidDesk:
         return [self._told(asked.who, one) for asked, one in zip(group, outcomes, strict=True)]
 
     def _attempt(self, asked: Asked) -> Bid | Exception:
-        terms = asked.terms
         try:
             self._access.note_request(asked.who)
-            bidder_id = ownership.check_named(asked.who, terms["bidder_id"], "bidder_id")
-            self._access.bids.take(bidder_id, 1)
             with acting_for(asked.who, asked.write, asked.request_id):
-                return compute_auction.place_bid(**{**terms, "bidder_id": bidder_id}, db=self._db)
+                return market.place(asked.bid, asked.who, self._access.bids, self._db)
         except Exception as error:
             return error
 

@@ -86,6 +86,28 @@ def test_a_database_of_any_age_is_brought_up_to_date(empty_url):
         assert compute_auction.ensure_schema(db=db) == []
 
 
+def script(tx: Transaction, sql: str) -> None:
+    tx.script(sql)
+
+
+@pytest.mark.parametrize("empty_url", ["sqlite"], indirect=True)
+def test_a_series_that_bids_ran_ahead_of_catches_up(empty_url):
+    """Bids that came alone once kept their number as their id only."""
+    with connect(empty_url) as db:
+        compute_auction.ensure_schema(db=db)
+        token_ledger.create_account("a", db=db)
+        token_ledger.mint("a", 100, db=db)
+        last = [compute_auction.place_bid("a", f"t{n}", 5, db=db).id for n in range(3)][-1]
+        for sql in (
+            "UPDATE number_series SET last_number = 0 WHERE series = 'bid_numbers';",
+            "DELETE FROM schema_migrations WHERE name = '20260521_bid_numbers.sqlite';",
+        ):
+            db.write(partial(script, sql=sql))
+
+        assert len(migrate(db)) == 1
+        assert compute_auction.place_bid("a", "t", 5, db=db).id == last + 1
+
+
 def test_a_migration_that_fails_leaves_nothing_behind(empty_url):
     with connect(empty_url) as db:
         # A table that is in the way of the last step only.

@@ -39,10 +39,9 @@ def test_every_statement_is_loaded_under_its_name():
     names = {name for _, name, _ in written()}
     assert names == set(load("sqlite")) | set(load("postgres"))
     assert set(load("sqlite")) - set(load("postgres")) == set()
-    of_many_processes = {"lock_shared", "lock_exclusive", "lock_for_bid", "announce", "database_time"}
-    of_one_journey = {"place_plain_bid"}
+    of_many_processes = {"lock_shared", "lock_exclusive", "announce", "database_time"}
     of_roles = {"role_facts", "grants_of_role", "rights_of_ours"}
-    assert set(load("postgres")) - set(load("sqlite")) == of_many_processes | of_one_journey | of_roles
+    assert set(load("postgres")) - set(load("sqlite")) == of_many_processes | of_roles
 
 
 def test_a_name_is_given_once_in_a_folder():

@@ -168,18 +168,17 @@ def test_writes_at_once_leave_what_the_journal_tells(place, first, second, point
     def stopping(method: str) -> Callable[..., Any]:
         whole = getattr(PostgresTransaction, method)
 
-        def stopped(self: PostgresTransaction, what: Any, /, *rows: Any, **arguments: Any) -> Any:
-            statement = what if isinstance(what, str) else what[0][0]  # of several writes, the first
+        def stopped(self: PostgresTransaction, statement: str, /, *rows: Any, **arguments: Any) -> Any:
             if point == "before it writes":
                 stop(self, statement)
-            result = whole(self, what, *rows, **arguments)
+            result = whole(self, statement, *rows, **arguments)
             if statement == "append_journal":
                 stop(self, statement)
             return result
 
         return stopped
 
-    for method in ("run", "run_many", "run_columns", "run_together", "post", "post_along"):
+    for method in ("run", "run_many", "run_columns", "post"):
         monkeypatch.setattr(PostgresTransaction, method, stopping(method))
     answers: dict[str, Any] = {}
 

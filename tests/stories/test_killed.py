@@ -193,9 +193,8 @@ def test_killed_at_any_point_a_seal_is_whole_or_not_there(place):
 
 
 def committing(points: list[str]) -> int:
-    """Return the first point at which something may be committed: what goes in one journey is so once it is sent."""
-    said = [n for n, point in enumerate(points) if "COMMIT" in point]
-    return said[0] if said else next(n for n, point in enumerate(points) if "on the wire" in point)
+    """Return the first point at which something may be committed."""
+    return next(n for n, point in enumerate(points) if "COMMIT" in point)
 
 
 def seals_of(db: Database) -> SealReport:

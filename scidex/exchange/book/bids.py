@@ -20,7 +20,7 @@ from scidex.errors import (
     UnknownAccount,
     UnknownPool,
 )
-from scidex.exchange.book import competitors, plain_bid
+from scidex.exchange.book import competitors
 from scidex.exchange.book import holds as bid_holds
 from scidex.exchange.book import pools as books
 from scidex.exchange.book import terms as bid_terms
@@ -72,11 +72,6 @@ def _first_answers(work: Work, requests: list[Request]) -> dict[int, Bid]:
 
 
 def _place(work: Work, fresh: dict[int, Request], ttl: timedelta, most_open_bids: int) -> dict[int, Bid]:
-    if len(fresh) == 1:
-        ((index, request),) = fresh.items()
-        bid = plain_bid.place(work, request, ttl, most_open_bids)
-        if bid is not None:
-            return {index: bid}
     batch = _Batch(work, fresh, ttl, most_open_bids)
     batch.lock()
     batch.check()

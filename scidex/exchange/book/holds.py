@@ -55,16 +55,11 @@ def hold_of(market: Market, prices: Prices) -> BidHold:
 
     What its resting bids alone would set aside is kept apart, since that remains when the round has cleared.
     """
-    return hold_in_round(market.mechanism, market.open_round_id, prices)
-
-
-def hold_in_round(mechanism: str, round_id: int, prices: Prices) -> BidHold:
-    """Return what these open bids set aside, of a pool with this mechanism and open round."""
-    resting = most_owed(mechanism, prices.resting) if prices.resting else 0
+    resting = most_owed(market.mechanism, prices.resting) if prices.resting else 0
     if not prices.for_round:
         return BidHold(RESTING, 0, resting, prices.suspended)
-    everything = most_owed(mechanism, [*prices.for_round, *prices.resting])
-    return BidHold(round_id, everything - resting, resting, prices.suspended)
+    everything = most_owed(market.mechanism, [*prices.for_round, *prices.resting])
+    return BidHold(market.open_round_id, everything - resting, resting, prices.suspended)
 
 
 def open_bids(

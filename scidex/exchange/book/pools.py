@@ -18,7 +18,7 @@ from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.tie_breaking import Standing, TieRule, commitment, rank
 from scidex.records import Pool
 from scidex.settings import ISSUANCE, TREASURY
-from scidex.store.database import Row, Transaction
+from scidex.store.database import Transaction
 from scidex.store.db_writes import Work, effect
 
 RESTING = 0
@@ -105,18 +105,6 @@ def count(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) 
 def uncount(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) -> None:
     """Count bids that ended out of their pools' books."""
     tx.run_many("uncount_bids", _by_stripe(markets, bids))
-
-
-def count_of_one(bid: Counted) -> tuple[str, list[Row]]:
-    """Return the statement that counts one new bid for its pool's open round, and its row."""
-    row = {
-        "pool": bid.pool,
-        "stripe": stripe_of(bid.bidder_id),
-        "round_id": bid.round_id,
-        "round_bids": 1,
-        "resting_bids": 0,
-    }
-    return "count_bids", [row]
 
 
 def stripe_of(bidder_id: str) -> int:

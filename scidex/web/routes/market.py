@@ -8,11 +8,13 @@ from fastapi import Body, Query, Request, Response
 
 from scidex.errors import InvalidSetting
 from scidex.exchange import compute_auction, ownership
-from scidex.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Quote, Round, RoundSummary
+from scidex.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Principal, Quote, Round, RoundSummary
 from scidex.settings import TREASURY
+from scidex.store import Database
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, POOL, Before, Db, Doors, Hours, Limit, Name, Number, PoolName, Who, router
+from scidex.web.limits import Rate
 from scidex.web.paging import link_next
 
 routes = router("/api/compute-auction", "compute auction")
@@ -93,14 +95,22 @@ def create_pool(pool: schemas.NewPool, db: Db) -> Pool:
 @allows("bid", moves_tokens=True)
 def place_bids(bids: Annotated[schemas.NewBids, Body()], who: Who, doors: Doors, db: Db) -> Bid | list[Bid]:
     """Place one bid of the key's own account, or a list of bids of which all are placed or none."""
-    given = bids if isinstance(bids, list) else [bids]
-    many = isinstance(bids, list)
-    requests = [
-        {**bid.model_dump(), "bidder_id": ownership.check_named(who, bid.bidder_id, _place(n, "bidder_id", many=many))}
-        for n, bid in enumerate(given)
-    ]
+    if not isinstance(bids, list):
+        return place(bids, who, doors.bids, db)
+    requests = [_terms(bid, who, field=f"[{n}].bidder_id") for n, bid in enumerate(bids)]
     doors.bids.take(who.account_id, max(1, len(requests)))
-    return compute_auction.place_bids(requests, db=db) if many else compute_auction.place_bid(**requests[0], db=db)
+    return compute_auction.place_bids(requests, db=db)
+
+
+def place(bid: schemas.NewBid, who: Principal, rate: Rate, db: Database) -> Bid:
+    """Place one bid of a principal's own account, within its rate of bids."""
+    terms = _terms(bid, who, field="bidder_id")
+    rate.take(who.account_id, 1)
+    return compute_auction.place_bid(**terms, db=db)
+
+
+def _terms(bid: schemas.NewBid, who: Principal, *, field: str) -> dict[str, Any]:
+    return {**bid.model_dump(), "bidder_id": ownership.check_named(who, bid.bidder_id, field)}
 
 
 @routes.get("/bids", response_model=schemas.Bids)
@@ -249,7 +259,3 @@ def withdraw_slot(slot_id: Name, who: Who, db: Db) -> Ask:
     """Take an unsold slot off the market, as its provider."""
     ownership.check_provides(who, slot_id, db=db)
     return compute_auction.withdraw_slot(slot_id, db=db)
-
-
-def _place(number: int, field: str, *, many: bool) -> str:
-    return f"[{number}].{field}" if many else field

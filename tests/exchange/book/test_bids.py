@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+from unittest import mock
+
+import psycopg
 import pytest
 
 from scidex.errors import (
@@ -15,8 +20,9 @@ from scidex.errors import (
     UnknownPool,
 )
 from scidex.exchange import compute_auction, token_ledger
+from scidex.store.database import Transaction
 from tests.market import NOON, TREASURY, after, bid, clear, fund, offer, prices, status, wallet, won_tasks
-from tests.raw_sql import row_counts
+from tests.raw_sql import query, row_counts
 
 
 def test_a_bid_is_told_in_full(db):
@@ -318,7 +324,82 @@ def test_a_bidder_has_a_limit_of_open_bids_in_a_pool(db, monkeypatch):
     assert bid(db, "a", "t3", 10).status == "open"
 
 
+@pytest.mark.parametrize(
+    ("terms", "refusal"),
+    [
+        ({"max_price_tokens": 101}, InsufficientTokens),
+        ({"max_price_tokens": 51}, InsufficientTokens),
+        ({"bidder_id": "nobody"}, UnknownAccount),
+        ({"bidder_id": TREASURY}, InvalidId),
+        ({"pool": "none"}, UnknownPool),
+        ({"ttl_at": NOON}, InvalidTime),
+    ],
+    ids=["by its wallet", "beside another", "of nobody", "of the system", "for no pool", "too late"],
+)
+def test_a_refused_bid_leaves_no_gap_between_the_numbers(db, terms, refusal):
+    fund(db, 100, "a")
+    first = bid(db, "a", "t", 60)
+    with pytest.raises(refusal):
+        compute_auction.place_bid(
+            **{"bidder_id": "a", "task_id": "t2", "max_price_tokens": 1, "now": NOON, **terms}, db=db
+        )
+
+    assert bid(db, "a", "t3", 10).id == first.id + 1
+
+
+def test_a_bid_that_changes_no_hold_writes_no_wallet(db):
+    fund(db, 100, "a")
+    bid(db, "a", "t", 30)
+    saved: list[str] = []
+    with db.reading() as tx:
+        kind: Any = type(tx)
+    whole = kind.run_many
+
+    def noting(self: Transaction, statement: str, rows: Any) -> None:
+        saved.extend(statement for _ in rows if statement in ("save_accounts", "save_bid_holds"))
+        whole(self, statement, rows)
+
+    with mock.patch.object(kind, "run_many", noting):
+        bid(db, "a", "t2", 10)
+        assert (saved, wallet(db, "a")) == ([], (100, 30))
+        bid(db, "a", "t3", 29)
+    assert (saved, wallet(db, "a")) == (["save_accounts", "save_bid_holds"], (100, 58))
+
+
+def test_numbers_drawn_alone_and_in_batches_follow_each_other(db):
+    fund(db, 1_000, "a")
+    first = bid(db, "a", "t", 30)
+    more = compute_auction.place_bids(
+        [{"bidder_id": "a", "task_id": f"t{n}", "max_price_tokens": 5} for n in range(2)], now=NOON, db=db
+    )
+    dearer = bid(db, "a", "t", 40)  # keeps its id, and takes a new place in the queue
+    last = bid(db, "a", "t5", 1)
+
+    assert [first.id, *(one.id for one in more), dearer.sequence, last.id] == [1, 2, 3, 4, 5]
+    assert dearer.id == first.id
+
+
 # --- holds that are over
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_the_round_of_another_pool_that_holds_does_not_end_while_a_bid_is_decided(db):
+    """Else the journal could tell of its end before the bid, and a replay would find the wallet freer."""
+    compute_auction.create_pool("gpu", now=NOON, db=db)
+    fund(db, 100, "a", "b")
+    bid(db, "a", "t", 30, pool="gpu")
+    with psycopg.connect(db.url) as ending:
+        # As a round that clears just now: it is over, and not committed.
+        ending.execute("UPDATE compute_auction_pools SET open_round_id = 1000 WHERE pool = 'gpu'")
+        with ThreadPoolExecutor(1) as elsewhere:
+            waiting = elsewhere.submit(bid, db, "a", "t3", 10)
+            while not query(
+                db, "SELECT 1 FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            ):
+                assert not waiting.done(), "it did not wait"
+            ending.rollback()
+            assert waiting.result().status == "open"
+    assert wallet(db, "a") == (100, 40)
 
 
 def test_a_loser_may_bid_its_whole_wallet_again_at_once(db):

@@ -13,9 +13,3 @@ SELECT pg_advisory_xact_lock_shared(hashtextextended(n.name, 7303)) FROM unnest(
 -- name: lock_exclusive
 -- Hold named locks alone until this transaction ends; they are taken in the order given.
 SELECT pg_advisory_xact_lock(hashtextextended(n.name, 7303)) FROM unnest(CAST(:names AS text[])) AS n (name);
-
--- name: lock_for_bid
--- Hold two named locks together with others and then an account's row alone, in this order, where there is such a row.
-SELECT pg_advisory_xact_lock_shared(hashtextextended(:pool_lock, 7303)),
-    pg_advisory_xact_lock_shared(hashtextextended(:task_lock, 7303))
-FROM token_accounts WHERE account_id = :account FOR UPDATE;

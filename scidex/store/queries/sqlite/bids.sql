@@ -21,25 +21,3 @@ CROSS JOIN compute_auction_pools p ON p.pool = json_extract(w.value, '$[1]')
 CROSS JOIN compute_auction_bids b ON b.task_id = json_extract(w.value, '$[2]') AND b.pool = p.pool
     AND b.round_id IN (0, p.open_round_id) AND b.bidder_id = json_extract(w.value, '$[0]')
 WHERE b.status = 'open';
-
--- name: ground_of_bid
--- What decides one bid for a pool's open round, where its bidder has none that rest: the pool, the bar on the task, the
--- bid that stands, the prices beside it, and the wallet, on a row for each pool in which that sets something aside.
-SELECT p.mechanism, p.open_round_id AS bid_round_id, a.account_id, a.kind, a.owner_id, a.balance_tokens, a.held_tokens,
-    a.entries, h.pool, h.round_id, h.round_tokens, h.resting_tokens, h.suspended_bids, o.open_round_id,
-    (SELECT status FROM tasks WHERE task_id = :task_id) AS task_status,
-    (SELECT 1 FROM compute_auction_clears
-        WHERE winning_task_id = :task_id AND status IN ('won', 'running')) AS task_is_live,
-    (SELECT json_group_array(b.max_price_tokens) FROM compute_auction_bids b
-        WHERE b.bidder_id = :bidder_id AND b.pool = p.pool AND b.round_id = p.open_round_id
-            AND b.status = 'open' AND b.reason <> 'suspended') AS prices,
-    s.id AS standing_id, s.max_price_tokens AS standing_price_tokens, s.sequence AS standing_sequence,
-    MAX((SELECT last_number FROM number_series WHERE series = 'bid_numbers'),
-        (SELECT COALESCE(MAX(id), 0) FROM compute_auction_bids)) + 1 AS next_number
-FROM compute_auction_pools p
-CROSS JOIN token_accounts a
-LEFT JOIN token_bid_holds h ON h.account_id = a.account_id
-LEFT JOIN compute_auction_pools o ON o.pool = h.pool
-LEFT JOIN compute_auction_bids s ON s.task_id = :task_id AND s.pool = p.pool AND s.round_id = p.open_round_id
-    AND s.bidder_id = a.account_id AND s.status = 'open'
-WHERE p.pool = :pool AND a.account_id = :bidder_id;
