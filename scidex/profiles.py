@@ -43,6 +43,13 @@ class Profile:
     slow_tasks: float = _between(1, 10_000)
     slope_prior_tasks: float = _between(0.001, 10_000)
     level_prior_tasks: float = _between(0.001, 10_000)
+    claims: str = _one_of("amounts", "order")
+    order_claims: int = _between(10, 10_000)
+    listing_days: float = _between(0.01, 366)
+    listing_least: int = _between(1, 1_000_000)
+    listing_growth: float = _between(0, 1_000)
+    haste: float = _between(0, 3)
+    haste_hours: float = _between(0.01, 8_784)
     attest_within_hours: float = _between(0, 8_784)
 
     income: str = _one_of("fixed", "indexed")
@@ -135,6 +142,8 @@ def _consistent(profile: Profile) -> Profile:
         )
     if profile.alpha_start > profile.alpha_most:
         raise InvalidSetting(field="alpha_start", value=profile.alpha_start, fact="must not exceed alpha_most")
+    if profile.claims == "order" and not profile.calibrate:
+        raise InvalidSetting(field="calibrate", value=False, fact="must be true where claims are an order")
     if profile.fast_tasks > profile.slow_tasks:
         raise InvalidSetting(field="fast_tasks", value=profile.fast_tasks, fact="must not exceed slow_tasks")
     return profile

@@ -101,7 +101,12 @@ def test_a_setting_that_there_is_not_is_refused():
 
 @pytest.mark.parametrize(
     ("overrides", "name"),
-    [({"base_percent": 50}, "impact_percent"), ({"alpha_most": 0.5}, "alpha_start"), ({"slow_tasks": 5}, "fast_tasks")],
+    [
+        ({"base_percent": 50}, "impact_percent"),
+        ({"alpha_most": 0.5}, "alpha_start"),
+        ({"slow_tasks": 5}, "fast_tasks"),
+        ({"claims": "order"}, "calibrate"),
+    ],
 )
 def test_values_that_do_not_go_together_are_refused(overrides, name):
     with pytest.raises(InvalidSetting) as refused:

@@ -10,6 +10,7 @@ from typing import NamedTuple, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from scidex.bidding import haste, order
 from scidex.bidding.calibration import FACTOR_LEAST, FACTOR_MOST, Calibration
 from scidex.bidding.values import exact
 from scidex.errors import UnknownStrategy
@@ -79,6 +80,51 @@ def calibrated(claims: Floats, bidder: Integers, calibrations: Sequence[Calibrat
     return values
 
 
+def scored(claims: Floats, bidder: Integers, windows: Sequence[Floats]) -> Floats:
+    """Return how high each claim stands in its bidder's window, which is in rising order, as `order.score` says."""
+    counts = np.array([len(window) for window in windows])
+    # Complex numbers are ordered by their real part first: one search finds each claim in its own bidder's window.
+    ordered = np.repeat(np.arange(len(windows)), counts) + 1j * np.concatenate([*windows, np.empty(0)])
+    below, up_to = (np.searchsorted(ordered, bidder + 1j * claims, side=side) for side in ("left", "right"))
+    above = np.cumsum(counts)[bidder] - up_to + (up_to - below) / 2 + 0.5
+    parts = np.minimum(1.0, above / np.maximum(counts, 1)[bidder])
+    scores, is_near = _decimals(np.sqrt(-2 * np.log(np.where(counts[bidder] > 0, parts, 1.0))))
+    for place in np.flatnonzero(is_near):
+        scores[place] = order.score(float(claims[place]), windows[bidder[place]].tolist())
+    return scores
+
+
+def worths(scores: Floats, bidder: Integers, of_bidders: Sequence[order.Worth]) -> Floats:
+    """Return what tasks of these scores are worth, as `Worth.value` says, to nine digits."""
+    slope = np.array([one.slope for one in of_bidders])[bidder]
+    level = np.array([one.level for one in of_bidders])[bidder]
+    values, is_near = _nine_digits(np.exp(level + slope * scores))
+    for place in np.flatnonzero(is_near):
+        values[place] = of_bidders[bidder[place]].value(float(scores[place]))
+    return values
+
+
+def hastes(hours_left: Floats, profile: Profile) -> Floats:
+    """Return the haste of tasks, as `haste.haste` says."""
+    if not profile.haste:
+        return np.zeros(len(hours_left))
+    part = np.minimum(1.0, np.maximum(0.0, 1 - hours_left / profile.haste_hours))
+    hastes, is_near = _decimals(profile.haste * part)
+    for place in np.flatnonzero(is_near):
+        hastes[place] = haste.haste(float(hours_left[place]), profile)
+    return hastes
+
+
+def hurried(values: Floats, hastes: Floats) -> Floats:
+    """Return worths raised by their haste, as `haste.hurried` says."""
+    raised = values.copy()
+    in_haste = np.flatnonzero((hastes > 0) & (values > 0))
+    raised[in_haste], is_near = _nine_digits(values[in_haste] * np.exp(hastes[in_haste]))
+    for place in in_haste[is_near]:
+        raised[place] = haste.hurried(float(values[place]), float(hastes[place]))
+    return raised
+
+
 def _clamp(positions: Positions, profile: Profile) -> Integers:
     most = np.maximum(positions.wallet_tokens, 0) // np.maximum(positions.open_tasks, 1)
     capped: Integers = np.minimum(_share(positions, profile.share_bid), most[positions.quest])
@@ -128,6 +174,12 @@ def _nine_digits(numbers: Floats) -> tuple[Floats, NDArray[np.bool_]]:
     is_near = np.abs(np.abs(scaled - np.floor(scaled)) - 0.5) <= 1e-5
     is_edge = (whole <= 10 ** (_DIGITS - 1)) | (whole >= 10**_DIGITS) | (np.abs(exponent) > 22)
     return rounded, is_near | is_edge
+
+
+def _decimals(numbers: Floats) -> tuple[Floats, NDArray[np.bool_]]:
+    """Return numbers rounded to nine decimals, and which of them lie too close to a half to tell."""
+    scaled = numbers * 10.0**_DIGITS
+    return np.rint(scaled) / 10.0**_DIGITS, np.abs(np.abs(scaled - np.floor(scaled)) - 0.5) <= 1e-4
 
 
 def _ranks(prices: Integers, quest: Integers) -> tuple[Integers, Integers]:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from scidex import settings as _settings
 from scidex.clock import utc_now
-from scidex.errors import BidsRefused, InvalidArgument, ScidexError, UnknownBid, UnknownSlot
+from scidex.errors import BidsRefused, InvalidArgument, InvalidSetting, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
 from scidex.exchange.book import asks, endings, market_settings, pools
 from scidex.exchange.book import bids as book_bids
@@ -148,10 +148,14 @@ def configure_pool(
     """
     if type(only_new) is not bool:
         raise InvalidArgument(field="only_new", value=only_new, fact="must be True or False")
+    chosen = profile_named(profile, **overrides)
+    for name, only in (("claims", "amounts"), ("haste", 0.0)):
+        if getattr(chosen, name) != only:
+            raise InvalidSetting(field=name, value=getattr(chosen, name), fact="can be tried in the lab alone so far")
     arguments = {
         "pool": checked.identifier(pool, "pool"),
         "profile": profile,
-        "settings": values_of(profile_named(profile, **overrides)),
+        "settings": values_of(chosen),
         "only_new": only_new,
     }
     return _journaled(db, market_settings.configure_pool, arguments, now)

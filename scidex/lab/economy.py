@@ -77,11 +77,11 @@ class Economy:
     def attest(self, quest: Integers, realised: Floats) -> None:
         """Refill the quests by what an evaluator found their tasks to be worth, and keep it until the next income."""
         refills = np.zeros(self._spec.quests, dtype=np.int64)
+        percent = self._profile.refill_percent
         for place, value in zip(quest.tolist(), realised.tolist(), strict=True):
             self._impact[self._quests[place]] += Fraction(str(value))
-            refills[place] += refill_due(
-                value, tokens_per_usd=self._tokens_per_usd, refill_percent=self._profile.refill_percent
-            )
+            if percent:
+                refills[place] += refill_due(value, tokens_per_usd=self._tokens_per_usd, refill_percent=percent)
         self.wallets.issue(refills)
 
     def pay_day(self) -> None:

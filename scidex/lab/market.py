@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
 
 import numpy as np
 
 from scidex.bidding import arrays, pacing
+from scidex.lab.appraisal import Appraiser
+from scidex.lab.backlogs import Backlog, Results, at, interval
 from scidex.lab.economy import Economy
-from scidex.lab.policies import START, Backlog, Calibrator, Results, names
+from scidex.lab.policies import names
 from scidex.lab.worlds import Flags, Floats, Integers, WorldSpec
 from scidex.mechanism.arrays import uniform_price
 from scidex.mechanism.tie_breaking import Standing, TieRule, rank
@@ -49,8 +50,7 @@ class Market:
         self.alpha = np.full(spec.quests, profile.alpha_start)
         self.prices: list[int] = []
         self.given_free = 0
-        self._calibrator = Calibrator(spec, profile)
-        self._interval = timedelta(days=1) / spec.cycles_per_day
+        self._appraiser = Appraiser(spec, profile)
         self._unserved = np.zeros(spec.quests, dtype=np.int64)
         self._credit = 0
         self._target: list[float | None] = [None] * spec.quests
@@ -61,7 +61,7 @@ class Market:
         """Hold a round: return the places of the winners, and of the task that the floor serves, if any."""
         if backlog.cycle % self.spec.cycles_per_day == 0:
             self.open_day()
-        values = self._calibrator.values(backlog) if self.profile.calibrate else backlog.claim
+        values = self._appraiser.values(backlog)
         self._pace(backlog)
         self.economy.note_values(values)
         given = self._give(backlog)
@@ -85,7 +85,7 @@ class Market:
         is_judged = ~np.isnan(results.realised)
         self.economy.attest(results.quest[is_judged], results.realised[is_judged])
         if self.profile.calibrate:
-            self._calibrator.learn(results)
+            self._appraiser.learn(results)
 
     def bids(self, backlog: Backlog, values: Floats) -> Integers:
         """Return a bid for each task of the backlog, 0 where none is placed."""
@@ -163,8 +163,8 @@ class Market:
         """Move the share of value of each quest that bids by what it spent of its targets since it last did."""
         if self.profile.strategy != "paced":
             return
-        now = self._at(backlog.cycle)
-        left = pacing.rounds_left(now, interval_seconds=self._interval.total_seconds(), profile=self.profile)
+        now = at(self.spec, backlog.cycle)
+        left = pacing.rounds_left(now, interval_seconds=interval(self.spec).total_seconds(), profile=self.profile)
         for quest in np.unique(backlog.quest).tolist():
             rounds = backlog.cycle - self._paced_at[quest]
             if self._target[quest] is not None and rounds:
@@ -179,9 +179,6 @@ class Market:
 
     def _note_round(self, backlog: Backlog, chosen: Integers, price: int) -> None:
         self.prices.append(price)
-        self.economy.note_sales(len(chosen), self._at(backlog.cycle))
+        self.economy.note_sales(len(chosen), at(self.spec, backlog.cycle))
         self._unserved += 1
         self._unserved[backlog.quest[chosen]] = 0
-
-    def _at(self, cycle: int) -> datetime:
-        return START + cycle * self._interval

@@ -3,41 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime, timedelta
-from math import isnan
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 
-from scidex.bidding import arrays
-from scidex.bidding.calibration import Calibration, Record, fit, noted, pooled
-from scidex.bidding.judgement import SettledRun, is_in, wait
+from scidex.lab.appraisal import Appraiser
+from scidex.lab.backlogs import Backlog, Results
 from scidex.lab.worlds import Floats, Integers, WorldSpec
 from scidex.money.split import proportional_split, turns
 from scidex.profiles import Profile
-
-START = datetime(2026, 1, 1, tzinfo=UTC)
-"""The moment of a world's first cycle."""
-
-
-class Backlog(NamedTuple):
-    """The tasks that may run in a cycle, in the order of their arrival, and what their quests claim."""
-
-    cycle: int
-    tasks: Integers
-    quest: Integers
-    claim: Floats
-
-
-class Results(NamedTuple):
-    """The tasks that ran in a cycle, and those that were judged in it, in the order in which they ran."""
-
-    cycle: int
-    tasks: Integers
-    quest: Integers
-    claim: Floats
-    realised: Floats
-    """What tasks were found to be worth; NaN of those that ran and are not judged yet."""
 
 
 class Policy(Protocol):
@@ -119,73 +93,14 @@ class CalibratedRank(EvRank):
 
     def __init__(self, spec: WorldSpec, profile: Profile) -> None:
         super().__init__(spec)
-        self._calibrator = Calibrator(spec, profile)
+        self._appraiser = Appraiser(spec, profile)
 
     def learn(self, results: Results) -> None:
         """Keep the quests' records."""
-        self._calibrator.learn(results)
+        self._appraiser.learn(results)
 
     def _values(self, backlog: Backlog) -> Floats:
-        return self._calibrator.values(backlog)
-
-
-class Calibrator:
-    """The records of all quests, and what claims are worth by them."""
-
-    def __init__(self, spec: WorldSpec, profile: Profile) -> None:
-        self._profile = profile
-        self._cycle = timedelta(days=1) / spec.cycles_per_day
-        self._horizon = timedelta(hours=profile.attest_within_hours)
-        self._histories = [History(profile) for _ in range(spec.quests)]
-        self.calibrations = self._fitted()
-
-    def learn(self, results: Results) -> None:
-        """Keep what ran, and what came of claims."""
-        now = START + results.cycle * self._cycle
-        for task, quest, claimed, realised in zip(*(one.tolist() for one in results[1:]), strict=True):
-            self._histories[quest].note(task, claimed, None if isnan(realised) else realised, now, self._horizon)
-        for history in self._histories:
-            history.count(now)
-        self.calibrations = self._fitted()
-
-    def values(self, backlog: Backlog) -> Floats:
-        """Return what the claims are worth, in USD."""
-        return arrays.calibrated(backlog.claim, backlog.quest, self.calibrations)
-
-    def _fitted(self) -> list[Calibration]:
-        pool = pooled([history.record for history in self._histories], self._profile)
-        return [fit(history.record, pool, self._profile) for history in self._histories]
-
-
-class History:
-    """
-    The runs of a quest that do not count yet, and the record of those that do.
-
-    What `judgement.judged` says of all runs at once, step by step: what has counted counts ever after.
-    """
-
-    def __init__(self, profile: Profile) -> None:
-        self.record = Record()
-        self._profile = profile
-        self._waiting: dict[int, SettledRun] = {}
-        self._longest_wait = timedelta(0)
-
-    def note(self, task: int, claimed: float, realised: float | None, now: datetime, horizon: timedelta) -> None:
-        """Take note of a run that is settled, or judged, or both."""
-        run = self._waiting.get(task, SettledRun(claimed, now, now + horizon))
-        if realised is not None:
-            run = run._replace(judged_at=now, realised=realised)
-            self._longest_wait = max(self._longest_wait, wait(run, now))
-        self._waiting[task] = run
-
-    def count(self, now: datetime) -> None:
-        """Let count what may."""
-        longest = max((wait(run, now) for run in self._waiting.values()), default=timedelta(0))
-        longest = max(longest, self._longest_wait)
-        for task, run in list(self._waiting.items()):
-            if run.realised is not None and is_in(run, now, longest_wait=longest):
-                del self._waiting[task]
-                self.record = noted(self.record, claimed=run.claimed, realised=run.realised, profile=self._profile)
+        return self._appraiser.values(backlog)
 
 
 def names(quests: int) -> list[str]:

@@ -108,8 +108,8 @@ def policy_of(plan: Plan, world: World, seed: int) -> Policy:
 
 
 def _gain(plan: Plan, world: World, seed: int, name: str, liar: int, honest_value: float) -> float:
-    told, hidden = MISREPORTS[name].of(world, liar)
-    got = run(told, policy_of(plan, told, seed), hidden=hidden).value_of(liar)
+    told, disguise = MISREPORTS[name].of(world, liar)
+    got = run(told, policy_of(plan, told, seed), disguise=disguise).value_of(liar)
     return got / honest_value - 1 if honest_value else 0.0
 
 

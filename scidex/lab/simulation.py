@@ -7,15 +7,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scidex.lab.policies import Backlog, Policy, Results
+from scidex.lab.backlogs import Backlog, Results
+from scidex.lab.policies import Policy
 from scidex.lab.worlds import Flags, Integers, World
 
 
-class Hidden(NamedTuple):
-    """A quest that shows no more than its best few tasks."""
+class Disguise(NamedTuple):
+    """What one quest makes of its tasks before it shows them."""
 
     quest: int
-    most_shown: int
+    most_shown: int | None = None
+    """It shows no more than its best few tasks."""
+    is_urgent: bool = False
+    """Whatever it shows may run in this cycle alone, or so it says."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,7 +59,7 @@ class Verdicts:
         return Results(cycle, tasks, world.quest[tasks], world.claim[tasks], realised)
 
 
-def run(world: World, policy: Policy, *, hidden: Hidden | None = None) -> Run:
+def run(world: World, policy: Policy, *, disguise: Disguise | None = None) -> Run:
     """Return what comes of a policy: the same each time. Tasks end in the cycle in which they ran, or unrun."""
     spec = world.spec
     arrived = np.searchsorted(world.arrives, np.arange(spec.cycles + 1))
@@ -68,8 +72,9 @@ def run(world: World, policy: Policy, *, hidden: Hidden | None = None) -> Run:
         waiting = np.concatenate([waiting, np.arange(arrived[cycle], arrived[cycle + 1])])
         waiting = waiting[world.last[waiting] >= cycle]
         wanting[cycle] = np.bincount(world.quest[waiting], minlength=spec.quests) > 0
-        shown = _shown(world, waiting, hidden)
-        backlog = Backlog(cycle, shown, world.quest[shown], world.claim[shown])
+        shown = _shown(world, waiting, disguise)
+        left = _left(world, shown, cycle, disguise)
+        backlog = Backlog(cycle, shown, world.quest[shown], world.claim[shown], left)
         chosen = shown[policy.choose(backlog)]
         policy.learn(verdicts.of(cycle, chosen))
         served[cycle] = np.bincount(world.quest[chosen], minlength=spec.quests)
@@ -79,11 +84,18 @@ def run(world: World, policy: Policy, *, hidden: Hidden | None = None) -> Run:
     return Run(world=world, ran=np.concatenate(ran), served=served, wanting=wanting)
 
 
-def _shown(world: World, waiting: Integers, hidden: Hidden | None) -> Integers:
-    if hidden is None:
+def _shown(world: World, waiting: Integers, disguise: Disguise | None) -> Integers:
+    if disguise is None or disguise.most_shown is None:
         return waiting
-    is_mine = world.quest[waiting] == hidden.quest
+    is_mine = world.quest[waiting] == disguise.quest
     mine = waiting[is_mine]
-    best = mine[np.argsort(-world.claim[mine], kind="stable")[: hidden.most_shown]]
+    best = mine[np.argsort(-world.claim[mine], kind="stable")[: disguise.most_shown]]
     shown: Integers = waiting[~is_mine | np.isin(waiting, best)]
     return shown
+
+
+def _left(world: World, shown: Integers, cycle: int, disguise: Disguise | None) -> Integers:
+    left: Integers = world.last[shown] - cycle + 1
+    if disguise is not None and disguise.is_urgent:
+        left[world.quest[shown] == disguise.quest] = 1
+    return left

@@ -9,13 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scidex.bidding import STRATEGIES, Position, arrays
+from scidex.bidding import STRATEGIES, Position, arrays, haste, order
 from scidex.bidding.calibration import Calibration
+from scidex.bidding.order import Worth
 from scidex.bidding.rank_cap import rank_cap
 from scidex.errors import UnknownStrategy
 from scidex.mechanism.hold import most_owed
 from scidex.money.tokens import in_tokens
-from scidex.profiles import PROFILES
+from scidex.profiles import PROFILES, profile_named
 
 QUESTS = 3
 RECOMMENDED = PROFILES["recommended"]
@@ -101,6 +102,40 @@ def test_arrays_calibrate_to_the_same_nine_digits(claims, slope, intercept):
     values = arrays.calibrated(np.array(claims, dtype=np.float64), bidder, calibrations)
 
     assert values.tolist() == [calibrations[place % 2].value(claim) for place, claim in enumerate(claims)]
+
+
+@settings(deadline=None)
+@given(
+    claims=st.lists(st.tuples(st.integers(0, 2), st.sampled_from([0.5, 1.0, 2.0, 3.0, 7.5])), max_size=10),
+    windows=st.lists(st.lists(st.sampled_from([0.25, 1.0, 2.0, 3.0, 10.0]), max_size=9), min_size=3, max_size=3),
+    slope=st.floats(0.1, 2.0),
+    level=st.floats(-4, 4),
+)
+def test_arrays_read_an_order_to_the_same_nine_digits(claims, windows, slope, level):
+    ordered = [np.array(sorted(window)) for window in windows]
+    bidder = np.array([bidder for bidder, _ in claims], dtype=np.int64)
+    places = [Worth(slope, level), Worth(1.0, 0.0), Worth(2.0, -1.5)]
+
+    scores = arrays.scored(np.array([claim for _, claim in claims]), bidder, ordered)
+    values = arrays.worths(scores, bidder, places)
+
+    assert scores.tolist() == [order.score(claim, sorted(windows[bidder])) for bidder, claim in claims]
+    assert values.tolist() == [
+        places[bidder].value(score) for (bidder, _), score in zip(claims, scores.tolist(), strict=True)
+    ]
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(dollars, st.floats(0, 50)), max_size=10))
+def test_arrays_hurry_to_the_same_nine_digits(tasks):
+    profile = profile_named("recommended", haste=0.3)
+    values, left = (np.array(one, dtype=np.float64) for one in ([v for v, _ in tasks], [h for _, h in tasks]))
+
+    hastes = arrays.hastes(left, profile)
+    raised = arrays.hurried(values, hastes)
+
+    assert hastes.tolist() == [haste.haste(hours, profile) for _, hours in tasks]
+    assert raised.tolist() == [haste.hurried(value, haste.haste(hours, profile)) for value, hours in tasks]
 
 
 def test_a_strategy_that_there_is_not_is_refused():

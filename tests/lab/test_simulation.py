@@ -7,13 +7,16 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from scidex.bidding.listings import window
 from scidex.lab import measures
+from scidex.lab.appraisal import Listed
+from scidex.lab.backlogs import Backlog, Results, at
 from scidex.lab.market import Market
-from scidex.lab.misreports import MISREPORTS
+from scidex.lab.misreports import ALL_MISREPORTS, MISREPORTS, MORE_MISREPORTS
 from scidex.lab.optimum import clairvoyant
-from scidex.lab.policies import BASELINES, Backlog, Results
+from scidex.lab.policies import BASELINES
 from scidex.lab.sampling import Plan, policy_of
-from scidex.lab.simulation import Hidden, run
+from scidex.lab.simulation import Disguise, run
 from scidex.lab.worlds import WorldSpec, draw
 from scidex.profiles import PROFILES, profile_named
 from tests.lab.worlds import RECOMMENDED, SMALL
@@ -28,7 +31,8 @@ def run_of(policy, world, profile=RECOMMENDED):
 def backlog(*tasks, cycle=0):
     """A backlog of (quest, claim)."""
     quest, claim = zip(*tasks, strict=True)
-    return Backlog(cycle, np.arange(len(tasks)), np.array(quest), np.array(claim, dtype=float))
+    count = len(tasks)
+    return Backlog(cycle, np.arange(count), np.array(quest), np.array(claim, dtype=float), np.full(count, 48))
 
 
 # --- every policy
@@ -106,6 +110,7 @@ def test_the_split_lets_others_have_what_a_quest_has_no_tasks_for():
 def test_a_calibrated_rank_learns_who_exaggerates():
     policy = made("calibrated_rank")
     for _ in range(40):
+        policy.choose(backlog((0, 10), (1, 10)))
         results = Results(0, np.arange(2), np.array([0, 1]), np.array([10.0, 10.0]), np.array([1.0, 10.0]))
         policy.learn(results)
 
@@ -166,15 +171,54 @@ def test_a_quest_that_is_not_entitled_is_not_served_by_the_floor():
 # --- misreports
 
 
-def test_there_are_fifteen_and_each_changes_what_the_market_sees_of_one_quest_alone():
+@pytest.mark.parametrize("name", ALL_MISREPORTS)
+def test_a_misreport_changes_what_the_market_sees_of_one_quest_alone(name):
     world = draw(SMALL, 0)
-    assert len(MISREPORTS) == 15
-    for name, misreport in MISREPORTS.items():
-        told, hidden = misreport.of(world, 2)
-        others = world.quest != 2
-        assert np.array_equal(told.claim[others], world.claim[others]), name
-        assert np.array_equal(told.value, world.value), name
-        assert hidden or not np.allclose(told.claim, world.claim), name
+    misreport = ALL_MISREPORTS[name]
+    told, disguise = misreport.of(world, 2)
+    others = world.quest != 2
+
+    assert np.array_equal(told.claim[told.quest != 2], world.claim[others])
+    assert told.value.sum() == pytest.approx(world.value.sum())
+    assert misreport.junk or misreport.is_urgent or misreport.most_shown or not np.allclose(told.claim, world.claim)
+    assert disguise == Disguise(2, misreport.most_shown, misreport.is_urgent)
+
+
+def test_fifteen_misreports_are_tried_and_thirteen_more_where_wanted():
+    assert (len(MISREPORTS), len(MORE_MISREPORTS), len(ALL_MISREPORTS)) == (15, 13, 28)
+
+
+def test_junk_comes_with_the_real_tasks_and_is_worth_nothing():
+    world = draw(SMALL, 0)
+    told, _ = MORE_MISREPORTS["junk_from_half"].of(world, 2)
+    real = world.tasks_of(2)
+    late = real[world.arrives[real] >= world.spec.cycles / 2]
+    junk = told.tasks_of(2)[told.value[told.tasks_of(2)] == 0]
+
+    assert len(junk) == 4 * len(late)
+    assert (np.diff(told.arrives) >= 0).all()
+    assert told.claim[junk].max() < world.claim[real].min()
+    assert sorted(told.arrives[junk].tolist()) == sorted(np.repeat(world.arrives[late], 4).tolist())
+
+
+def test_false_urgency_is_told_of_one_quests_tasks_alone():
+    world = draw(SMALL, 0)
+    seen = []
+
+    class Watcher:
+        def choose(self, backlog):
+            seen.append((backlog.quest, backlog.left, world.last[backlog.tasks] - backlog.cycle + 1))
+            return np.arange(0)
+
+        def learn(self, results):
+            pass
+
+    run(world, Watcher(), disguise=Disguise(1, is_urgent=True))
+    quest, left, truth = (np.concatenate(one) for one in zip(*seen, strict=True))
+
+    assert (left[quest == 1] == 1).all()
+    assert np.array_equal(left[quest != 1], truth[quest != 1])
+    assert truth.min() == 1
 
 
 def test_hidden_tasks_are_not_shown_until_the_better_ones_are_gone():
@@ -189,7 +233,64 @@ def test_hidden_tasks_are_not_shown_until_the_better_ones_are_gone():
         def learn(self, results):
             pass
 
-    run(world, Watcher(), hidden=Hidden(1, 3))
+    run(world, Watcher(), disguise=Disguise(1, 3))
 
     assert np.max(seen, axis=0)[1] == 3
     assert np.max(seen, axis=0)[0] > 3
+
+
+# --- claims as an order
+
+ORDER = {"claims": "order", "haste": 0.3}
+
+
+@pytest.mark.parametrize("name", ["tenfold", "quarter", "compressed", "stretched", "s_shaped", "best_tenth_tenfold"])
+def test_no_lie_that_keeps_the_order_changes_anything(name):
+    world = draw(SMALL, 0)
+    told, _ = ALL_MISREPORTS[name].of(world, 2)
+
+    assert run(told, market_of(world, **ORDER)).ran.tolist() == run(world, market_of(world, **ORDER)).ran.tolist()
+
+
+def test_a_lie_in_time_changes_places_and_the_record_takes_it_back():
+    world = draw(SMALL, 0)
+    told, _ = ALL_MISREPORTS["tenfold_from_half"].of(world, 2)
+    honest, lying = run(world, market_of(world, **ORDER)), run(told, market_of(world, **ORDER))
+
+    assert lying.ran.tolist() != honest.ran.tolist()
+    assert lying.value_of(2) < 1.1 * honest.value_of(2)
+
+
+def test_a_quest_that_claims_nothing_gets_nothing_for_it():
+    world = draw(SMALL, 0)
+    claim = np.where(world.quest == 2, 0.0, world.claim)
+    nobody = np.zeros(SMALL.quests, dtype=bool)
+    profile = profile_named("recommended", **ORDER)
+    market = Market(SMALL, world.priority, profile, entitled=nobody)
+
+    assert run(replace(world, claim=claim), market).value_of(2) == 0
+
+
+def test_claims_that_are_listed_step_by_step_make_the_window_of_all_at_once():
+    profile = profile_named("recommended", order_claims=25, listing_least=3, listing_days=2.0)
+    random = np.random.default_rng(0)
+    spec = WorldSpec()
+    listed = Listed(at(spec, 0), profile)
+    periods: list[list[float]] = [[] for _ in range(8)]
+    for cycle in range(0, 8 * 48, 4):
+        if cycle // 48 in (3, 4):
+            continue
+        claims = random.exponential(10, random.integers(0, 4)).tolist()
+        listed.add(claims, at(spec, cycle))
+        periods[cycle // 48] += claims
+
+        assert sorted(listed.newest()) == window(periods[: cycle // 48 + 1], profile)
+
+
+def test_haste_counts_against_who_is_always_urgent():
+    world = draw(SMALL, 0)
+    _, disguise = ALL_MISREPORTS["always_urgent"].of(world, 2)
+
+    honest, urgent = (run(world, market_of(world, **ORDER), disguise=one).value_of(2) for one in (None, disguise))
+
+    assert urgent < 1.02 * honest

@@ -9,9 +9,9 @@ from statistics import geometric_mean
 import numpy as np
 import pytest
 
-from scidex.bidding.calibration import record_of
-from scidex.bidding.judgement import SettledRun, judged
-from scidex.lab.policies import START, History
+from scidex.bidding.judgement import Score, SettledRun, judged
+from scidex.lab.appraisal import History
+from scidex.lab.backlogs import at
 from scidex.lab.sampling import fitted
 from scidex.lab.simulation import Verdicts
 from scidex.lab.verdicts import late_against_prompt
@@ -60,25 +60,26 @@ def test_each_task_is_settled_once_and_judged_when_its_verdict_is_due():
 
 def test_a_history_that_grows_counts_what_all_runs_together_would():
     world = draw(replace(LATE, days=20), 3)
-    hour = timedelta(hours=1)
-    tasks = range(0, 2_000, 7)
-    history = History(RECOMMENDED)
-    runs = []
-    verdicts = Verdicts(world)
-    for cycle in range(480):
-        ran = np.array([task for task in tasks if world.arrives[task] == cycle], dtype=np.int64)
-        for task, _, claimed, realised in zip(*(one.tolist() for one in verdicts.of(cycle, ran)[1:]), strict=True):
-            worth = None if np.isnan(realised) else realised
-            history.note(task, claimed, worth, START + cycle * hour, 120 * hour)
-        history.count(START + cycle * hour)
+    horizon = timedelta(hours=120)
+    history, verdicts = History(), Verdicts(world)
+    runs: list[SettledRun] = []
+    counted: list[Score] = []
+    for cycle in range(world.spec.cycles):
+        now = at(world.spec, cycle)
+        ran = np.flatnonzero(world.arrives == cycle)[::7]
         for task in ran.tolist():
+            history.settle(task, float(world.claim[task]), 0.0, now, horizon)
             after = int(world.verdict_after[task])
-            at = START + cycle * hour
-            said = (None, None) if after < 0 else (at + after * hour, float(world.realised[task]))
-            runs.append(SettledRun(float(world.claim[task]), at, at + 120 * hour, *said))
+            said = (None, None) if after < 0 else (at(world.spec, cycle + after), float(world.realised[task]))
+            runs.append(SettledRun(float(world.claim[task]), now, now + horizon, *said))
+        results = verdicts.of(cycle, ran)
+        for task, realised in zip(results.tasks.tolist(), results.realised.tolist(), strict=True):
+            if not np.isnan(realised):
+                history.judge(task, realised, now)
+        counted += history.counted(now)
         if cycle % 24 == 0:
-            assert history.record == record_of(judged(runs, START + cycle * hour), RECOMMENDED)
-    assert history.record.tasks > 20
+            assert counted == judged(runs, now)
+    assert len(counted) > 100
 
 
 def test_late_and_missing_verdicts_leave_calibration_as_it_is_within_a_twentieth():
