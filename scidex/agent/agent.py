@@ -11,18 +11,22 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from scidex.agent.commands import CommandFor, needs_of
+from scidex.agent.endings import Ending, Window, ending_of
 from scidex.agent.evaluators import Evaluator, Impact, NoEvaluator
 from scidex.agent.executors import Executor, Run, RunResult
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.held import HeldRun, HeldRuns
 from scidex.agent.meters import Meter, Usage
+from scidex.agent.meters.printed import PrintedMeter
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
-from scidex.agent.workplace import Workplace
+from scidex.agent.provider_answers import retry_at_of
+from scidex.agent.workplace import TRANSCRIPT_NAME, Workplace, read_text
 from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
 from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.market import Market
@@ -50,6 +54,8 @@ class Report:
     usage: Usage
     impact: Impact
     finished: Finished
+    ending: Ending
+    windows: tuple[Window, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -61,6 +67,8 @@ class Work:
     executor: Executor = field(default_factory=LocalExecutor)
     meter: Meter = field(default_factory=UsageFileMeter)
     evaluator: Evaluator = field(default_factory=NoEvaluator)
+    # Whose word on success is set against an exit code of 0; without, the meter's is heard on what was refused.
+    outcome: PrintedMeter | None = None
     # For a slot that came without a limit of its own.
     max_seconds: float = 3_600.0
     keep_directories: bool = True
@@ -231,27 +239,44 @@ class Agent:
         place = Workplace.prepare(self._work.directory, assignment)
         self._note_step(run, "started")
         with self._work.meter.watching(place, self._limit_of(assignment)) as told:
-            result = self._work.executor.run(self._run_of(place, told), run.end)
-            self._keep_output(place, result)
+            result, ending, windows = self._ended(place, self._work.executor.run(self._run_of(place, told), run.end))
+            self._record_output(place, result)
             if run.is_lost or not result.came_to_an_end:
                 self._leave_unsettled(run, place, result)
                 return None
             self._note_step(run, "exited", result.reason)
             usage = self._work.meter.read(place, result)
         self._note_step(run, "metered", _cost(usage))
+        self._keep_output(place, result)
         impact = self._work.evaluator.judge(place, result) if result.succeeded else Impact(0.0)
         if impact.pull_request is not None:
             impact = self._counted_once(assignment, impact, impact.pull_request)
         if not self._work.keep_directories:
             place.discard()
         finished = self._tell(run, result, usage, impact)
-        return Report(assignment, result, usage, impact, finished)
+        return Report(assignment, result, usage, impact, finished, ending, windows)
+
+    def _ended(self, place: Workplace, result: RunResult) -> tuple[RunResult, Ending, tuple[Window, ...]]:
+        """Return a run's result with what its program says of it, the class of its end, and its provider's windows."""
+        outcome = self._work.outcome
+        word = (outcome or self._work.meter).word(place, result)
+        # What we did not keep is not the program's silence.
+        is_heeded = outcome is not None and (word.ending is not None or not outcome.is_cut(place, result))
+        ending = ending_of(result, word.ending, is_heeded=is_heeded, retry_at=_retry_at(place))
+        if ending.kind == "succeeded" or ending.detail == result.reason:
+            return result, ending, word.windows
+        if result.succeeded:
+            result = replace(result, objection=str(ending), reason=f"{result.reason}, but {ending}")
+        else:
+            result = replace(result, reason=f"{result.reason}: {ending}")
+        return result, ending, word.windows
 
     def _leave_unsettled(self, run: HeldRun, place: Workplace, result: RunResult) -> None:
         """Give a run back that did not come to an end, and keep what it used all the same."""
         if not run.is_lost:
             self._give_back(run, result.reason)
         usage = self._work.meter.read(place, result)
+        self._keep_output(place, result)
         with self._patience():
             self._market.record_usage(place.assignment.assignment_id, usage)
         if not self._work.keep_directories:
@@ -266,12 +291,14 @@ class Agent:
         note = "; ".join((impact.note, "its pull request counts for another run, or could not be kept"))
         return Impact(None, note=note, pull_request=seen)
 
-    def _keep_output(self, place: Workplace, result: RunResult) -> None:
+    def _record_output(self, place: Workplace, result: RunResult) -> None:
         output = {name: getattr(result, name) for name in _OUTPUT}
         last = {name: getattr(result, name)[-KEPT_CHARACTERS:] for name in ("stdout", "stderr")}
         with self._patience():
             told = {**output, **last, "reason": _line(result.reason)}
             self._market.record_output(place.assignment.assignment_id, told)
+
+    def _keep_output(self, place: Workplace, result: RunResult) -> None:
         try:
             place.keep_output(result)
         except OSError as error:
@@ -284,7 +311,7 @@ class Agent:
         environment = {**place.environment(), **told}
         assignment = place.assignment
         command, needs = self._work.command_for(assignment), needs_of(assignment)
-        return Run(command, place.directory, self._limit_of(assignment), environment, needs)
+        return Run(command, place.directory, self._limit_of(assignment), environment, needs, TRANSCRIPT_NAME)
 
     def _note_step(self, run: HeldRun, step: str, note: str = "") -> None:
         """Note how far a run has come; nothing hangs on it, but that the lease stands. Raises LeaseLost."""
@@ -364,6 +391,13 @@ def new_worker_id(agent_id: str) -> str:
     """Return an id that no other process has: the account, the machine and the process, for people, and chance."""
     place = "".join(c if c.isalnum() or c in "-." else "-" for c in socket.gethostname())[:60]
     return f"{agent_id[:80]}@{place}:{os.getpid()}:{secrets.token_hex(4)}"
+
+
+def _retry_at(place: Workplace) -> datetime | None:
+    try:
+        return retry_at_of(read_text(place.retry_at_file), datetime.now(UTC))
+    except (OSError, ValueError):
+        return None
 
 
 def _note(result: RunResult, usage: Usage, impact: Impact) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -17,6 +18,10 @@ _TASK_NAME = "task.json"
 _RESULT_NAME = "result.json"
 _PULL_REQUEST_NAME = "pull_request"
 _RETRY_AT_NAME = "retry_at"
+# What a command prints, while it prints it; a name that no command is likely to use itself.
+TRANSCRIPT_NAME = ".scidex-stdout"
+# What the executor leaves in the place of what it did not keep.
+_CUT = re.compile(r"^\[… \d+ bytes left out …\]$", re.MULTILINE)
 _MOST_FILE_BYTES = 1_000_000
 _MOST_TEXT_BYTES = 64_000_000
 
@@ -94,10 +99,32 @@ class Workplace:
             "SCIDEX_RESULT_FILE": str(file),
         }
 
+    def printed(self, result: RunResult) -> str:
+        """Return all that a run printed, where all of it was kept. Raises OSError, ValueError as `read_text` does."""
+        if not _CUT.search(result.stdout):
+            return result.stdout
+        try:
+            return read_text(self.directory / TRANSCRIPT_NAME)
+        except FileNotFoundError:
+            return result.stdout
+
+    def is_cut(self, result: RunResult) -> bool:
+        """Whether a part of what a run printed was kept nowhere."""
+        return bool(_CUT.search(result.stdout)) and not (self.directory / TRANSCRIPT_NAME).is_file()
+
     def keep_output(self, result: RunResult) -> None:
         """Keep what a run wrote beside what it left. Raises OSError."""
-        for name in ("stdout", "stderr"):
-            (self.directory / f"{name}.txt").write_text(getattr(result, name), errors="replace")
+        transcript = self.directory / TRANSCRIPT_NAME
+        if transcript.is_file() and not transcript.is_symlink():
+            transcript.replace(self._free("stdout"))
+        else:
+            self._free("stdout").write_text(result.stdout, errors="replace")
+        self._free("stderr").write_text(result.stderr, errors="replace")
+
+    def _free(self, name: str) -> Path:
+        """Return a file's name; another one where the command left a file of that name, which may be its account."""
+        file = self.directory / f"{name}.txt"
+        return self.directory / f"scidex-{name}.txt" if file.exists() or file.is_symlink() else file
 
     def discard(self) -> None:
         """Remove the directory with all that is in it."""

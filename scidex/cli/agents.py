@@ -10,7 +10,7 @@ import typer
 
 from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
 from scidex.cli.stopping import stop_signal
-from scidex.cli.working import EVALUATORS, METERS, Options
+from scidex.cli.working import EVALUATORS, METERS, PROGRAM_NAMES, Options
 
 if TYPE_CHECKING:
     from scidex.agent.agent import Report
@@ -55,7 +55,7 @@ def run(
     meter: Annotated[str, typer.Option(help=f"What tells the usage of a run: {METERS}.")] = "file",
     max_usd: Annotated[float | None, typer.Option(min=0.0, help="USD that a run's key may spend (litellm).")] = None,
     outcome: Annotated[
-        str | None, typer.Option(help="Also heed what the command says of its success: claude or codex.")
+        str | None, typer.Option(help=f"Also heed what the command says of its success: {PROGRAM_NAMES}.")
     ] = None,
     evaluator: Annotated[
         str | None, typer.Option(help=f"What tells the worth of a run: {EVALUATORS}.", show_default=False)

@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from scidex.agent.executors import Executor
     from scidex.agent.executors.local import LocalExecutor
     from scidex.agent.meters import Meter
+    from scidex.agent.meters.printed import PrintedMeter
 
-METERS = "file, claude, codex, gemini, opencode, mini, litellm:URL, clock:TOKENS_PER_HOUR or none"
+PROGRAM_NAMES = "claude, codex, gemini, opencode, mini or aider"
+METERS = "file, claude, codex, gemini, opencode, mini, aider, litellm:URL, clock:TOKENS_PER_HOUR or none"
 EVALUATORS = "a command, exit-code:USD, or pull-request:USD_MERGED[,USD_PASSED]"
-# Of agents that print their usage, which one writes it to a file unless told otherwise.
-_TRAJECTORY = "trajectory.json"
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,9 @@ class Options:
         return Work(
             command_for=self._command_for(),
             directory=self.directory,
-            executor=self._heeding(self._executor(local)),
+            executor=self._executor(local),
             meter=self._meter(),
+            outcome=self._outcome(),
             evaluator=self._evaluator(),
             max_seconds=self.max_seconds,
         )
@@ -88,29 +89,26 @@ class Options:
         needs = {"cpus": 1.0} | dict(map(_need, self.needs))
         return RayExecutor(self.ray_address, local, needs, tuple(self.pass_on))
 
-    def _heeding(self, executor: Executor) -> Executor:
+    def _outcome(self) -> PrintedMeter | None:
+        """Return who is heard on success; it reads where the meter of the same program reads."""
         if self.outcome is None:
-            return executor
-        from scidex.agent.executors.heeding import HeedingExecutor
-        from scidex.agent.meters.agents import claude_succeeded, codex_succeeded
-
-        heeds = {"claude": claude_succeeded, "codex": codex_succeeded}
-        if self.outcome not in heeds:
-            raise typer.BadParameter("must be claude or codex", param_hint="--outcome")
-        return HeedingExecutor(executor, heeds[self.outcome])
+            return None
+        name, _, file = self.outcome.partition(":")
+        meter, _, read_by_meter = self.meter.partition(":")
+        found = _printed(name, file or (read_by_meter if meter == name else ""))
+        if found is None:
+            raise typer.BadParameter(f"must be {PROGRAM_NAMES}, or one of them with :FILE", param_hint="--outcome")
+        return found
 
     def _meter(self) -> Meter:
-        from scidex.agent.meters import NoMeter, agents
-        from scidex.agent.meters.printed import PrintedMeter
+        from scidex.agent.meters import NoMeter
         from scidex.agent.meters.usage_file import UsageFileMeter
         from scidex.agent.meters.wall_clock import WallClockMeter
 
         name, _, rest = self.meter.partition(":")
-        if name in agents.PRINTING:
-            return PrintedMeter(name, agents.PRINTING[name], rest or None, needs_all=name == "opencode")
+        if (printed := _printed(name, rest)) is not None:
+            return printed
         match name:
-            case "mini":
-                return PrintedMeter("mini-swe-agent", agents.mini_swe_agent, rest or _TRAJECTORY)
             case "litellm":
                 return self._litellm(rest)
             case "clock" if rest.isdecimal() and 0 < int(rest) < 2**53:
@@ -149,6 +147,18 @@ class Options:
             merged, *passed = amounts(rest, 2)
             return PullRequestEvaluator(self.attester, merged, passed[0] if passed else None)
         return CommandEvaluator(_words(self.evaluator), self.attester, LocalExecutor())
+
+
+def _printed(name: str, file: str) -> PrintedMeter | None:
+    """Return who reads a program's own account; None where the program is not known."""
+    from scidex.agent.meters.printed import CodexMeter, PrintedMeter, TrajectoryMeter
+    from scidex.agent.meters.programs import PROGRAMS
+
+    if name not in PROGRAMS:
+        return None
+    kind = {"codex": CodexMeter, "mini": TrajectoryMeter}.get(name, PrintedMeter)
+    found: PrintedMeter = kind(PROGRAMS[name], file or PROGRAMS[name].file)
+    return found
 
 
 def amounts(text: str, most: int) -> list[float]:

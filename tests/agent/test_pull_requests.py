@@ -15,9 +15,6 @@ from scidex.agent.evaluators import Impact
 from scidex.agent.evaluators.exit_code import ExitCodeEvaluator, warning_for
 from scidex.agent.evaluators.pull_requests import PullRequestEvaluator, PullRequests, address_of, checks_in_all
 from scidex.agent.evaluators.revisiting import revisit
-from scidex.agent.executors.heeding import HeedingExecutor
-from scidex.agent.executors.runs import Run
-from scidex.agent.meters.agents import claude_succeeded
 from scidex.agent.workplace import Workplace
 from scidex.exchange import compute_auction, runs, token_ledger
 from scidex.records import SeenPullRequest
@@ -258,36 +255,3 @@ def test_a_program_whose_exit_code_proves_nothing_is_warned_of(program):
 def test_other_programs_are_not_warned_of():
     assert warning_for(("pytest",)) is None
     assert warning_for(()) is None
-
-
-class Says:
-    """An executor whose command ends with 0 and prints something."""
-
-    def __init__(self, stdout: str, exit_code: int = 0) -> None:
-        self._result = result(exit_code, stdout)
-
-    def run(self, run, stop=None):
-        return self._result
-
-
-@pytest.mark.parametrize(
-    ("stdout", "reason"),
-    [
-        ('{"type": "result", "subtype": "success", "is_error": false}', "exited with 0"),
-        (
-            '{"type": "result", "subtype": "success", "is_error": true}',
-            "exited with 0, but its result is 'success' with is_error True",
-        ),
-        ("all done", "exited with 0, but its output holds no JSON object"),
-    ],
-)
-def test_an_agents_own_word_stands_against_its_exit_code(tmp_path, stdout, reason):
-    said = HeedingExecutor(Says(stdout), claude_succeeded).run(Run(("claude",), tmp_path, 1.0))
-
-    assert (said.succeeded, said.reason) == (reason == "exited with 0", reason)
-
-
-def test_an_agents_own_word_does_not_excuse_a_failure(tmp_path):
-    fine = '{"type": "result", "subtype": "success", "is_error": false}'
-
-    assert not HeedingExecutor(Says(fine, 1), claude_succeeded).run(Run(("claude",), tmp_path, 1.0)).succeeded

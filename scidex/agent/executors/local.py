@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import IO
 
-from scidex.agent.executors.output import BoundedOutput
+from scidex.agent.executors.output import BoundedOutput, Transcript
 from scidex.agent.executors.processes import RunProcesses
 from scidex.agent.executors.runs import Ended, Run, RunResult
 from scidex.errors import InvalidArgument, shown
@@ -77,7 +77,8 @@ class LocalExecutor:
             leader = self._start(run, mark)
         except (OSError, ValueError, UnicodeError) as error:
             return RunResult.without_output("not_started", _why_not_started(run, error))
-        watch = _Watch(leader, RunProcesses(leader, mark), self)
+        transcript = Transcript(run.directory / run.transcript) if run.transcript else None
+        watch = _Watch(leader, RunProcesses(leader, mark), self, transcript)
         try:
             watch.processes.limit(self._limits())
             ended = watch.until_it_ends(began + run.max_seconds, stop)
@@ -123,6 +124,7 @@ class _Watch:
     leader: subprocess.Popen[bytes]
     processes: RunProcesses
     limits: LocalExecutor
+    transcript: Transcript | None = None
     stdout: BoundedOutput = field(init=False)
     stderr: BoundedOutput = field(init=False)
 
@@ -162,6 +164,8 @@ class _Watch:
         self._selector.close()
         for pipe in self._pipes():
             pipe.close()
+        if self.transcript is not None:
+            self.transcript.close()
         return left_behind
 
     def _weighs_too_much(self) -> bool:
@@ -188,6 +192,8 @@ class _Watch:
         piece = pipe.read(_PIECE_BYTES)
         if piece:
             output.add(piece)
+            if self.transcript is not None and output is self.stdout:
+                self.transcript.add(piece)
         elif piece == b"":
             self._selector.unregister(pipe)
 

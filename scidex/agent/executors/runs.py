@@ -19,6 +19,7 @@ class Run:
     A command to run: its words, the directory it works in, how long it may take, and what it needs of a cluster.
 
     `needs` are amounts by name: `cpus`, `gpus`, `memory_bytes`, and whatever else a cluster's nodes were labelled with.
+    With `transcript` all that it prints is kept in a file of that name in its directory, from the first byte on.
     """
 
     command: tuple[str, ...]
@@ -26,6 +27,7 @@ class Run:
     max_seconds: float
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, float] = field(default_factory=dict)
+    transcript: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
+from scidex.agent.endings import Word
 from scidex.agent.executors import RunResult
 from scidex.agent.workplace import Workplace
 from scidex.records import Usage
@@ -24,12 +25,19 @@ class Meter(Protocol):
     def watching(self, place: Workplace, max_seconds: float) -> AbstractContextManager[Mapping[str, str]]:
         """Watch a run while the block lasts; gives what its environment must say for that. Raises MeterUnavailable."""
 
+    def word(self, place: Workplace, result: RunResult) -> Word:
+        """Return what the run's program says of its end and of its provider's windows, at once. Never raises."""
+
     def read(self, place: Workplace, result: RunResult) -> Usage:
         """Return what a run used, within the block; `none` and no number where that cannot be known. Never raises."""
 
 
 class PlainMeter:
     """A meter that needs nothing but what a run leaves behind."""
+
+    def word(self, place: Workplace, result: RunResult) -> Word:
+        """Say nothing."""
+        return Word()
 
     @contextmanager
     def watching(self, place: Workplace, max_seconds: float) -> Iterator[Mapping[str, str]]:

@@ -14,6 +14,7 @@ from typing import Any
 
 import httpx2
 
+from scidex.agent.endings import Word
 from scidex.agent.executors import RunResult
 from scidex.agent.meters import Usage, reading, unknown
 from scidex.agent.workplace import Workplace
@@ -60,6 +61,10 @@ class LiteLLMMeter:
             with self._lock:
                 self._keys.pop(place.directory, None)
             self._block(key)
+
+    def word(self, place: Workplace, result: RunResult) -> Word:
+        """Say nothing."""
+        return Word()
 
     def read(self, place: Workplace, result: RunResult) -> Usage:
         """Block a run's key and return what was charged to it; `none` where the proxy does not say. Never raises."""
