@@ -313,6 +313,10 @@ class Task(NamedTuple):
     """Who gave it its status: `market` by running it, `operator` by hand, or `source`, what it was imported from."""
     kind: str = "task"
     """`task`, or `group`: listed, but neither bid for nor run."""
+    source: str = ""
+    """The source that it was imported from, where that has a name."""
+    written_back_at: datetime | None = None
+    """When its end was written back to its source."""
 
 
 class Imported(NamedTuple):

@@ -348,6 +348,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "list_tasks": lambda _: {"quest_id": "q", "status": "open", "pool": "scidex-agent", "after": "a", "limit": 1},
     "next_task": lambda _: {"agent_id": "a", "pool": "scidex-agent"},
     "pause": lambda _: {"pool": "scidex-agent"},
+    "note_written_back": lambda m: {"task_id": m.open_task()},
     "put_tasks": lambda m: {"tasks": [{"task_id": m.name(), "quest_id": "q"}], "quests": [{"quest_id": "q"}]},
     "report": lambda _: {"pool": "scidex-agent"},
     "resume": lambda _: {"pool": "scidex-agent"},

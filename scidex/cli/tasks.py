@@ -86,6 +86,11 @@ def import_(
     ] = None,
     repo: Annotated[str | None, typer.Option(help="For issues without their url.", show_default=False)] = None,
     strict: Annotated[bool, typer.Option("--strict", help="Import nothing where a line cannot be read.")] = False,
+    source: Annotated[str | None, typer.Option(help="A name for where these come from.", show_default=False)] = None,
+    complete: Annotated[
+        bool, typer.Option("--complete", help="The file has all that is open there: what it lacks is held.")
+    ] = False,
+    missing: Annotated[str, typer.Option(help="With --complete: held or done.")] = "held",
     db: DatabaseOption = None,
     url: UrlOption = None,
     key: KeyOption = None,
@@ -104,7 +109,7 @@ def import_(
 
     with market_at(db, url, key) as market, progress_on_terminal() as progress:
         imported = import_by(
-            market.put_tasks,
+            market,
             file,
             format,
             quest_id=quest,
@@ -112,6 +117,9 @@ def import_(
             status_table=None if statuses is None else _table(statuses, "--statuses"),
             repo=repo,
             strict=strict,
+            source=source,
+            complete=complete,
+            missing=missing,
             now=utc_now(),
             # A server takes so much in one request.
             most_tasks=None if url is None else _MOST_TASKS_IN_A_REQUEST,
@@ -126,6 +134,8 @@ def import_(
 
 def _print_import(imported: ImportedBacklog) -> None:
     print(f"{imported.added} tasks added, {imported.updated} updated, {imported.unchanged} as they were.")
+    if imported.missing:
+        print(f"{imported.missing} tasks have left the list.")
     if imported.passed_over:
         kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(imported.passed_over.items()))
         print(f"Not work, passed over: {kinds}.")
@@ -138,9 +148,37 @@ def _print_import(imported: ImportedBacklog) -> None:
         typer.echo(f"{imported.left_out} lines left out", err=True)
 
 
+@app.command("write-back")
+def write_back_(
+    source: Annotated[str, typer.Argument(help="The source, as --source named it.")],
+    label: Annotated[str | None, typer.Option(help="Put this label on GitHub issues, too.", show_default=False)] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be run, and run nothing.")] = False,
+    db: DatabaseOption = None,
+    url: UrlOption = None,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """
+    Write the ends of tasks back to their source, once each, with what they cost.
+
+    Beads are closed by bd, GitHub issues get a comment by gh. What fails is tried again the next time; the exit code is
+    then 1.
+    """
+    from scidex.cli.markets import market_at
+    from scidex.cli.output import print_rows
+    from scidex.cli.writing_back import write_back
+
+    with market_at(db, url, key) as market:
+        told = list(write_back(market, source, label=label, dry_run=dry_run))
+    print_rows([one._asdict() for one in told], ("task_id", "status", "error", "command"), as_json=as_json)
+    if any(one.error for one in told):
+        raise typer.Exit(1)
+
+
 @app.command("list")
 def list_(
     quest: Annotated[str | None, typer.Option(help="Of this quest alone.", show_default=False)] = None,
+    source: Annotated[str | None, typer.Option(help="Of this source alone.", show_default=False)] = None,
     status: Annotated[
         str | None, typer.Option(help="open, blocked, running, done, failed or held.", show_default=False)
     ] = None,
@@ -156,7 +194,7 @@ def list_(
     from scidex.cli.output import print_rows
 
     with market_at(db, url, key) as market:
-        found = market.list_tasks(quest_id=quest, status=status, after=after, limit=limit)
+        found = market.list_tasks(quest_id=quest, status=status, source=source, after=after, limit=limit)
     print_rows([task._asdict() for task in found], _COLUMNS, as_json=as_json)
 
 

@@ -140,17 +140,22 @@ class BacklogCalls:
         quest_id: str | None = None,
         status: str | None = None,
         pool: str | None = None,
+        source: str | None = None,
         after: str = "",
         limit: int = 1_000,
     ) -> list[Task]:
         """Return tasks in the order of their ids."""
-        wanted = {"quest_id": quest_id, "status": status, "pool": pool}
+        wanted = {"quest_id": quest_id, "status": status, "pool": pool, "source": source}
         return records_of(Task, self._market.get("/api/tasks", **wanted, after=after, limit=limit))
 
     def set_task_status(self, task_id: str, status: str, *, reason: str = "") -> Task:
         """Take a task to another status by hand, with the reason where it is held."""
         to = {"status": status, "reason": reason}
         return record_of(Task, self._market.act("POST", f"/api/tasks/{part(task_id)}/status", to))
+
+    def note_written_back(self, task_id: str) -> Task:
+        """Note that a task's end was written back to its source."""
+        return record_of(Task, self._market.act("POST", f"/api/tasks/{part(task_id)}/written-back", {}))
 
     def score_all(self) -> list[ScoredTask]:
         """Return the unblocked tasks, the highest expected value first."""

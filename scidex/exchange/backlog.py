@@ -24,6 +24,7 @@ __all__ = [
     "get_titles",
     "list_quests",
     "list_tasks",
+    "note_written_back",
     "put_tasks",
     "set_quest",
     "set_task_status",
@@ -200,6 +201,7 @@ def list_tasks(
     quest_id: str | None = None,
     status: str | None = None,
     pool: str | None = None,
+    source: str | None = None,
     after: str = "",
     limit: int = 1_000,
     db: Database | None = None,
@@ -210,12 +212,25 @@ def list_tasks(
         "pool": "" if pool is None else checked.identifier(pool, "pool"),
         "after": _filter(after, "after"),
     }
+    statement = "tasks_page"
     if status is not None:
+        statement = "tasks_in_state_page"
         wanted["status"] = checked.choice(status, "status", TASK_STATUSES)
+    if source is not None:
+        statement = "tasks_of_source_page"
+        wanted = {"status": "", **wanted, "source": checked.identifier(source, "source")}
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
-        statement = "tasks_page" if status is None else "tasks_in_state_page"
         return backlog.as_tasks(tx, tx.rows(statement, **wanted, page=page))
+
+
+def note_written_back(task_id: str, *, now: datetime | None = None, db: Database | None = None) -> Task:
+    """
+    Note that a task's end was written back to its source, so that this is done once; running it again forgets that.
+
+    Raises UnknownTask.
+    """
+    return _journaled(db, backlog.note_written_back, {"task_id": checked.identifier(task_id, "task_id")}, now)
 
 
 def get_titles(task_ids: Iterable[str], *, db: Database | None = None) -> dict[str, str]:

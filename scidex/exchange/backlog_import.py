@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from datetime import datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from scidex.errors import DependencyCycle, ImportRefused, InvalidArgument, TasksRefused, UnknownDependency
 from scidex.exchange import arguments as checked
@@ -20,7 +20,7 @@ from scidex.exchange.quests.importers.rows import Rows, hold, refuse_faults
 from scidex.exchange.quests.importers.statuses import StatusTable
 from scidex.exchange.quests.importers.values import DEFAULT_VALUES_USD, ValueTable
 from scidex.mechanism.dependencies import find_cycle, in_order
-from scidex.records import Imported, ImportedBacklog, ImportReport
+from scidex.records import Imported, ImportedBacklog, ImportReport, Task
 from scidex.store import Database
 
 __all__ = ["DEFAULT_VALUES_USD", "FORMATS", "import_tasks"]
@@ -36,13 +36,26 @@ FORMATS: dict[str, Callable[..., Rows]] = {
     "todo.txt": read_todo_txt,
 }
 _MOST_BYTES = 256 * 2**20
+_PAGE = 1_000
+_UNFINISHED = ("open", "blocked", "held", "running")
 
 
-class Put(Protocol):
-    """What puts tasks into a market, all of them or none: the verb itself, or a client's."""
+class Backlog(Protocol):
+    """The backlog of a market: the verbs themselves, or a client's."""
 
-    def __call__(self, tasks: list[dict[str, Any]], *, quests: list[dict[str, Any]]) -> Imported:
-        """Add or change tasks. Raises TasksRefused."""
+    def put_tasks(self, tasks: list[dict[str, Any]], *, quests: list[dict[str, Any]]) -> Imported:
+        """Add or change tasks, all of them or none. Raises TasksRefused."""
+
+    def list_tasks(self, *, source: str, after: str, limit: int) -> list[Task]:
+        """Return tasks of a source in the order of their ids."""
+
+
+class _Verbs:
+    """The backlog behind a database."""
+
+    def __init__(self, db: Database, now: datetime | None) -> None:
+        self.put_tasks = partial(backlog.put_tasks, now=now, db=db)
+        self.list_tasks = partial(backlog.list_tasks, db=db)
 
 
 def import_tasks(
@@ -54,6 +67,9 @@ def import_tasks(
     status_table: StatusTable | None = None,
     repo: str | None = None,
     strict: bool = False,
+    source: str | None = None,
+    complete: bool = False,
+    missing: str = "held",
     now: datetime | None = None,
     db: Database | None = None,
 ) -> ImportedBacklog:
@@ -63,14 +79,15 @@ def import_tasks(
     A Path is read; a text is a path where it has no line break and is no JSON. `quest_id` takes all tasks into one
     quest. `value_table` has USD by priority or label, for all quests or for each (`{"q1": {"0": 80}}`, "*" for the
     others); `status_table` says what words of the source's own mean (`{"in review": "held"}`). `repo` is for issues
-    without their url. A line that cannot be read or is refused is left out and reported, and the rest is put; with
-    `strict`, or where nothing can be read, all is refused. Raises ImportRefused, whose `errors` has each fault as
-    (line, field, fact), and InvalidArgument.
+    without their url. `source` names where the tasks come from; with `complete` the text has all that is open there,
+    and a task of the source that it does not have is `held` or `done`, as `missing` says. A line that cannot be read or
+    is refused is left out and reported, and the rest is put; with `strict`, or where nothing can be read, all is
+    refused. Raises ImportRefused, whose `errors` has each fault as (line, field, fact), and InvalidArgument.
     """
     database = checked.database(db)
     moment = checked.instant(now, "now") if now is not None else database.now()
     return import_by(
-        partial(backlog.put_tasks, now=now, db=database),
+        _Verbs(database, now),
         path_or_text,
         format,
         quest_id=quest_id,
@@ -78,12 +95,15 @@ def import_tasks(
         status_table=status_table,
         repo=repo,
         strict=strict,
+        source=source,
+        complete=complete,
+        missing=missing,
         now=moment,
     )
 
 
 def import_by(
-    put: Put,
+    market: Backlog,
     path_or_text: str | Path,
     format: str,  # noqa: A002  (as above)
     *,
@@ -92,13 +112,16 @@ def import_by(
     status_table: StatusTable | None = None,
     repo: str | None,
     strict: bool = False,
+    source: str | None = None,
+    complete: bool = False,
+    missing: str = "held",
     now: datetime,
     most_tasks: int | None = None,
     most_bytes: int | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ImportedBacklog:
     """
-    Import a backlog by what puts tasks into a market, in parts of at most so many tasks and bytes where that is given.
+    Import a backlog into a market, in parts of at most so many tasks and bytes where that is given.
 
     `progress` is called with the number of tasks put so far and of all. Raises as `import_tasks` does; with `strict`
     and in parts, the parts before one that is refused stand.
@@ -114,19 +137,40 @@ def import_by(
         if format != "gh":
             raise InvalidArgument(field="repo", value=repo, fact="is for the issues of gh alone")
         options["repo"] = checked.identifier(repo, "repo")
+    origin = _Origin.of(source, complete, missing)
     rows = read(_text(path_or_text), **options)
     if strict or not (rows.tasks or rows.quests):
         # A text of which nothing can be read is not a backlog.
         refuse_faults(rows)
-    return _Import(put, rows, strict=strict).run(most_tasks, most_bytes, progress)
+    return _Import(market, rows, origin, strict=strict).run(most_tasks, most_bytes, progress)
+
+
+class _Origin(NamedTuple):
+    """Where tasks come from, and what becomes of those that have left a complete list."""
+
+    source: str | None
+    complete: bool
+    missing: str
+
+    @classmethod
+    def of(cls, source: str | None, complete: bool, missing: str) -> _Origin:
+        """Return an origin. Raises InvalidArgument."""
+        if complete and source is None:
+            raise InvalidArgument(field="complete", value=complete, fact="needs a source, whose tasks are compared")
+        name = None if source is None else checked.identifier(source, "source")
+        return cls(name, checked.flag(complete, "complete"), checked.choice(missing, "missing", ("held", "done")))
 
 
 class _Import:
     """A backlog on its way into a market."""
 
-    def __init__(self, put: Put, rows: Rows, *, strict: bool) -> None:
-        self._put = put
+    def __init__(self, market: Backlog, rows: Rows, origin: _Origin, *, strict: bool) -> None:
+        self._market = market
         self._strict = strict
+        self._origin = origin
+        if origin.source is not None:
+            for task in rows.tasks:
+                task["source"] = origin.source
         self._lines = {task["task_id"]: line for task, line in zip(rows.tasks, rows.lines, strict=True)}
         self._tasks = {task["task_id"]: task for task in rows.tasks}
         self._quests = {quest["quest_id"]: quest for quest in rows.quests}
@@ -147,9 +191,10 @@ class _Import:
             done += len(part)
             if progress is not None:
                 progress(done, len(ordered))
+        missing = self._end_missing() if self._origin.complete else 0
         left_out = len({report.line for report in self._reports if report.left_out})
         reports = tuple(sorted(self._reports, key=lambda report: (report.line, report.field)))
-        return ImportedBacklog(*totals, left_out, 0, self._passed_over, reports)
+        return ImportedBacklog(*totals, left_out, missing, self._passed_over, reports)
 
     def _in_order(self) -> list[dict[str, Any]]:
         """Return the tasks so that each follows what it waits for; those that wait in a circle are held."""
@@ -182,11 +227,30 @@ class _Import:
         """Put a part; what is refused is left out or held, and the others are put without it."""
         while True:
             try:
-                return self._put(part, quests=quests)
+                return self._market.put_tasks(part, quests=quests)
             except TasksRefused as refused:
                 if self._strict:
                     raise ImportRefused(errors=tuple(self._errors_of(part, refused))) from None
                 part = self._without(part, refused)
+
+    def _end_missing(self) -> int:
+        """Hold or end the tasks of the source that its complete list no longer has; return how many that changed."""
+        changed, after = 0, ""
+        while page := self._market.list_tasks(source=str(self._origin.source), after=after, limit=_PAGE):
+            after = page[-1].task_id
+            gone = [task for task in page if task.task_id not in self._tasks and task.status in _UNFINISHED]
+            ends = [
+                {
+                    "task_id": task.task_id,
+                    "quest_id": task.quest_id,
+                    "status": self._origin.missing,
+                    "status_reason": f"left the list of {self._origin.source}",
+                }
+                for task in gone
+            ]
+            if ends:
+                changed += self._market.put_tasks(ends, quests=[]).updated
+        return changed
 
     def _errors_of(self, part: list[dict[str, Any]], refused: TasksRefused) -> Iterator[tuple[int, str, str]]:
         for index, error in sorted(refused.errors.items()):

@@ -177,6 +177,7 @@ class EmbeddedMarket:
     get_task = _Verb(backlog.get_task)
     list_tasks = _Verb(backlog.list_tasks)
     set_task_status = _Verb(backlog.set_task_status)
+    note_written_back = _Verb(backlog.note_written_back)
     get_quest_budget_allocation = _Verb(ev_scorer.get_quest_budget_allocation)
     score_all = _Verb(ev_scorer.score_all)
 

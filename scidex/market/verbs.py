@@ -272,13 +272,17 @@ class BacklogVerbs(Protocol):
         quest_id: str | None = None,
         status: str | None = None,
         pool: str | None = None,
+        source: str | None = None,
         after: str = "",
         limit: int = 1_000,
     ) -> list[Task]:
         """Return tasks in the order of their ids."""
 
-    def set_task_status(self, task_id: str, status: str) -> Task:
-        """Take a task to another status by hand."""
+    def set_task_status(self, task_id: str, status: str, *, reason: str = "") -> Task:
+        """Take a task to another status by hand, with the reason where it is held."""
+
+    def note_written_back(self, task_id: str) -> Task:
+        """Note that a task's end was written back to its source."""
 
     def score_all(self) -> list[ScoredTask]:
         """Return the unblocked tasks, the highest expected value first."""

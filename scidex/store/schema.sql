@@ -291,13 +291,17 @@ CREATE TABLE tasks (
     -- Who gave it its status: the market by running it, an operator by hand, or the source that it was imported from.
     status_by TEXT NOT NULL DEFAULT 'market' CHECK (status_by IN ('market', 'operator', 'source')),
     -- A group, such as an epic with open children, is listed but never bid for and never run.
-    kind TEXT NOT NULL DEFAULT 'task' CHECK (kind IN ('task', 'group'))
+    kind TEXT NOT NULL DEFAULT 'task' CHECK (kind IN ('task', 'group')),
+    -- The source that it was imported from, where that has a name, and when its end was written back there.
+    source TEXT COLLATE "C" NOT NULL DEFAULT '',
+    written_back_at TIMESTAMPTZ
 );
 
 CREATE INDEX tasks_of_quest ON tasks (quest_id, status);
 CREATE INDEX tasks_in_state ON tasks (status, task_id);
 CREATE INDEX tasks_not_over ON tasks (pool, status) WHERE status NOT IN ('done', 'failed');
 CREATE INDEX tasks_over ON tasks (status, updated_at, pool) WHERE status IN ('done', 'failed');
+CREATE INDEX tasks_of_source ON tasks (source, task_id) WHERE source <> '';
 
 -- task_id waits for depends_on.
 CREATE TABLE task_dependencies (

@@ -309,6 +309,7 @@ class ImportedTask(NewTask):
     status: Annotated[str, Field(pattern="^(open|running|done|failed|held)$")] = "open"
     status_reason: Line = ""
     kind: Annotated[str, Field(pattern="^(task|group)$")] = "task"
+    source: Id = ""
 
 
 class ImportedQuest(Request):

@@ -94,6 +94,7 @@ ROUTES: dict[str, frozenset[str]] = {
             "POST /api/tasks",
             "PUT /api/tasks",
             "POST /api/tasks/{task_id}/status",
+            "POST /api/tasks/{task_id}/written-back",
         ),
         frozenset({"bid", "admin"}),
     ),

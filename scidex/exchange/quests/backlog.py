@@ -41,6 +41,7 @@ _NEW_TASK: Request = {
     "deadline_at": None,
     "depends_on": (),
     "kind": "task",
+    "source": "",
 }
 _SAVED = ("quest_id", "title", "priority", "status", "strategy")
 _QUEST_KINDS = ("quest", "agent", "worker")
@@ -124,6 +125,15 @@ def set_task_status(work: Work, *, task_id: str, status: str, reason: str = "") 
         raise TaskStepNotAllowed(field="status", task_id=task_id, status=present, to=status)
     states.set_status(work, task_id, status, reason=reason)
     return known_task(tx, task_id)
+
+
+@effect("note_written_back")
+def note_written_back(work: Work, *, task_id: str) -> Task:
+    """Note that a task's end was written back to its source."""
+    states.lock(work.tx, [task_id])
+    known_task(work.tx, task_id)
+    work.changed = work.tx.run("note_written_back", task_id=task_id, now=work.now) == 1
+    return known_task(work.tx, task_id)
 
 
 def known_quest(tx: Transaction, quest_id: str) -> Quest:
@@ -287,7 +297,7 @@ def _write(work: Work, added: list[Task], updated: list[Task], standing: dict[st
 
 
 def _stored(task: Task, now: datetime) -> Row:
-    names = ("depends_on", "attempts")
+    names = ("depends_on", "attempts", "written_back_at")
     row = {name: value for name, value in task._asdict().items() if name not in names}
     return {**row, "payload": _written(task.payload), "updated_at": now}
 

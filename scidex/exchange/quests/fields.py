@@ -112,4 +112,5 @@ _TASK_CHECKS: Checks = {
     "status": lambda value: checked.choice(value, "status", SET_BY_HAND),
     "status_reason": lambda value: checked.text(value, "status_reason"),
     "kind": lambda value: checked.choice(value, "kind", KINDS),
+    "source": lambda value: checked.identifier(value, "source"),
 }

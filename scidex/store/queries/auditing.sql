@@ -175,7 +175,7 @@ FROM task_dependencies;
 -- name: all_of_tasks
 -- Every row of tasks, as a replay of the journal makes it too.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at, status_reason, status_by, kind
+    attempts, created_at, updated_at, status_reason, status_by, kind, source, written_back_at
 FROM tasks;
 
 -- name: all_of_token_accounts

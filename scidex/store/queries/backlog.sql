@@ -38,27 +38,28 @@ ORDER BY q.quest_id;
 -- name: insert_tasks!
 -- Add tasks.
 INSERT INTO tasks (task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload,
-    deadline_at, attempts, created_at, updated_at, status_reason, status_by, kind)
+    deadline_at, attempts, created_at, updated_at, status_reason, status_by, kind, source)
 VALUES (:task_id, :quest_id, :title, :status, :expected_value_usd, :estimated_cost_tokens, :pool, :payload,
-    :deadline_at, 0, :created_at, :updated_at, :status_reason, :status_by, :kind);
+    :deadline_at, 0, :created_at, :updated_at, :status_reason, :status_by, :kind, :source);
 
 -- name: save_tasks!
 -- Store tasks again.
 UPDATE tasks SET quest_id = :quest_id, title = :title, status = :status, expected_value_usd = :expected_value_usd,
     estimated_cost_tokens = :estimated_cost_tokens, pool = :pool, payload = :payload, deadline_at = :deadline_at,
-    updated_at = :updated_at, status_reason = :status_reason, status_by = :status_by, kind = :kind
+    updated_at = :updated_at, status_reason = :status_reason, status_by = :status_by, kind = :kind,
+    source = :source
 WHERE task_id = :task_id;
 
 -- name: tasks_named
 -- These tasks.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at, status_reason, status_by, kind
+    attempts, created_at, updated_at, status_reason, status_by, kind, source, written_back_at
 FROM tasks WHERE task_id IN each_text(:task_ids);
 
 -- name: tasks_page
 -- Tasks in the order of their ids; an empty text stands for any quest or pool.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at, status_reason, status_by, kind
+    attempts, created_at, updated_at, status_reason, status_by, kind, source, written_back_at
 FROM tasks
 WHERE task_id > :after AND (:quest_id = '' OR quest_id = :quest_id)
     AND (:pool = '' OR pool = :pool)
@@ -67,11 +68,24 @@ ORDER BY task_id LIMIT :page;
 -- name: tasks_in_state_page
 -- Tasks in a state in the order of their ids; an empty text stands for any quest or pool.
 SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
-    attempts, created_at, updated_at, status_reason, status_by, kind
+    attempts, created_at, updated_at, status_reason, status_by, kind, source, written_back_at
 FROM tasks
 WHERE status = :status AND task_id > :after AND (:quest_id = '' OR quest_id = :quest_id)
     AND (:pool = '' OR pool = :pool)
 ORDER BY task_id LIMIT :page;
+
+-- name: tasks_of_source_page
+-- Tasks of a source in the order of their ids; an empty text stands for any quest, state or pool.
+SELECT task_id, quest_id, title, status, expected_value_usd, estimated_cost_tokens, pool, payload, deadline_at,
+    attempts, created_at, updated_at, status_reason, status_by, kind, source, written_back_at
+FROM tasks
+WHERE source = :source AND source <> '' AND task_id > :after AND (:quest_id = '' OR quest_id = :quest_id)
+    AND (:status = '' OR status = :status) AND (:pool = '' OR pool = :pool)
+ORDER BY task_id LIMIT :page;
+
+-- name: note_written_back!
+-- Note that the end of a task was written back to its source; no row is changed where that was noted before.
+UPDATE tasks SET written_back_at = :now WHERE task_id = :task_id AND written_back_at IS NULL;
 
 -- name: task_state
 -- A task's state, and how often it was started.
@@ -86,7 +100,7 @@ WHERE task_id = :task_id AND status IN each_text(:from_statuses);
 -- name: start_task!
 -- Mark an open task running; no row is changed where it is not open.
 UPDATE tasks SET status = 'running', attempts = attempts + 1, updated_at = :now, status_reason = '',
-    status_by = 'market'
+    status_by = 'market', written_back_at = NULL
 WHERE task_id = :task_id AND status = 'open';
 
 -- name: block_waiting_tasks!

@@ -77,11 +77,13 @@ def list_tasks(
     quest_id: Wanted = None,
     status: Wanted = None,
     pool: Wanted = None,
+    source: Wanted = None,
     after: After = "",
     limit: Limit = 100,
 ) -> list[Task]:
     """Return tasks in the order of their ids; their payloads are for their quest and for operators."""
-    found = backlog.list_tasks(quest_id=quest_id, status=status, pool=pool, after=after, limit=limit, db=db)
+    wanted = {"quest_id": quest_id, "status": status, "pool": pool, "source": source}
+    found = backlog.list_tasks(**wanted, after=after, limit=limit, db=db)
     link_next(request, response, found, limit, after=lambda last: last.task_id)
     return _as_seen(who, found, db)
 
@@ -119,6 +121,14 @@ def set_task_status(task_id: Name, to: schemas.NewStatus, who: Who, db: Db) -> T
     """Take a task to another status by hand."""
     ownership.check_quest(who, backlog.get_task(task_id, db=db).quest_id, "task_id", db=db)
     return backlog.set_task_status(task_id, to.status, reason=to.reason, db=db)
+
+
+@routes.post("/tasks/{task_id:id}/written-back", response_model=schemas.Task)
+@allows("bid", "admin")
+def note_written_back(task_id: Name, who: Who, db: Db) -> Task:
+    """Note that a task's end was written back to its source."""
+    ownership.check_quest(who, backlog.get_task(task_id, db=db).quest_id, "task_id", db=db)
+    return backlog.note_written_back(task_id, db=db)
 
 
 @routes.get("/task-ranking", response_model=schemas.ScoredTasks)
