@@ -579,10 +579,11 @@ class LeaseState(NamedTuple):
 
 
 class Worker(NamedTuple):
-    """A process that runs slots for an account: when it was last heard of, what it runs and has on offer."""
+    """A process that runs slots: its own account, who gets what its slots sell for, and what it does."""
 
     worker_id: str
     account_id: str
+    provider_id: str
     pool: str
     seats: int
     lease_seconds: float

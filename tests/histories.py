@@ -138,7 +138,9 @@ class History:
     # --- the steps of workers
 
     def enlist(self, who: str) -> Any:
-        terms = {"pool": "fleet", "seats": 9, "lease_seconds": WORKERS[who]}
+        # The first works for the treasury, the others sell for their own account.
+        whose = "system:treasury" if who == min(WORKERS) else PROVIDER
+        terms = {"pool": "fleet", "seats": 9, "lease_seconds": WORKERS[who], "provider_id": whose}
         return workers.register_worker(who, PROVIDER, **terms, now=self.now, db=self.db)
 
     def seats(self, who: str, wanted: int) -> Any:

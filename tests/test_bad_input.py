@@ -396,6 +396,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "pool": "scidex-agent",
         "seats": 1,
         "lease_seconds": 60.0,
+        "provider_id": "a",
     },
     "stop_worker": lambda m: {"worker_id": m.worker()},
     "sweep": lambda _: {"most": 1},

@@ -31,7 +31,7 @@ from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
 from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.market import Market
 from scidex.records import Assignment, Finished, Lease, SeenPullRequest
-from scidex.settings import DEFAULT_POOL, Settings
+from scidex.settings import DEFAULT_POOL, TREASURY, Settings
 
 _log = logging.getLogger(__name__)
 
@@ -78,8 +78,9 @@ class Agent:
     """
     One agent with `seats` places to work at, in one pool, under one account; to the market, one worker.
 
-    It leases the won slots that its account bought or provides before it asks for anything else. `on_report` is told of
-    every run that was settled, from the thread that ran it.
+    It offers its idle seats for `provider_id`, which gets what they sell for. It leases the won slots that it may run
+    before it asks for anything else: those that its account bought, and any that `provider_id` provides in its pool.
+    `on_report` is called with every run that was settled, from the thread that ran it.
     """
 
     def __init__(
@@ -91,6 +92,7 @@ class Agent:
         pool: str = DEFAULT_POOL,
         seats: int = 1,
         offers: Offers | None = None,
+        provider_id: str = TREASURY,
         worker_id: str | None = None,
         lease_seconds: float = Settings.lease_seconds,
         poll_seconds: float = 1.0,
@@ -104,6 +106,7 @@ class Agent:
         self._pool = pool
         self._seats = seats
         self._offers = offers or Offers()
+        self._provider_id = provider_id
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
         self._stop_seconds = stop_seconds
@@ -195,6 +198,7 @@ class Agent:
                 pool=self._pool,
                 seats=self._seats,
                 lease_seconds=self._lease_seconds,
+                provider_id=self._provider_id,
             )
             self._is_registered = True
 

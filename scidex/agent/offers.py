@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Offers:
-    """The least price of a slot, and what a run in it may use; the proceeds are the agent's account's."""
+    """The least price of a slot, and what a run in it may use."""
 
     reserve_price_tokens: int = 0
     token_allowance: int | None = None

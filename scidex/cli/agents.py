@@ -11,6 +11,7 @@ import typer
 from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
 from scidex.cli.stopping import stop_signal
 from scidex.cli.working import EVALUATORS, METERS, PROGRAM_NAMES, Options
+from scidex.settings import TREASURY
 
 if TYPE_CHECKING:
     from scidex.agent.agent import Report
@@ -35,6 +36,9 @@ def run(
         ),
     ] = None,
     account: Annotated[str, typer.Option("--as", help="The agent's account; opened where missing.")] = "worker:1",
+    provider: Annotated[
+        str, typer.Option(metavar="ACCOUNT", help="Who gets what the slots sell for; a third party names its own.")
+    ] = TREASURY,
     pool: PoolOption = POOL,
     seats: Annotated[int, typer.Option("--concurrency", min=1, max=1_000, help="Runs side by side.")] = 1,
     reserve: Annotated[int, typer.Option(min=0, help="Least price of a slot, in tokens.")] = 0,
@@ -122,6 +126,7 @@ def run(
             pool=pool,
             seats=seats,
             offers=Offers(reserve, allowance, max_seconds),
+            provider_id=provider,
             lease_seconds=from_environment().lease_seconds if lease is None else lease,
             stop_seconds=grace,
             on_report=_say,
@@ -203,5 +208,5 @@ def list_agents(
 
     with market_at(db, url, key) as market:
         found = [one._asdict() for one in market.list_workers(ended_too=ended_too)]
-    columns = ("worker_id", "account_id", "pool", "status", "seats", "running", "on_offer", "seen_at")
+    columns = ("worker_id", "account_id", "provider_id", "pool", "status", "seats", "running", "on_offer", "seen_at")
     print_rows(found, columns, as_json=as_json)

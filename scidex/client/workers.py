@@ -10,6 +10,7 @@ from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
 from scidex.errors import AccountExists, UnknownAccount
 from scidex.records import Ask, Finished, Lease, PullRequest, SeenPullRequest, Usage, Worker
+from scidex.settings import TREASURY
 
 
 class WorkerCalls:
@@ -26,10 +27,17 @@ class WorkerCalls:
                 self._market.act("POST", "/api/wallets", {"account_id": account_id, "kind": "worker"})
 
     def register_worker(
-        self, worker_id: str, account_id: str, *, pool: str, seats: int, lease_seconds: float
+        self,
+        worker_id: str,
+        account_id: str,
+        *,
+        pool: str,
+        seats: int,
+        lease_seconds: float,
+        provider_id: str = TREASURY,
     ) -> Worker:
         """Let a worker of an account be known, or be alive again."""
-        terms = {"pool": pool, "seats": seats, "lease_seconds": lease_seconds}
+        terms = {"pool": pool, "seats": seats, "lease_seconds": lease_seconds, "provider_id": provider_id}
         told = self._post("/api/workers", {"worker_id": worker_id, "account_id": account_id, **terms})
         return record_of(Worker, told)
 
@@ -56,7 +64,7 @@ class WorkerCalls:
         return records_of(Ask, self._post(f"/api/workers/{part(worker_id)}/offers", {"wanted": wanted, **terms}))
 
     def lease_next(self, worker_id: str) -> Lease | None:
-        """Lease the oldest won slot that waits for a worker of its account in its pool."""
+        """Lease the oldest won slot that waits and that this worker may run."""
         return self._lease(worker_id, "won")
 
     def lease_task(self, worker_id: str) -> Lease | None:

@@ -40,7 +40,7 @@ _MOST_TRIED = 100
 
 def lease(run_id: str, worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> Lease:
     """
-    Lease a won slot, or an assignment that was given out, to a worker of its account, and mark it running.
+    Lease a won slot, or an assignment that was given out, to a worker that may run it, and mark it running.
 
     `run_id` is the slot's id or the assignment's. From now on its end is told with the lease's fence number. Raises
     UnknownWorker, WorkerLost, NotTheWorkersSlot, AlreadyStarted, TaskNotOpen, SlotVoided, AssignmentGivenBack,
@@ -56,10 +56,11 @@ def lease(run_id: str, worker_id: str, *, now: datetime | None = None, db: Datab
 
 def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> Lease | None:
     """
-    Lease the oldest won slot that waits for a worker of its account in its pool, or return None.
+    Lease the oldest won slot that waits in a worker's pool and that it may run, or return None.
 
-    Many workers may ask at once: each gets another slot, and none waits for the others. A slot whose task may not run
-    now is voided, and the next one is tried. Raises UnknownWorker, WorkerLost.
+    Those are what its account bought or provides, and what is provided by the account that it works for. Many workers
+    may ask at once: each gets another slot, and none waits for the others. A slot whose task may not run now is voided,
+    and the next one is tried. Raises UnknownWorker, WorkerLost.
     """
     database = checked.database(db)
     arguments = {"worker_id": checked.identifier(worker_id, "worker_id")}
@@ -67,7 +68,7 @@ def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | No
     for _ in range(_MOST_TRIED):
         with database.reading() as tx:  # mostly nothing waits: that must not cost a write
             worker = workers.alive(tx, worker_id)
-            if tx.row("won_slot_waiting", account_id=worker["account_id"], pool=worker["pool"]) is None:
+            if not workers.has_slot_waiting(tx, worker):
                 return None
         try:
             return execute_journaled(database, leases.lease_next, arguments, now=moment)
@@ -95,7 +96,8 @@ def lease_task(worker_id: str, *, now: datetime | None = None, db: Database | No
         "bucket_tokens": _settings.from_environment().daily_bucket_tokens,
     }
     with database.reading() as tx:
-        if assignments.choose(tx, moment, agent_id=worker["account_id"], pool=worker["pool"], **given) is None:
+        whose = {"agent_id": worker["account_id"], "worker_id": name, "pool": worker["pool"]}
+        if assignments.choose(tx, moment, **whose, **given) is None:
             return None
     return execute_journaled(database, leases.lease_task, {"worker_id": name, **given}, now=moment)
 

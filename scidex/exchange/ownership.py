@@ -17,6 +17,7 @@ from scidex.errors import (
 from scidex.exchange import arguments as checked
 from scidex.exchange import backlog, leases
 from scidex.records import Principal, WalletSummary
+from scidex.settings import TREASURY
 from scidex.store import Database
 
 _MOST_PAGE = 1_000
@@ -88,6 +89,23 @@ def check_acts_for(who: Principal, account_id: str, field: str) -> None:
     """Make sure that an account is the principal's own; an operator may act for any. Raises NotYourAccount."""
     if not who.is_operator:
         check_named(who, account_id, field)
+
+
+def check_offers_for(who: Principal, provider_id: str, *, db: Database) -> None:
+    """
+    Make sure that the principal's workers may sell slots for an account: its own, or the treasury for the fleet.
+
+    The fleet's accounts are those of the kind `worker`, which an operator opens. Raises NotYourAccount, NotAllowed.
+    """
+    if who.is_operator or provider_id == who.account_id:
+        return
+    if provider_id != TREASURY:
+        raise NotYourAccount(field="provider_id", account_id=provider_id)
+    with db.reading() as tx:
+        kind = tx.rows("account", account_id=who.account_id)[0]["kind"]
+    if kind != "worker":
+        fact = f"must be {who.account_id}: only an account of the kind worker offers slots for the treasury"
+        raise NotAllowed(field="provider_id", fact=fact)
 
 
 def check_worker(who: Principal, worker_id: str, *, db: Database) -> None:

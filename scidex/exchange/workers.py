@@ -8,7 +8,7 @@ from scidex import settings as _settings
 from scidex.exchange import arguments as checked
 from scidex.exchange.work import workers
 from scidex.records import Ask, Worker
-from scidex.settings import DEFAULT_POOL
+from scidex.settings import DEFAULT_POOL, TREASURY
 from scidex.store import Database
 from scidex.store.database import Transaction
 from scidex.store.db_writes import execute_journaled, write_unjournaled
@@ -28,12 +28,15 @@ def register_worker(
     pool: str = DEFAULT_POOL,
     seats: int = 1,
     lease_seconds: float | None = None,
+    provider_id: str = TREASURY,
     now: datetime | None = None,
     db: Database | None = None,
 ) -> Worker:
     """
     Let a worker of an account be known, with so many seats in a pool; one that stopped or was lost is alive again.
 
+    It offers its slots for `provider_id`, which gets what they sell for: the treasury, whose slots any of its workers
+    in that pool runs, unless somebody else sells slots of their own.
     What it leases lasts `lease_seconds` unless renewed (the setting, where it is left out); not heard of for so long it
     is lost, and its slots with it. Raises UnknownAccount, UnknownPool, WorkerExists.
     """
@@ -45,6 +48,7 @@ def register_worker(
         "pool": checked.identifier(pool, "pool"),
         "seats": checked.count(seats, "seats", most=MOST_SEATS),
         "lease_seconds": checked.number(seconds, "lease_seconds", least=0.05, most=MOST_LEASE_SECONDS),
+        "provider_id": checked.identifier(provider_id, "provider_id"),
     }
     moment = checked.moment(now, database)
     execute_journaled(database, workers.register_worker, arguments, now=moment)
@@ -92,7 +96,7 @@ def keep_offers(
     Offer more slots of a worker, or withdraw some, until it has `wanted` on offer; return those that are new.
 
     Slots that were sold and that nobody has leased yet count as well: their seats are taken. All are provided by the
-    worker's account, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
+    account that the worker works for, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
     """
     database = checked.database(db)
     allowance = None if token_allowance is None else checked.tokens(token_allowance, "token_allowance")

@@ -46,7 +46,7 @@ from scidex.records import (
     WalletSummary,
     Worker,
 )
-from scidex.settings import DEFAULT_POOL
+from scidex.settings import DEFAULT_POOL, TREASURY
 
 
 class AuctionVerbs(Protocol):
@@ -295,9 +295,16 @@ class WorkerVerbs(Protocol):
         """Open a worker's account where it is missing."""
 
     def register_worker(
-        self, worker_id: str, account_id: str, *, pool: str, seats: int, lease_seconds: float
+        self,
+        worker_id: str,
+        account_id: str,
+        *,
+        pool: str,
+        seats: int,
+        lease_seconds: float,
+        provider_id: str = TREASURY,
     ) -> Worker:
-        """Make a worker of an account known, or alive again."""
+        """Make a worker of an account known, or alive again; it offers its slots for `provider_id`."""
 
     def check_in(self, worker_id: str, fences: Sequence[int]) -> list[int]:
         """Say that a worker lives and runs these leases; return those that it still holds, renewed."""

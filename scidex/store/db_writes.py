@@ -71,6 +71,10 @@ class Work:
         """Return whether this is a replay of an entry that made up `name`."""
         return self._recorded is not None and name in self._recorded
 
+    def leaves_out(self, name: str) -> bool:
+        """Return whether this is a replay of an entry that did not make up `name`: it is older than that."""
+        return self._recorded is not None and name not in self._recorded
+
     def numbers(self, series: str, count: int) -> list[int]:
         """Return the next numbers of a series, journaled as their first and last where they follow each other."""
         if count == 0:

@@ -161,9 +161,9 @@ CREATE INDEX compute_auction_clears_live_bidder
 CREATE INDEX compute_auction_clears_settled
     ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
 
--- The treasury runs nothing, and sells most: nobody looks for the slots that it provides.
-CREATE INDEX compute_auction_clears_live_provider
-    ON compute_auction_clears (provider_id) WHERE status = 'won' AND provider_id <> 'system:treasury';
+-- Slots that wait for a worker, in the order in which they are leased: a fleet's are the treasury's.
+CREATE INDEX compute_auction_clears_waiting
+    ON compute_auction_clears (provider_id, pool, round_id, slot_id) WHERE status = 'won';
 
 CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
 
@@ -330,21 +330,6 @@ FROM compute_auction_bids b
 JOIN compute_auction_pools p ON p.pool = b.pool
 LEFT JOIN compute_auction_clears c ON c.bid_id = b.id
 LEFT JOIN compute_auction_rounds r ON r.round_id = b.round_id;
-
--- Everything that is set aside now: for the bids of the open round, for resting bids, and for each slot won.
-CREATE VIEW token_holds AS
-SELECT h.account_id, h.pool, 'round' AS kind, h.round_id, NULL AS slot_id, h.round_tokens AS tokens
-FROM token_bid_holds h
-JOIN compute_auction_pools p ON p.pool = h.pool
-WHERE h.round_id = p.open_round_id AND h.round_tokens > 0
-UNION ALL
-SELECT h.account_id, h.pool, 'resting', 0, NULL, h.resting_tokens
-FROM token_bid_holds h
-WHERE h.resting_tokens > 0
-UNION ALL
-SELECT c.bidder_id, c.pool, 'slot', c.round_id, c.slot_id, c.clearing_price_tokens
-FROM compute_auction_clears c
-WHERE c.status IN ('won', 'running') AND c.clearing_price_tokens > 0;
 
 -- Wallets as they stand: what a cleared round no longer holds is available.
 CREATE VIEW token_wallets AS
@@ -543,8 +528,31 @@ CREATE TABLE quest_waits (
 CREATE TABLE floor_gifts (
     slot_id TEXT COLLATE "C" PRIMARY KEY REFERENCES compute_auction_clears (slot_id),
     -- What its quest claimed of the task then: whoever raises or lowers it later changes no record.
-    claimed_usd DOUBLE PRECISION NOT NULL CHECK (claimed_usd >= 0)
+    claimed_usd DOUBLE PRECISION NOT NULL CHECK (claimed_usd >= 0),
+    -- What the treasury pays for it: its own cost it nothing.
+    price_tokens BIGINT NOT NULL DEFAULT 0 CHECK (price_tokens >= 0)
 );
+
+CREATE INDEX floor_gifts_bought ON floor_gifts (slot_id) WHERE price_tokens > 0;
+
+-- Everything that is set aside now: for the bids of the open round, for resting bids, and for each slot won.
+CREATE VIEW token_holds AS
+SELECT h.account_id, h.pool, 'round' AS kind, h.round_id, NULL AS slot_id, h.round_tokens AS tokens
+FROM token_bid_holds h
+JOIN compute_auction_pools p ON p.pool = h.pool
+WHERE h.round_id = p.open_round_id AND h.round_tokens > 0
+UNION ALL
+SELECT h.account_id, h.pool, 'resting', 0, NULL, h.resting_tokens
+FROM token_bid_holds h
+WHERE h.resting_tokens > 0
+UNION ALL
+SELECT c.bidder_id, c.pool, 'slot', c.round_id, c.slot_id, c.clearing_price_tokens
+FROM compute_auction_clears c
+WHERE c.status IN ('won', 'running') AND c.clearing_price_tokens > 0
+UNION ALL
+SELECT 'system:treasury', c.pool, 'slot', c.round_id, c.slot_id, g.price_tokens
+FROM floor_gifts g JOIN compute_auction_clears c ON c.slot_id = g.slot_id
+WHERE c.status IN ('won', 'running') AND g.price_tokens > 0;
 
 -- Numbers drawn by many writers at once.
 
@@ -595,7 +603,9 @@ CREATE TABLE workers (
     status TEXT NOT NULL CHECK (status IN ('alive', 'stopped', 'lost')),
     registered_at TIMESTAMPTZ NOT NULL,
     ends_at TIMESTAMPTZ NOT NULL,
-    ended_at TIMESTAMPTZ
+    ended_at TIMESTAMPTZ,
+    -- For whom it offers its slots: the treasury, or an account that sells for its own proceeds.
+    provider_id TEXT COLLATE "C" NOT NULL DEFAULT 'system:treasury'
 );
 
 CREATE INDEX workers_alive ON workers (pool, account_id) WHERE status = 'alive';
@@ -739,16 +749,20 @@ FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartb
 
 -- Every run that was begun, in a slot that was sold or without a sale.
 CREATE VIEW task_runs AS
-    SELECT c.slot_id AS run_id, 'auction' AS source, c.winning_task_id AS task_id, t.quest_id AS quest_id,
-        c.provider_id AS agent_id, c.pool AS pool, c.status AS status,
-        CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
-        c.actual_impact AS actual_impact, c.slot_started_at AS started_at, c.slot_finished_at AS finished_at
-    FROM compute_auction_clears c LEFT JOIN tasks t ON t.task_id = c.winning_task_id
-    WHERE c.slot_started_at IS NOT NULL
-    UNION ALL
-    SELECT a.assignment_id, a.source, a.task_id, a.quest_id, a.agent_id, a.pool, a.status, a.actual_cost_tokens,
-        a.actual_impact, a.started_at, a.finished_at
-    FROM task_assignments a WHERE a.started_at IS NOT NULL;
+SELECT c.slot_id AS run_id, 'auction' AS source, c.winning_task_id AS task_id, t.quest_id AS quest_id,
+    COALESCE((
+        SELECT w.account_id FROM leases l JOIN workers w ON w.worker_id = l.worker_id
+        WHERE l.run_id = c.slot_id ORDER BY l.fence DESC LIMIT 1
+    ), c.provider_id) AS agent_id,
+    c.pool AS pool, c.status AS status,
+    CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
+    c.actual_impact AS actual_impact, c.slot_started_at AS started_at, c.slot_finished_at AS finished_at
+FROM compute_auction_clears c LEFT JOIN tasks t ON t.task_id = c.winning_task_id
+WHERE c.slot_started_at IS NOT NULL
+UNION ALL
+SELECT a.assignment_id, a.source, a.task_id, a.quest_id, a.agent_id, a.pool, a.status, a.actual_cost_tokens,
+    a.actual_impact, a.started_at, a.finished_at
+FROM task_assignments a WHERE a.started_at IS NOT NULL;
 
 -- Keys by which clients of the API act, each for one account.
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Fiel
 
 from scidex import records
 from scidex.exchange.quests.fields import STRATEGY_WORDS
-from scidex.settings import DEFAULT_POOL, MOST_TOKENS
+from scidex.settings import DEFAULT_POOL, MOST_TOKENS, TREASURY
 
 
 def _instant(value: Any) -> Any:
@@ -157,6 +157,7 @@ class NewWorker(Request):
 
     worker_id: Id
     account_id: Id
+    provider_id: Annotated[Id, Field(description="The account that gets what its slots sell for.")] = TREASURY
     pool: Id = DEFAULT_POOL
     seats: Annotated[int, Field(ge=1, le=10_000)] = 1
     lease_seconds: Annotated[float, Field(ge=0.05, le=86_400, allow_inf_nan=False)] | None = None

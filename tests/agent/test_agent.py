@@ -98,7 +98,7 @@ def test_an_idle_seat_is_offered_sold_run_settled_and_offered_again(market, agen
     [report] = work_off(agent)
     list(agent.take())
 
-    assert (sold.winning_task_id, sold.provider_id) == ("write", "worker:ada")
+    assert (sold.winning_task_id, sold.provider_id) == ("write", TREASURY)
     clear = report.finished.clear
     assert (clear.status, clear.actual_cost_tokens, clear.actual_impact, clear.attested_by) == (
         "settled", 700, 5.0, "evaluator:ci",
@@ -109,15 +109,17 @@ def test_an_idle_seat_is_offered_sold_run_settled_and_offered_again(market, agen
     assert asks(market) != [sold.slot_id]
 
 
-def test_proceeds_go_to_the_agents_account(market, agent_with):
-    agent = agent_with(offers=Offers(reserve_price_tokens=50))
+@pytest.mark.parametrize(("given", "paid"), [({}, TREASURY), ({"provider_id": "worker:ada"}, "worker:ada")])
+def test_proceeds_go_to_the_treasury_unless_another_provider_is_named(market, agent_with, given, paid):
+    agent = agent_with(offers=Offers(reserve_price_tokens=50), **given)
     add_task(market, "write", SUCCEED)
 
     work_off(agent)
     run_cycle(market)
     work_off(agent)
 
-    assert token_ledger.get_balance("worker:ada", db=market).balance == 50
+    balances = {name: token_ledger.get_balance(name, db=market).balance for name in (TREASURY, "worker:ada")}
+    assert balances == {TREASURY: 0, "worker:ada": 0, paid: 50}
     assert token_ledger.verify(market).ok
 
 
@@ -218,7 +220,7 @@ def test_a_command_that_fails_is_settled_with_no_impact_and_the_price_is_paid(ma
     assert reason in report.result.reason
     clear = report.finished.clear
     assert (clear.status, clear.actual_impact, clear.clearing_price_tokens) == ("settled", 0.0, 50)
-    assert token_ledger.get_balance("worker:ada", db=market).balance == 50
+    assert token_ledger.get_balance(TREASURY, db=market).balance == 50
 
 
 def test_a_failed_task_is_tried_again_up_to_the_limit_and_not_once_more(market, agent_with, monkeypatch):

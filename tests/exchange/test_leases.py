@@ -16,6 +16,7 @@ from scidex.errors import (
     LeaseLost,
     NotTheWorkersSlot,
     SlotVoided,
+    UnknownAccount,
     UnknownLease,
     UnknownWorker,
     WorkerExists,
@@ -100,22 +101,83 @@ def test_a_leased_slot_and_its_task_are_running_and_nobody_elses(market):
         leases.lease(slot_id, "w2", now=at(1), db=market)
 
 
-def test_any_worker_of_the_account_may_take_a_slot_that_waits(market):
+@pytest.mark.parametrize("account_id", ["worker:ada", "worker:bob"])
+def test_any_worker_of_the_fleet_may_take_a_slot_of_the_treasury_that_waits(market, account_id):
     [slot_id] = sell(market, "t1")
-    worker(market, "w2")
+    worker(market, "w2", account_id)
 
     held = leases.lease_next("w2", now=at(1), db=market)
 
     assert (held.worker_id, held.assignment.assignment_id) == ("w2", slot_id)
 
 
-def test_another_accounts_worker_gets_nothing(market):
+def test_a_worker_that_sells_for_its_own_account_gets_nothing_of_the_fleets(market):
     [slot_id] = sell(market, "t1")
-    worker(market, "w2", "worker:bob")
+    worker(market, "w2", "worker:bob", provider_id="worker:bob")
 
     assert leases.lease_next("w2", now=at(1), db=market) is None
     with pytest.raises(NotTheWorkersSlot):
         leases.lease(slot_id, "w2", now=at(1), db=market)
+
+
+def test_the_fleet_gets_nothing_of_what_another_sells(market):
+    worker(market, "w2", "worker:bob", provider_id="worker:bob")
+    [slot_id] = sell(market, "t1", worker_id="w2")
+
+    assert leases.lease_next("w1", now=at(1), db=market) is None
+    held = leases.lease_next("w2", now=at(1), db=market)
+    finish(market, held)
+    assert (held.assignment.assignment_id, wallet(market, "worker:bob")) == (slot_id, (10, 0))
+
+
+def test_slots_that_waited_before_a_worker_sold_for_the_treasury_are_its_accounts_still(market):
+    worker(market, provider_id="worker:ada")
+    [slot_id] = sell(market, "t1")
+    worker(market)
+
+    assert leases.lease_next("w1", now=at(1), db=market).assignment.assignment_id == slot_id
+
+
+def test_a_worker_leases_in_another_pool_nothing(market):
+    compute_auction.create_pool("gpu", now=NOON, db=market)
+    worker(market, "w2", pool="gpu")
+    sell(market, "t1")
+
+    assert leases.lease_next("w2", now=at(1), db=market) is None
+
+
+@pytest.mark.parametrize("provider_id", ["nobody", "system:issuance"])
+def test_a_worker_sells_for_an_account_that_there_is(market, provider_id):
+    with pytest.raises(UnknownAccount) as refused:
+        worker(market, "w2", provider_id=provider_id)
+    assert refused.value.facts["field"] == "provider_id"
+
+
+def test_a_worker_takes_its_own_unsold_slot_before_another_ones(market):
+    worker(market, "w2")
+    offered = {name: workers.keep_offers(name, 1, now=NOON, db=market)[0].slot_id for name in ("w1", "w2")}
+    clear(market)
+
+    held = leases.lease_task("w2", now=at(1), db=market)
+
+    [given] = query(market, "SELECT slot_id FROM task_assignments")
+    assert (held.assignment.source, given) == ("unsold", (offered["w2"],))
+
+
+def test_journals_from_before_the_fleet_was_the_treasurys_replay(market, tmp_path):
+    """A worker then sold for its own account, and said nothing of it."""
+    workers.register_worker("w1", "worker:ada", provider_id="worker:ada", lease_seconds=9.0, now=NOON, db=market)
+    [slot_id] = sell(market, "t1")
+    entries = [
+        replace(entry, arguments={name: told for name, told in entry.arguments.items() if name != "provider_id"})
+        if entry.verb == "register_worker" and entry.arguments["provider_id"] == "worker:ada"
+        else entry
+        for entry in read_journal(market)
+    ]
+    with connect(f"sqlite:///{tmp_path}/copy.db") as copy:
+        replay(iter(entries), copy)
+        assert query(copy, "SELECT provider_id FROM workers") == [("worker:ada",)]
+        assert query(copy, "SELECT slot_id, provider_id FROM compute_auction_clears") == [(slot_id, "worker:ada")]
 
 
 def test_a_worker_of_another_pool_gets_nothing(market):
@@ -138,7 +200,7 @@ def test_who_bought_a_slot_elsewhere_may_lease_it(market):
 
 def test_a_won_slot_whose_task_may_not_run_is_voided_and_the_next_one_leased(market):
     sell(market, "t1", "t2")
-    waiting = services.won_slots("worker:ada", db=market)[0].task_id
+    waiting = compute_auction.list_won_slots("quest:q1", db=market)[0].winning_task_id
     task(market, "first")
     backlog.put_tasks([{"task_id": waiting, "quest_id": "q1", "depends_on": ["first"]}], now=NOON, db=market)
 
@@ -532,7 +594,7 @@ def test_a_slot_locked_by_another_worker_is_passed_over(market):
     taken, go_on = threading.Event(), threading.Event()
 
     def hold(tx) -> None:
-        assert tx.values("claim_won_slot", account_id="worker:ada", pool="scidex-agent")
+        assert tx.values("claim_slot_provided", account_id="system:treasury", pool="scidex-agent")
         taken.set()
         go_on.wait(20)
 

@@ -220,14 +220,35 @@ def test_a_read_that_was_planned_when_few_slots_were_sold_looks_up_the_task_of_e
     assert "live_bidder" not in plan
 
 
-@pytest.mark.parametrize("statement", ["won_slot_waiting", "claim_won_slot", "won_slots_of"])
-def test_an_accounts_won_slots_are_not_looked_for_among_all(db, statement):
-    name = "agent_id" if statement == "won_slots_of" else "account_id"
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        ("slot_bought_waiting", "live_bidder"),
+        ("claim_slot_bought", "live_bidder"),
+        ("slot_provided_waiting", "waiting"),
+        ("claim_slot_provided", "waiting"),
+    ],
+)
+def test_a_workers_won_slots_are_not_looked_for_among_all(db, statement, index):
+    plan = plan_as_run(db, statement, {"account_id": "winner", "pool": POOL})
 
-    plan = plan_as_run(db, statement, {name: "winner", "pool": POOL, "now": NOON})
+    assert f"compute_auction_clears_{index}" in plan
+    assert "compute_auction_clears_round" not in plan
+
+
+@pytest.mark.parametrize("statement", ["slot_provided_waiting", "claim_slot_provided"])
+def test_the_oldest_slot_that_waits_is_found_without_sorting_those_that_wait(db, statement):
+    plan = plan_as_run(db, statement, {"account_id": "system:treasury", "pool": POOL})
+
+    assert "Sort" not in plan
+    assert "TEMP B-TREE" not in plan
+
+
+def test_an_agents_won_slots_are_not_looked_for_among_all(db):
+    plan = plan_as_run(db, "won_slots_of", {"agent_id": "winner"})
 
     assert "compute_auction_clears_live_bidder" in plan
-    assert "compute_auction_clears_live_provider" in plan
+    assert "compute_auction_clears_waiting" in plan
     assert "compute_auction_clears_round" not in plan
 
 

@@ -19,6 +19,7 @@ from scidex.errors import (
     LeaseLost,
     MarketRefused,
     MarketUnreachable,
+    NotAllowed,
     NotYourAccount,
     ScidexError,
     UnknownLease,
@@ -133,6 +134,26 @@ def test_a_refusal_of_the_server_is_the_verbs_own(client, ask, refusal):
     assert type(refused.value) is refusal
 
 
+@pytest.mark.parametrize(("provider_id", "refusal"), [("system:treasury", NotAllowed), ("worker:bob", NotYourAccount)])
+def test_who_is_not_of_the_fleet_sells_for_its_own_account_alone(address, db, provider_id, refusal):
+    token_ledger.create_account("agent:eve", db=db)
+    terms = {"pool": "scidex-agent", "seats": 1, "lease_seconds": 30.0}
+    with Client(address, key_for(db, "agent:eve", "work")) as eve:
+        with pytest.raises(refusal) as refused:
+            eve.register_worker("w2", "agent:eve", **terms, provider_id=provider_id)
+        registered = eve.register_worker("w2", "agent:eve", **terms, provider_id="agent:eve")
+
+    assert refused.value.facts["field"] == "provider_id"
+    assert registered.provider_id == "agent:eve"
+
+
+def test_the_fleets_workers_sell_for_the_treasury_unless_they_say_otherwise(client, db):
+    client.keep_offers("w1", 1)
+
+    [ask] = compute_auction.get_order_book(db=db)["asks"]
+    assert ask["provider_id"] == "system:treasury"
+
+
 def test_a_late_result_is_refused_by_name(client, db):
     client.keep_offers("w1", 1)
     sell(db, "t1")
@@ -151,7 +172,7 @@ def test_a_slot_is_leased_and_renewed_under_its_own_address(client, db, address)
     client.keep_offers("w1", 1)
     [slot_id] = sell(db, "t1")
     slots = f"{address}/api/compute-auction/slots"
-    workers.register_worker("bobs", "worker:bob", db=db)
+    workers.register_worker("bobs", "worker:bob", provider_id="worker:bob", db=db)
     with httpx2.Client(headers=operator(db)) as market:
         assert market.post(f"{slots}/{slot_id}/lease", json={"worker_id": "bobs"}).status_code == 403
         held = market.post(f"{slots}/{slot_id}/lease", json={"worker_id": "w1"}).json()

@@ -10,7 +10,6 @@ from scidex.exchange.book.pools import lock_pools
 from scidex.money.reserve import reserve_price
 from scidex.records import Ask
 from scidex.settings import ISSUANCE, MOST_TOKENS, TREASURY
-from scidex.store.database import Transaction
 from scidex.store.db_writes import Work, effect
 
 _RECENT_ROUNDS = 24
@@ -36,7 +35,7 @@ def offer_slots(
     if tx.row("account", account_id=provider_id) is None or provider_id == ISSUANCE:
         raise UnknownAccount(field="provider_id", account_id=provider_id)
     begins_at = available_at or work.now
-    reserve = max(reserve_price_tokens, _reserve_by_utilisation(tx, pool, provider_id))
+    reserve = max(reserve_price_tokens, _reserve_by_utilisation(work, pool, provider_id))
 
     def act() -> list[Ask]:
         # Not before: an offer repeated after it has ended answers as it did.
@@ -73,14 +72,22 @@ def offer_slots(
     return work.once(f"offer {provider_id}", idempotency_key, asked, act, lambda answer: [Ask(**ask) for ask in answer])
 
 
-def _reserve_by_utilisation(tx: Transaction, pool: str, provider_id: str) -> int:
-    """Return the least that the treasury asks in a pool whose profile ties that to how much it sold of late."""
-    profile = market_settings.configured(tx, pool) if provider_id == TREASURY else None
+def _reserve_by_utilisation(work: Work, pool: str, provider_id: str) -> int:
+    """Return the least that is asked in a pool whose profile ties that to how much it sold of late."""
+    tx = work.tx
+    profile = market_settings.configured(tx, pool)
     if profile is None or not profile.reserve_by_utilisation:
         return 0
-    rounds = tx.rows("recent_rounds", pool=pool, page=_RECENT_ROUNDS)
-    slots, sold = (sum(row[name] for row in rounds) for name in ("slots", "sold"))
-    return min(MOST_TOKENS, reserve_price(profile, slots=slots, sold=sold))
+
+    def reserve() -> int:
+        rounds = tx.rows("recent_rounds", pool=pool, page=_RECENT_ROUNDS)
+        slots, sold = (sum(row[name] for row in rounds) for name in ("slots", "sold"))
+        return min(MOST_TOKENS, reserve_price(profile, slots=slots, sold=sold))
+
+    if provider_id == TREASURY:
+        return reserve()
+    # In journals that leave it out this held for the treasury's slots alone.
+    return 0 if work.leaves_out("reserve") else int(work.make_up("reserve", reserve))
 
 
 @effect("withdraw_slot")

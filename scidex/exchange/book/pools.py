@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 import zlib
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fractions import Fraction
@@ -129,10 +129,19 @@ def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict
     ]
 
 
-def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, provider_owners: set[str]) -> Sifted:
+def best_bids(
+    tx: Transaction,
+    market: Market,
+    *,
+    slots: int,
+    now: datetime,
+    provider_owners: set[str],
+    taken: Collection[str] = (),
+) -> Sifted:
     """
     Return the bids that decide the open round, best first, and those passed over on the way.
 
+    Bids for tasks that are `taken` are passed over as if these ran.
     Of a pool whose mechanism looks at the margin alone, no more is read than the winners, one loser, and what ties
     with it; so the cost of a round grows with its slots and not with its losers.
     """
@@ -140,7 +149,7 @@ def best_bids(tx: Transaction, market: Market, *, slots: int, now: datetime, pro
     needed = slots + 1
     most = _EVERYTHING if whole else needed + _SLACK
     while True:
-        running: set[str] = set()
+        running = set(taken)
         for_round = _range(tx, market, market.open_round_id, now, most, running)
         resting = _range(tx, market, RESTING, now, most, running)
         ranked = rank(chain(for_round, resting), tie_rule=market.tie_rule, seed=market.seed)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 from collections import Counter
 from datetime import datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from scidex.errors import UnknownPool
 from scidex.exchange.book import competitors, endings
@@ -14,9 +14,8 @@ from scidex.exchange.book import pools as books
 from scidex.exchange.book.pools import RESTING, Counted, Market
 from scidex.exchange.ledger import wallets
 from scidex.exchange.rounds import floors
-from scidex.exchange.rounds.floors import Floor, Gift
+from scidex.exchange.rounds.floors import Floor, Gift, Offer
 from scidex.exchange.rounds.outcome import (
-    Offer,
     Outcome,
     Sale,
     clears_of,
@@ -60,26 +59,62 @@ def clear_round(work: Work, *, pool: str) -> Round:
         return _no_round(market, work.now)
     tx.post("expire_asks", pool=pool, now=work.now)
     _bring_resting_bids_up_to_date(work, market, due, [row["account_id"] for row in sleepers])
-    floor = floors.give(work, market, entitled, slots=len(offers), slot_id=_for_floor(offers)) if entitled else None
-    if floor and floor.gift:
-        offers = [offer for offer in offers if offer.slot_id != floor.gift.slot_id]
-    return _record(work, market, offers, *_decide_for_certain(work, market, offers), floor)
+    floor = floors.choose(work, market, entitled, offers) if entitled else None
+    return _record(work, market, *_decided(work, market, offers, floor))
 
 
-def _for_floor(offers: list[Offer]) -> str | None:
-    """Return the slot that a floor may give away: the dearest and latest of the treasury's, or None."""
-    return next((offer.slot_id for offer in reversed(offers) if offer.provider_id == TREASURY), None)
+class _Decided(NamedTuple):
+    """What a round comes to: the slots left to bid for, who may not bid, the book, and what the floor gives away."""
+
+    offers: list[Offer]
+    owners: set[str]
+    sifted: Sifted
+    outcome: Outcome
+    sizes: Row
+    floor: Floor | None
 
 
-def _decide_for_certain(work: Work, market: Market, offers: list[Offer]) -> tuple[Sifted, Outcome, Row]:
+def _decided(work: Work, market: Market, offers: list[Offer], floor: Floor | None) -> _Decided:
+    """Decide a round without what its floor gives away, unless the treasury would have to buy that and cannot."""
+    gift = floor.gift if floor else None
+    # Whose slot the treasury buys gets the round's price as well, and so does not bid either.
+    owners = provider_owners(offers)
+    if floor is None or gift is None:
+        return _Decided(offers, owners, *_decide_for_certain(work, market, offers, owners), floor)
+    [slot] = [offer for offer in offers if offer.slot_id == gift.slot_id]
+    others = [offer for offer in offers if offer is not slot]
+    sifted, outcome, sizes = _decide_for_certain(work, market, others, owners, taken=gift.task_id)
+    if slot.provider_id != TREASURY:
+        price = max(outcome.price or 0, slot.reserve_price_tokens)
+        if not _set_aside(work.tx, outcome, price):
+            return _decided(work, market, offers, floor.without_gift())
+        floor = floor.at_price(price)
+    return _Decided(others, owners, sifted, outcome, sizes, floor)
+
+
+def _set_aside(tx: Transaction, outcome: Outcome, price: int) -> bool:
+    """Set aside what the treasury is to pay for the floor's slot; return whether it has so much."""
+    # The winners' wallets are locked with its own, in the order of their ids.
+    treasury = wallets.lock(tx, {TREASURY, *(sale.bid.bidder for sale in outcome.sales)})[TREASURY]
+    if price > treasury.available:
+        return False
+    treasury.hold_more(price)
+    wallets.save(tx, [treasury])
+    return True
+
+
+def _decide_for_certain(
+    work: Work, market: Market, offers: list[Offer], owners: set[str], *, taken: str | None = None
+) -> tuple[Sifted, Outcome, Row]:
     """
     Decide a round, and lock the tasks that it depends on; decide again if another pool sold one meanwhile.
 
-    Returns the sizes of the books, too, as they are under these locks.
+    Bids for the task that is `taken` do not compete. Returns the sizes of the books, too, as they are under these
+    locks.
     """
-    owners = provider_owners(offers)
+    given = set() if taken is None else {taken}
     while True:
-        sifted = books.best_bids(work.tx, market, slots=len(offers), now=work.now, provider_owners=owners)
+        sifted = books.best_bids(work.tx, market, slots=len(offers), now=work.now, provider_owners=owners, taken=given)
         outcome = decide(market.mechanism, market.parameters, sifted.competing, offers)
         competitors.lock_tasks(work.tx, (bid.task for bid in sifted.competing))
         # That a winner's task is not sold twice is for the database to say, once it is written.
@@ -128,12 +163,15 @@ def _record(
     work: Work,
     market: Market,
     offers: list[Offer],
+    owners: set[str],
     sifted: Sifted,
     outcome: Outcome,
     sizes: Row,
     floor: Floor | None,
 ) -> Round:
     gift = floor.gift if floor else None
+    if floor:
+        floors.give(work, market, floor)
     if not work.dry_run:
         # First, so that PostgreSQL is at it while the rest is put together here.
         _sell(work, market, outcome)
@@ -151,7 +189,7 @@ def _record(
         "seed": market.seed,
         "previous_digest": market.last_digest,
     }
-    remembered = as_json(remembered_of(market, offers, sifted, outcome, gift))
+    remembered = as_json(remembered_of(market, offers, owners, sifted, outcome, gift))
     digest = digest_of(facts, market.theta, remembered, clears)
     cleared = Round(**facts, digest=digest, clears=tuple(with_gift(clears, gift, market, work.now)))
     if not work.dry_run:

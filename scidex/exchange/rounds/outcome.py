@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from scidex.exchange.book.pools import Market
 from scidex.exchange.rounds import floors
-from scidex.exchange.rounds.floors import Gift
+from scidex.exchange.rounds.floors import Gift, Offer
 from scidex.mechanism.eligibility import TASK_RUNNING, Sifted
 from scidex.mechanism.registry import MECHANISMS
 from scidex.mechanism.registry import clear as clear_by
@@ -20,17 +20,6 @@ from scidex.mechanism.values import Ask, Bid, Clearing
 from scidex.records import Clear
 from scidex.store.database import Row
 from scidex.store.db_writes import as_json
-
-
-class Offer(NamedTuple):
-    """A slot in a round: what it may cost at least, and who is behind it."""
-
-    slot_id: str
-    provider_id: str
-    owner_id: str
-    kind: str
-    reserve_price_tokens: int
-    sequence: int
 
 
 class Sale(NamedTuple):
@@ -130,7 +119,7 @@ def runner_up_of(outcome: Outcome) -> tuple[str | None, int | None]:
 
 
 def remembered_of(
-    market: Market, offers: list[Offer], sifted: Sifted, outcome: Outcome, gift: Gift | None
+    market: Market, offers: list[Offer], owners: set[str], sifted: Sifted, outcome: Outcome, gift: Gift | None
 ) -> dict[str, Any]:
     """
     Return what decided this round and could not be found again: resting bids that lost, slots that nobody bought.
@@ -147,7 +136,7 @@ def remembered_of(
     return {
         "resting": losers,
         "unsold": unsold if whole else unsold[:2],
-        "provider_owners": sorted(provider_owners(offers)),
+        "provider_owners": sorted(owners),
         "running": sorted(bid_id for bid_id, reason in sifted.passed_over.items() if reason == TASK_RUNNING),
         **({"floor": gift._asdict()} if gift else {}),
     }

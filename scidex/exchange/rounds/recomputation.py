@@ -8,9 +8,8 @@ from typing import Any
 
 from scidex.errors import JournalMismatch, UnknownRound
 from scidex.exchange.book.pools import Market
-from scidex.exchange.rounds.floors import Gift
+from scidex.exchange.rounds.floors import Gift, Offer
 from scidex.exchange.rounds.outcome import (
-    Offer,
     Outcome,
     clears_of,
     decide,

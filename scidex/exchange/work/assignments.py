@@ -35,15 +35,21 @@ class Choice(NamedTuple):
     slot_id: str | None
 
 
-def choose(tx: Transaction, now: datetime, *, agent_id: str, pool: str, mode: str, bucket_tokens: int) -> Choice | None:
-    """Return the task that is an agent's to run without a sale, in the order of the proportional split, or None."""
+def choose(
+    tx: Transaction, now: datetime, *, agent_id: str, pool: str, mode: str, bucket_tokens: int, worker_id: str = ""
+) -> Choice | None:
+    """
+    Return the task that is an agent's to run without a sale, in the order of the proportional split, or None.
+
+    It takes a slot off the market, one that `worker_id` offered where there is one.
+    """
     if mode == "fallback":
-        own = tx.row("own_slots_on_offer", pool=pool, agent_id=agent_id, now=now)
+        own = tx.row("own_slots_on_offer", pool=pool, agent_id=agent_id, worker_id=worker_id, now=now)
         statement, round_id = "runnable_task", {}
         source, slot_id = "fallback", own["slot_id"] if own else None
     else:
         last = tx.row("last_round_of_pool", pool=pool)
-        slot = last and _unsold_slot(tx, now, last, agent_id=agent_id, pool=pool)
+        slot = last and _unsold_slot(tx, now, last, agent_id=agent_id, worker_id=worker_id, pool=pool)
         if not last or not slot:
             return None
         statement, round_id = "runnable_task_that_did_not_bid", {"round_id": last["round_id"]}
@@ -60,14 +66,16 @@ def choose(tx: Transaction, now: datetime, *, agent_id: str, pool: str, mode: st
     return None
 
 
-def _unsold_slot(tx: Transaction, now: datetime, last: Row, *, agent_id: str, pool: str) -> Row | None:
+def _unsold_slot(tx: Transaction, now: datetime, last: Row, **whose: str) -> Row | None:
     if last["sold"] == last["slots"] or last["clearing_price_tokens"]:
         return None
-    return tx.row("slots_left_unsold", pool=pool, agent_id=agent_id, cleared_at=last["cleared_at"], now=now)
+    return tx.row("slots_left_unsold", cleared_at=last["cleared_at"], now=now, **whose)
 
 
 @effect("next_task")
-def next_task(work: Work, *, agent_id: str, pool: str, mode: str, bucket_tokens: int) -> Assignment | None:
+def next_task(
+    work: Work, *, agent_id: str, pool: str, mode: str, bucket_tokens: int, worker_id: str = ""
+) -> Assignment | None:
     """Give an agent the next task without a sale, mark it running and charge its quest's share of the day."""
     tx = work.tx
     check_agent(tx, agent_id)
@@ -75,7 +83,7 @@ def next_task(work: Work, *, agent_id: str, pool: str, mode: str, bucket_tokens:
     tx.lock([states.BACKLOG], shared=True)
     pools.lock_pools(tx, [pool])
     asked: dict[str, Any] = {"agent_id": agent_id, "pool": pool, "mode": mode, "bucket_tokens": bucket_tokens}
-    found = work.make_up("choice", lambda: choose(tx, work.now, **asked))
+    found = work.make_up("choice", lambda: choose(tx, work.now, worker_id=worker_id, **asked))
     choice = None if found is None else Choice(*found)
     work.changed = choice is not None and _take(work, choice)
     if choice is None or not work.changed:

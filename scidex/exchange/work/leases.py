@@ -14,7 +14,7 @@ from scidex.store.db_writes import Work, effect
 
 @effect("lease")
 def lease(work: Work, *, run_id: str, worker_id: str) -> Lease:
-    """Lease a won slot, or an assignment that was given out, to a worker of its account, and mark it running."""
+    """Lease a won slot, or an assignment that was given out, to a worker that may run it, and mark it running."""
     worker = workers.lock_alive(work.tx, worker_id)
     given = work.tx.row("assignment", assignment_id=run_id)
     if given is None:
@@ -29,10 +29,9 @@ def lease(work: Work, *, run_id: str, worker_id: str) -> Lease:
 
 @effect("lease_next")
 def lease_next(work: Work, *, worker_id: str) -> Lease | None:
-    """Lease the oldest won slot that waits for a worker of its account, past those that others are about to take."""
+    """Lease the oldest won slot that waits and that a worker may run, past those that others are about to take."""
     worker = workers.lock_alive(work.tx, worker_id)
-    asked = {name: worker[name] for name in ("account_id", "pool")}
-    slot_id = work.make_up("slot_id", lambda: next(iter(work.tx.values("claim_won_slot", **asked)), None))
+    slot_id = work.make_up("slot_id", lambda: workers.claim_slot(work.tx, worker))
     work.changed = slot_id is not None
     return None if slot_id is None else _lease_slot(work, worker, slot_id)
 
@@ -41,7 +40,7 @@ def lease_next(work: Work, *, worker_id: str) -> Lease | None:
 def lease_task(work: Work, *, worker_id: str, mode: str, bucket_tokens: int) -> Lease | None:
     """Give a worker the next task without a sale, and lease it in the same transaction."""
     worker = workers.lock_alive(work.tx, worker_id)
-    asked = {"agent_id": worker["account_id"], "pool": worker["pool"], "mode": mode}
+    asked = {"agent_id": worker["account_id"], "worker_id": worker_id, "pool": worker["pool"], "mode": mode}
     given = assignments.next_task(work, **asked, bucket_tokens=bucket_tokens)
     if given is None:
         return None
@@ -77,7 +76,8 @@ def _undoing_assignment(work: Work, assignment_id: str) -> Callable[[str], objec
 
 def _lease_slot(work: Work, worker: Row, slot_id: str) -> Lease:
     clear = settlement.lock_sold(work.tx, slot_id)
-    if clear.pool != worker["pool"] or worker["account_id"] not in (clear.bidder_id, clear.provider_id):
+    parties = {"bidder_id": clear.bidder_id, "provider_id": clear.provider_id}
+    if clear.pool != worker["pool"] or not workers.may_run(worker, **parties):
         raise NotTheWorkersSlot(field="run_id", run_id=slot_id, worker_id=worker["worker_id"])
     sold_slots.start_sold(work, clear)
     workers.forget(work.tx, slot_id)

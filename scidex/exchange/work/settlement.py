@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from fractions import Fraction
-from typing import Any
 
 from scidex.errors import (
     AlreadySettled,
@@ -20,6 +20,7 @@ from scidex.exchange.income.refills import Terms
 from scidex.exchange.ledger import arrears, wallets
 from scidex.exchange.ledger.wallets import Move, Wallet
 from scidex.exchange.quests import states
+from scidex.exchange.rounds import floors
 from scidex.exchange.work import fences
 from scidex.money.overrun import charge, declared_payment
 from scidex.profiles import Profile
@@ -146,6 +147,10 @@ def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
     winner.hold_more(-clear.clearing_price_tokens)
     holds.resume(tx, [winner])
     wallets.save(tx, [winner])
+    if price := floors.price_of_gift(tx, clear):
+        treasury = wallets.lock(tx, [TREASURY])[TREASURY]
+        treasury.hold_more(-price)
+        wallets.save(tx, [treasury])
     states.reopen(work, clear.winning_task_id)
     return clear._replace(status="voided", reason=reason, slot_finished_at=work.now)
 
@@ -232,7 +237,9 @@ def _pay(work: Work, settled: Clear, terms: Terms) -> None:
     issuers = [ISSUANCE] if due else []
     locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY, *issuers])
     locked[settled.bidder_id].hold_more(-settled.clearing_price_tokens)
-    made = wallets.transfer(work, locked, list(_payments(settled)))
+    price_of_gift = floors.price_of_gift(work.tx, settled)
+    locked[TREASURY].hold_more(-price_of_gift)
+    made = wallets.transfer(work, locked, list(_payments(settled, price_of_gift)))
     if due:
         made += refills.refill(work, locked, settled, due, revision=0)
     if profile is not None:
@@ -299,9 +306,11 @@ def _refill(work: Work, attested: Clear, terms: Terms, *, revision: int) -> None
     wallets.save(work.tx, locked.values())
 
 
-def _payments(settled: Clear) -> Any:
-    # Under a rule with two prices the treasury keeps what the buyer pays and the provider does not get.
+def _payments(settled: Clear, price_of_gift: int) -> Iterator[Move]:
+    if price_of_gift:
+        yield Move(TREASURY, settled.provider_id, price_of_gift, f"floor {settled.slot_id}")
     reason = f"settle {settled.slot_id}"
+    # Under a rule with two prices the treasury keeps what the buyer pays and the provider does not get.
     shares = {settled.provider_id: settled.provider_proceeds_tokens}
     rest = settled.clearing_price_tokens - settled.provider_proceeds_tokens
     shares[TREASURY] = shares.get(TREASURY, 0) + rest

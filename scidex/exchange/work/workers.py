@@ -9,13 +9,21 @@ from scidex.exchange.book import asks as book_asks
 from scidex.exchange.book import pools
 from scidex.exchange.work import assignments, settlement
 from scidex.records import Ask
+from scidex.settings import ISSUANCE
 from scidex.store.database import Database, Row, Transaction
 from scidex.store.db_writes import Work, effect, execute_journaled
 
 
 @effect("register_worker")
 def register_worker(
-    work: Work, *, worker_id: str, account_id: str, pool: str, seats: int, lease_seconds: float
+    work: Work,
+    *,
+    worker_id: str,
+    account_id: str,
+    pool: str,
+    seats: int,
+    lease_seconds: float,
+    provider_id: str | None = None,
 ) -> None:
     """Let a worker be known, or be alive again."""
     tx = work.tx
@@ -23,6 +31,10 @@ def register_worker(
         assignments.check_agent(tx, account_id)
     except UnknownAccount:
         raise UnknownAccount(field="account_id", account_id=account_id) from None
+    # In journals from before workers offered for the treasury, each sold for its own account.
+    provider_id = account_id if provider_id is None else provider_id
+    if tx.row("account", account_id=provider_id) is None or provider_id == ISSUANCE:
+        raise UnknownAccount(field="provider_id", account_id=provider_id)
     pools.read_pools(tx, [pool])
     before = tx.row("lock_worker_to_end", worker_id=worker_id)
     if before is not None and before["account_id"] != account_id:
@@ -31,6 +43,7 @@ def register_worker(
         "add_worker",
         worker_id=worker_id,
         account_id=account_id,
+        provider_id=provider_id,
         pool=pool,
         seats=seats,
         lease_seconds=lease_seconds,
@@ -154,6 +167,30 @@ def clear_away(db: Database, now: datetime, *, most: int) -> dict[str, int]:
     return ended
 
 
+def has_slot_waiting(tx: Transaction, worker: Row) -> bool:
+    """Return whether a won slot that a worker may run waits to be leased."""
+    return _first_slot(tx, worker, bought="slot_bought_waiting", provided="slot_provided_waiting") is not None
+
+
+def claim_slot(tx: Transaction, worker: Row) -> str | None:
+    """Return the oldest won slot that a worker may run and no other is about to take; of its own account first."""
+    return _first_slot(tx, worker, bought="claim_slot_bought", provided="claim_slot_provided")
+
+
+def may_run(worker: Row, *, bidder_id: str, provider_id: str) -> bool:
+    """Return whether a worker may run a slot: its account bought or provides it, or it works for who provides it."""
+    return worker["account_id"] in (bidder_id, provider_id) or worker["provider_id"] == provider_id
+
+
+def _first_slot(tx: Transaction, worker: Row, *, bought: str, provided: str) -> str | None:
+    own, works_for = worker["account_id"], worker["provider_id"]
+    looks = [(bought, own), (provided, own), *([(provided, works_for)] if works_for != own else [])]
+    for statement, account_id in looks:
+        if found := tx.values(statement, account_id=account_id, pool=worker["pool"]):
+            return str(found[0])
+    return None
+
+
 def slots_of(tx: Transaction, worker_id: str) -> tuple[list[str], list[str]]:
     """Return a worker's slots that are on offer, the latest first, and those that were sold and not leased."""
     on_offer, waiting = (
@@ -190,7 +227,7 @@ def _offer(work: Work, worker: Row, count: int, **terms: int | None) -> list[Ask
         work,
         count=count,
         pool=worker["pool"],
-        provider_id=worker["account_id"],
+        provider_id=worker["provider_id"],
         available_at=None,
         expires_at=None,
         idempotency_key=None,

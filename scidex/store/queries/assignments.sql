@@ -4,17 +4,21 @@ SELECT round_id, cleared_at, slots, sold, clearing_price_tokens FROM compute_auc
 WHERE pool = :pool ORDER BY cleared_at DESC, round_id DESC LIMIT 1;
 
 -- name: slots_left_unsold
--- Slots at reserve 0 that an instant's round could have sold and that are on offer still, an agent's own ones first.
-SELECT slot_id, token_allowance, max_seconds FROM compute_auction_asks
+-- Slots at reserve 0 that an instant's round could have sold and that are on offer still, first those that the asking
+-- worker or account offers.
+SELECT slot_id, token_allowance, max_seconds FROM compute_auction_asks k
 WHERE status = 'open' AND pool = :pool AND reserve_price_tokens = 0 AND provider_id IN (:agent_id, 'system:treasury')
     AND available_at <= :cleared_at AND offered_at <= :cleared_at AND (expires_at IS NULL OR expires_at > :now)
-ORDER BY CASE WHEN provider_id = :agent_id THEN 0 ELSE 1 END, sequence LIMIT 1;
+ORDER BY CASE WHEN provider_id = :agent_id OR EXISTS (
+        SELECT 1 FROM worker_slots s WHERE s.slot_id = k.slot_id AND s.worker_id = :worker_id
+    ) THEN 0 ELSE 1 END, sequence LIMIT 1;
 
 -- name: own_slots_on_offer
--- An agent's slots that are on offer now.
-SELECT slot_id, token_allowance, max_seconds FROM compute_auction_asks
-WHERE status = 'open' AND pool = :pool AND provider_id = :agent_id AND available_at <= :now
-    AND (expires_at IS NULL OR expires_at > :now)
+-- Slots of an agent's account, or that its worker offers, which are on offer now.
+SELECT slot_id, token_allowance, max_seconds FROM compute_auction_asks k
+WHERE status = 'open' AND pool = :pool AND available_at <= :now AND (expires_at IS NULL OR expires_at > :now)
+    AND (provider_id = :agent_id OR EXISTS (
+        SELECT 1 FROM worker_slots s WHERE s.slot_id = k.slot_id AND s.worker_id = :worker_id))
 ORDER BY sequence LIMIT 1;
 
 -- name: runnable_task

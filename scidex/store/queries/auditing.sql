@@ -65,7 +65,7 @@ FROM declared_allowances;
 
 -- name: all_of_floor_gifts
 -- Every row of floor_gifts, as a replay of the journal makes it too.
-SELECT slot_id, claimed_usd
+SELECT slot_id, claimed_usd, price_tokens
 FROM floor_gifts;
 
 -- name: all_of_idempotency_keys
@@ -211,7 +211,7 @@ FROM worker_slots;
 
 -- name: all_of_workers
 -- Every row of workers, as a replay of the journal makes it too.
-SELECT worker_id, account_id, pool, seats, lease_seconds, status, registered_at, ends_at, ended_at
+SELECT worker_id, account_id, provider_id, pool, seats, lease_seconds, status, registered_at, ends_at, ended_at
 FROM workers;
 
 -- name: broken_digest_chains

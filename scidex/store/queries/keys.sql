@@ -65,11 +65,13 @@ JOIN token_accounts a ON a.account_id = b.bidder_id
 WHERE b.id = :id AND (a.owner_id = :owner_id OR :owner_id = '');
 
 -- name: slot_of_party
--- Who offers a slot and who bought it, if either is its asker ('' asks for any).
+-- Who offers a slot and who bought it, if either is its asker, or a worker of its asker's leased it ('' asks for any).
 SELECT k.provider_id, c.bidder_id FROM compute_auction_asks k
 LEFT JOIN compute_auction_clears c ON c.slot_id = k.slot_id
 WHERE k.slot_id = :slot_id
-    AND (k.provider_id = :account_id OR c.bidder_id = :account_id OR :account_id = '');
+    AND (k.provider_id = :account_id OR c.bidder_id = :account_id OR :account_id = '' OR EXISTS (
+        SELECT 1 FROM leases l JOIN workers w ON w.worker_id = l.worker_id
+        WHERE l.run_id = k.slot_id AND w.account_id = :account_id));
 
 -- name: run_of_party
 -- Whether an account bought, offered or ran what ran.

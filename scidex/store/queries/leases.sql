@@ -1,14 +1,15 @@
 -- name: add_worker!
 -- Let a worker be known, or be alive again.
-INSERT INTO workers (worker_id, account_id, pool, seats, lease_seconds, status, registered_at, ends_at)
-VALUES (:worker_id, :account_id, :pool, :seats, :lease_seconds, 'alive', :now, :ends_at)
+INSERT INTO workers (worker_id, account_id, provider_id, pool, seats, lease_seconds, status, registered_at, ends_at)
+VALUES (:worker_id, :account_id, :provider_id, :pool, :seats, :lease_seconds, 'alive', :now, :ends_at)
 ON CONFLICT (worker_id) DO UPDATE SET
-    pool = excluded.pool, seats = excluded.seats, lease_seconds = excluded.lease_seconds, status = 'alive',
+    provider_id = excluded.provider_id, pool = excluded.pool, seats = excluded.seats, lease_seconds = excluded.lease_seconds, status = 'alive',
     registered_at = excluded.registered_at, ends_at = excluded.ends_at, ended_at = NULL;
 
 -- name: lock_worker
 -- Keep a worker as it is until this transaction ends.
-SELECT worker_id, account_id, pool, seats, lease_seconds, status FROM workers WHERE worker_id = :worker_id FOR SHARE;
+SELECT worker_id, account_id, provider_id, pool, seats, lease_seconds, status FROM workers
+WHERE worker_id = :worker_id FOR SHARE;
 
 -- name: lock_worker_to_end
 -- Keep everybody else from a worker until this transaction ends.
@@ -45,7 +46,7 @@ ORDER BY w.pool, w.account_id, w.worker_id LIMIT :most;
 
 -- name: workers_page
 -- Workers, those alive first and the latest first, with what they do.
-SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+SELECT w.worker_id, w.account_id, w.provider_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
     COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
     (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
@@ -55,7 +56,7 @@ ORDER BY CASE w.status WHEN 'alive' THEN 0 ELSE 1 END, w.registered_at DESC, w.w
 
 -- name: workers_alive_page
 -- Workers that are alive, the latest first, with what they do.
-SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+SELECT w.worker_id, w.account_id, w.provider_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
     COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
     (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
@@ -66,7 +67,7 @@ ORDER BY w.registered_at DESC, w.worker_id LIMIT :page;
 
 -- name: worker
 -- A worker, with what it does.
-SELECT w.worker_id, w.account_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+SELECT w.worker_id, w.account_id, w.provider_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
     COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
     (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
@@ -105,7 +106,8 @@ JOIN compute_auction_rounds r ON r.round_id = c.round_id
 JOIN workers w ON w.pool = c.pool AND w.account_id IN (c.bidder_id, c.provider_id) AND w.ended_at >= r.cleared_at
 WHERE c.status IN ('won', 'running') AND c.slot_finished_at IS NULL AND c.status = 'won' AND NOT EXISTS (
     SELECT 1 FROM workers a
-    WHERE a.pool = c.pool AND a.account_id IN (c.bidder_id, c.provider_id) AND a.status = 'alive'
+    WHERE a.pool = c.pool AND a.status = 'alive'
+        AND (a.account_id IN (c.bidder_id, c.provider_id) OR a.provider_id = c.provider_id)
 )
 GROUP BY c.slot_id ORDER BY c.slot_id LIMIT :most;
 
@@ -113,15 +115,29 @@ GROUP BY c.slot_id ORDER BY c.slot_id LIMIT :most;
 -- Take a slot off the market whose worker is gone.
 UPDATE compute_auction_asks SET status = 'expired' WHERE slot_id = :slot_id AND status = 'open';
 
--- name: won_slot_waiting
--- The oldest slot that an account bought or provides in a pool, and that nobody leased.
-SELECT c.slot_id FROM compute_auction_won_slots c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.account_id = :account_id AND c.pool = :pool ORDER BY c.round_id, k.sequence LIMIT 1;
+-- name: slot_provided_waiting
+-- The oldest won slot of a provider in a pool that nobody leased.
+SELECT slot_id FROM compute_auction_clears
+WHERE status = 'won' AND provider_id = :account_id AND pool = :pool ORDER BY round_id, slot_id LIMIT 1;
 
--- name: claim_won_slot
--- The same, and one that no other worker is about to lease.
-SELECT c.slot_id FROM compute_auction_won_slots c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.account_id = :account_id AND c.pool = :pool ORDER BY c.round_id, k.sequence LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+-- name: slot_bought_waiting
+-- The oldest slot that an account bought in a pool and that nobody leased.
+SELECT slot_id FROM compute_auction_clears
+WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
+    AND bidder_id = :account_id AND pool = :pool ORDER BY round_id, slot_id LIMIT 1;
+
+-- name: claim_slot_provided
+-- The oldest won slot of a provider in a pool that no other worker is about to lease.
+SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+WHERE c.status = 'won' AND c.provider_id = :account_id AND c.pool = :pool
+ORDER BY c.round_id, c.slot_id LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+
+-- name: claim_slot_bought
+-- The same of the slots that an account bought.
+SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
+WHERE c.status IN ('won', 'running') AND c.slot_finished_at IS NULL AND c.status = 'won'
+    AND c.bidder_id = :account_id AND c.pool = :pool
+ORDER BY c.round_id, c.slot_id LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 
 -- name: last_fence_of_task
 -- The highest fence number of a task's leases so far.

@@ -87,13 +87,18 @@ UPDATE quests SET floor_entitled = :floor_entitled WHERE quest_id = :quest_id AN
 
 -- name: entitled_quests
 -- Quests that the operator entitled to the floor, and the round since which each has had no slot of a pool.
-SELECT q.quest_id, q.account_id, w.since_round FROM quests q
+SELECT q.quest_id, q.account_id, a.owner_id, w.since_round FROM quests q
+JOIN token_accounts a ON a.account_id = q.account_id
 LEFT JOIN quest_waits w ON w.quest_id = q.quest_id AND w.pool = :pool
 WHERE q.floor_entitled = 1 ORDER BY q.quest_id;
 
 -- name: keep_gift!
--- Keep what was claimed of a task for which the floor gave a slot away.
-INSERT INTO floor_gifts (slot_id, claimed_usd) VALUES (:slot_id, :claimed_usd);
+-- Keep what was claimed of a task for which the floor gave a slot away, and what the treasury pays for that slot.
+INSERT INTO floor_gifts (slot_id, claimed_usd, price_tokens) VALUES (:slot_id, :claimed_usd, :price_tokens);
+
+-- name: price_of_gift
+-- What the treasury pays for a slot that the floor gave away.
+SELECT price_tokens FROM floor_gifts WHERE slot_id = :slot_id;
 
 -- name: claim_of_task
 -- What a task is worth by its quest's claim.

@@ -27,6 +27,7 @@ EndedToo = Annotated[bool, Query(description="Also those that ended.")]
 def register_worker(worker: schemas.NewWorker, who: Who, db: Db) -> Worker:
     """Let a worker of an account be known, or be alive again."""
     ownership.check_acts_for(who, worker.account_id, "account_id")
+    ownership.check_offers_for(who, worker.provider_id, db=db)
     return workers.register_worker(**worker.model_dump(), db=db)
 
 
@@ -126,7 +127,7 @@ def give_back(fence: FenceNumber, why: schemas.Reason, who: Who, db: Db) -> None
 @routes.post("/compute-auction/slots/{slot_id:id}/lease", response_model=schemas.Lease)
 @allows("work", "admin")
 def lease_slot(slot_id: Name, wanted: schemas.LeaseRequest, who: Who, db: Db) -> Lease:
-    """Lease a won slot to a worker of its account."""
+    """Lease a won slot to a worker that may run it."""
     ownership.check_worker(who, wanted.worker_id, db=db)
     return leases.lease(slot_id, wanted.worker_id, db=db)
 

@@ -84,14 +84,14 @@ def test_only_open_slots_are_withdrawn(db):
         withdraw(db, "slot-nobody-offered")
 
 
-def test_the_treasurys_reserve_follows_how_much_was_sold_where_the_pool_says_so(db):
+def test_reserves_follow_how_much_was_sold_where_the_pool_says_so(db):
     compute_auction.configure_pool(reserve_by_utilisation=True, reserve_base_tokens=100, now=NOON, db=db)
     fund(db, 1_000, "agent:ada")
 
     assert offer(db)[0].reserve_price_tokens == 100  # nothing was sold or left yet
     bid(db, "agent:ada", "t", 500)
     clear(db)
-    # All of one slot was sold: 100 × e^(2 × (1 − 0.5)). Others' slots, and higher reserves, are as they ask.
+    # All of one slot was sold: 100 × e^(2 × (1 − 0.5)). Higher reserves are as they ask.
     assert offer(db)[0].reserve_price_tokens == 271
     assert offer(db, reserve_price_tokens=400)[0].reserve_price_tokens == 400
-    assert offer(db, provider_id="agent:ada")[0].reserve_price_tokens == 0
+    assert offer(db, provider_id="agent:ada")[0].reserve_price_tokens == 271

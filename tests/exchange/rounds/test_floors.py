@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -13,7 +14,10 @@ from scidex.exchange.compute_auction import configure_pool
 from scidex.exchange.quests import track_records
 from scidex.profiles import profile_named
 from scidex.senate import epistemic_health
+from scidex.store import connect
+from scidex.store.db_writes import read_journal, replay
 from tests.backlogs import JUDGE, agents, quest, run, task
+from tests.databases import contents
 from tests.market import NOON, TREASURY, after, bid, clear, fund, offer, prove, settle, void, wallet
 from tests.raw_sql import change, query
 
@@ -233,3 +237,117 @@ def test_what_the_floor_gave_counts_in_the_quests_record_by_what_it_claimed_then
     assert (health.sample_size, health.claimed_usd, health.realised_usd) == (1, 5.0, 4.0)
     assert scores.records[poor] == record_of([(5.0, 4.0)], profile_named("recommended"))
     prove(db)
+
+
+# --- where others provide the slots
+
+
+SELLER = "worker:seller"
+
+
+@pytest.fixture
+def seller(db, poor):
+    """An account that sells all slots of the pool; the treasury has 100 tokens."""
+    agents(db, SELLER)
+    token_ledger.mint(TREASURY, 100, now=NOON, db=db)
+    return SELLER
+
+
+def test_where_others_provide_the_treasury_buys_the_floors_slot_at_the_rounds_price(db, poor, seller):
+    for minute in (1, 2):
+        play(db, minute, provider_id=seller)
+    third = play(db, 3, provider_id=seller)
+
+    assert [(sale.winning_task_id, sale.clearing_price_tokens, sale.reason) for sale in third.clears] == [
+        ("rich-3-0", 20, ""),
+        ("large", 0, "floor: quest poor had no slot for 3 rounds; the treasury pays 20 tokens for it"),
+    ]
+    assert wallet(db, TREASURY) == (100, 20)
+    for sale in third.clears:
+        settle(db, sale, now=after(4))
+    assert (wallet(db, TREASURY), wallet(db, seller), wallet(db, poor)) == ((80, 0), (40, 0), (0, 0))
+    assert compute_auction.recompute(third.round_id, db=db) == third
+
+
+def test_a_slot_that_the_treasury_bought_and_that_dies_costs_it_nothing(db, poor, seller):
+    for minute in (1, 2, 3):
+        play(db, minute, provider_id=seller)
+    [sale] = compute_auction.list_won_slots(poor, db=db)
+
+    void(db, sale.slot_id, reason="worker lost", now=after(4))
+
+    assert (wallet(db, TREASURY), wallet(db, seller)) == ((100, 0), (0, 0))
+    assert backlog.get_task("large", db=db).status == "open"
+
+
+def test_the_treasury_buys_nothing_beyond_what_it_has(db, poor, seller):
+    token_ledger.transfer(debit=TREASURY, credit="agent:rich", amount_tokens=81, reason="spent", now=NOON, db=db)
+    for minute in (1, 2):
+        play(db, minute, provider_id=seller)
+    third = play(db, 3, provider_id=seller)  # it has 19, and the price would be 20
+
+    assert [(sale.winning_task_id, sale.clearing_price_tokens) for sale in third.clears] == [
+        ("rich-3-0", 10),
+        ("rich-3-1", 10),
+    ]
+    token_ledger.transfer(debit="agent:rich", credit=TREASURY, amount_tokens=1, reason="paid", now=NOON, db=db)
+    assert play(db, 4, provider_id=seller).clears[1].winning_task_id == "large"
+    assert wallet(db, TREASURY) == (20, 20)
+
+
+@pytest.mark.parametrize(("bids", "price"), [(0, 7), (1, 7), (3, 20)])
+def test_a_provider_gets_no_less_than_its_reserve(db, poor, seller, bids, price):
+    for minute in (1, 2):
+        play(db, minute, bids=bids, provider_id=seller, reserve_price_tokens=7)
+    third = play(db, 3, bids=bids, provider_id=seller, reserve_price_tokens=7)
+
+    assert third.clears[-1].winning_task_id == "large"
+    assert wallet(db, TREASURY) == (100, price)
+
+
+def test_the_treasurys_own_slot_is_given_away_before_it_buys_one(db, poor, seller):
+    for minute in (1, 2):
+        play(db, minute, provider_id=seller)
+    offer(db, 1, now=after(3))
+    third = play(db, 3, provider_id=seller)
+
+    gift = third.clears[-1]
+    assert (gift.winning_task_id, gift.provider_id) == ("large", TREASURY)
+    assert wallet(db, TREASURY) == (100, 0)
+
+
+def test_nobody_sells_the_floor_a_slot_for_a_quest_of_their_own(db, poor):
+    token_ledger.mint(TREASURY, 100, now=NOON, db=db)
+    token_ledger.create_account("worker:own", kind="worker", owner_id=poor, now=NOON, db=db)
+
+    for minute in (1, 2, 3, 4):
+        assert all(sale.bid_id > 0 for sale in play(db, minute, provider_id="worker:own").clears)
+
+
+def test_whose_slot_the_floor_buys_does_not_bid_for_the_price_of_it(db, poor, seller):
+    token_ledger.mint(seller, 1_000, now=NOON, db=db)
+    for minute in (1, 2):
+        play(db, minute, slots=1, provider_id=seller)
+    offer(db, 1, now=after(3), provider_id=seller)
+    offer(db, 1, now=after(3), provider_id="agent:rich")
+    bid(db, seller, "shill", 90, now=after(3))
+    bid(db, seller, "another", 80, now=after(3))
+    third = clear(db, after(3))
+
+    assert [sale.winning_task_id for sale in third.clears] == ["large"]
+    assert wallet(db, TREASURY) == (100, 0)
+
+
+def test_journals_from_before_the_treasury_bought_for_the_floor_replay(db, poor, tmp_path):
+    """They say nothing of what the floor chose where the treasury had no slot on offer."""
+    agents(db, SELLER)
+    for minute in (1, 2, 3):  # the treasury could buy nothing then, and in a replay may not
+        play(db, minute, provider_id=SELLER)
+    entries = [
+        replace(entry, generated={name: made for name, made in entry.generated.items() if name != "floor"})
+        for entry in read_journal(db)
+    ]
+    with connect(f"sqlite:///{tmp_path}/copy.db") as copy:
+        replay(iter(entries), copy)
+        assert contents(copy)["compute_auction_rounds"] == contents(db)["compute_auction_rounds"]
+        assert contents(copy)["market_floors"] == contents(db)["market_floors"]
