@@ -15,7 +15,7 @@ from benchmarks.markets import postgres_copies, postgres_market, sqlite_copies, 
 from benchmarks.timing import Ratio
 from tests.postgres_server import running_postgres
 
-NAMES = ("batches", "serving", "clearing")
+NAMES = ("batches", "refused", "serving", "clearing")
 # These take minutes to an hour: they are measured where they are asked for.
 ON_REQUEST = ("market", "soak")
 
@@ -33,6 +33,11 @@ def measure(names: Sequence[str], given: argparse.Namespace) -> Iterable[Ratio]:
                     yield placing.batches(db, share=0.10, least_per_second=30_000)
                 with postgres_market(server) as db:
                     yield placing.batches(db, share=0.15, least_per_second=15_000)
+            elif name == "refused":
+                with sqlite_market(folder) as db:
+                    yield placing.refused(db, most_seconds=0.5)
+                with postgres_market(server) as db:
+                    yield placing.refused(db, most_seconds=0.5)
             elif name == "serving":
                 yield serving.durable_bids(folder)
             elif name == "market":

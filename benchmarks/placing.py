@@ -1,15 +1,19 @@
-"""place_bids against the bare inserts of the same database."""
+"""place_bids against the bare inserts of the same database, and where all are refused."""
 
 from __future__ import annotations
 
+import statistics
+from contextlib import suppress
 from itertools import count
 
 from benchmarks.markets import LATER, NOW, Bare, open_wallets
-from benchmarks.timing import Ratio, alternating
-from scidex.exchange import compute_auction
+from benchmarks.timing import Ratio, alternating, seconds
+from scidex.errors import BidsRefused
+from scidex.exchange import compute_auction, token_ledger
 from scidex.store import Database
 
 _BATCH = 1_000
+_REFUSED = 10_000
 
 
 def batches(db: Database, *, share: float, least_per_second: int) -> Ratio:
@@ -59,4 +63,30 @@ def batches(db: Database, *, share: float, least_per_second: int) -> Ratio:
         wanted=f"at least {least_per_second:,} bids/s or {share:.0%} of bare inserts",
         ratio=rate / limit,
         met=rate >= least_per_second or rate >= share * limit,
+    )
+
+
+def refused(db: Database, *, most_seconds: float) -> Ratio:
+    """Measure 10,000 bids of one wallet that is one token short, which are refused while their pool is locked."""
+    token_ledger.create_account("short", now=NOW, db=db)
+    token_ledger.mint("short", _REFUSED - 1, now=NOW, db=db)
+    bids = [
+        {"bidder_id": "short", "task_id": f"task-{number}", "max_price_tokens": 1, "ttl_at": LATER}
+        for number in range(_REFUSED)
+    ]
+
+    def place() -> None:
+        with suppress(BidsRefused):
+            compute_auction.place_bids(bids, now=NOW, db=db)
+
+    place()
+    taken = statistics.median(seconds(place) for _ in range(5))
+    return Ratio(
+        name=f"{db.dialect} place_bids of {_REFUSED:,} bids, one token short",
+        measured=taken,
+        limit=most_seconds,
+        unit="s",
+        wanted=f"refused in at most {most_seconds} s",
+        ratio=taken / most_seconds,
+        met=taken <= most_seconds,
     )

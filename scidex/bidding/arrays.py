@@ -52,21 +52,6 @@ def rank_cap(prices: Integers, quest: Integers, wallet_tokens: Integers) -> Inte
     return capped
 
 
-def covered(prices: Integers, quest: Integers, wallet_tokens: Integers) -> Integers:
-    """
-    Return the bids without those past the best of each quest that its wallet covers; they become 0.
-
-    Covered are as many of a quest's best bids as can be owed at one price: max over m of m · (its m-th best bid).
-    """
-    order, rank = _ranks(prices, quest)
-    uncovered = np.zeros(len(wallet_tokens), dtype=np.int64) + len(prices) + 1
-    too_much = prices[order] * rank > wallet_tokens[quest[order]]
-    np.minimum.at(uncovered, quest[order][too_much], rank[too_much])
-    kept = np.zeros_like(prices)
-    kept[order] = np.where(rank < uncovered[quest[order]], prices[order], 0)
-    return kept
-
-
 def calibrated(claims: Floats, bidder: Integers, calibrations: Sequence[Calibration]) -> Floats:
     """Return what each claim is worth by its bidder's calibration, as `Calibration.value` says, to nine digits."""
     slope = np.array([one.slope for one in calibrations])[bidder]

@@ -12,7 +12,7 @@ from scidex.lab.backlogs import Backlog, Results, at, interval
 from scidex.lab.economy import Economy
 from scidex.lab.policies import names
 from scidex.lab.worlds import Flags, Floats, Integers, WorldSpec
-from scidex.mechanism.arrays import uniform_price
+from scidex.mechanism.arrays import covered, uniform_price
 from scidex.mechanism.tie_breaking import Standing, TieRule, rank
 from scidex.money import floor
 from scidex.profiles import Profile
@@ -101,7 +101,7 @@ class Market:
         bids = arrays.bids(self.profile.strategy, positions, self.profile)
         if self.profile.rank_cap:
             return arrays.rank_cap(bids, backlog.quest, wallets)
-        return arrays.covered(np.minimum(bids, wallets[backlog.quest]), backlog.quest, wallets)
+        return covered(np.minimum(bids, wallets[backlog.quest]), backlog.quest, wallets)
 
     def seed_of(self, cycle: int) -> str:
         """Return the seed of a round's lottery."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from scidex.errors import InvalidArgument
+from scidex.mechanism import hold
 from scidex.mechanism.k_double_auction import interval_terms
 from scidex.mechanism.margin import Margin, Rule, Terms
 from scidex.mechanism.marginal_pair import pair_terms
@@ -27,6 +28,24 @@ class ArrayClearing(NamedTuple):
     provider_price: Price | None
     winners: Integers
     sellers: Integers
+
+
+def covered(prices: Integers, bidder: Integers, tokens: Integers) -> Integers:
+    """
+    Return bids without those that their bidders' tokens do not cover, as `hold.covered` says; these become 0.
+
+    `bidder` is the place of each bid's bidder in `tokens`, for a mechanism in which all winners pay one price.
+    """
+    order = np.lexsort((-prices, bidder))
+    mine = bidder[order]
+    rank = np.arange(1, len(mine) + 1) - np.searchsorted(mine, mine)
+    kept = prices.copy()
+    # The bids of most bidders are covered all together.
+    for one in np.unique(mine[prices[order] * rank > tokens[mine]]):
+        places = np.flatnonzero(bidder == one)
+        flags = hold.covered("uniform_price", prices[places].tolist(), int(tokens[one]))
+        kept[places] = np.where(flags, prices[places], 0)
+    return kept
 
 
 def uniform_price(prices: ArrayLike, reserves: ArrayLike) -> ArrayClearing:

@@ -14,7 +14,8 @@ from scidex.bidding.calibration import Calibration
 from scidex.bidding.order import Worth
 from scidex.bidding.rank_cap import rank_cap
 from scidex.errors import UnknownStrategy
-from scidex.mechanism.hold import most_owed
+from scidex.mechanism import arrays as mechanism_arrays
+from scidex.mechanism.hold import covered
 from scidex.money.tokens import in_tokens
 from scidex.profiles import PROFILES, profile_named
 
@@ -75,18 +76,13 @@ def test_arrays_cap_ranks_as_each_quest_would(prices, wallets):
 
 @settings(deadline=None)
 @given(prices=prices, wallets=st.lists(st.integers(0, 60), min_size=QUESTS, max_size=QUESTS))
-def test_as_many_of_the_best_bids_are_covered_as_can_be_owed(prices, wallets):
+def test_each_quests_wallet_covers_the_bids_that_it_covers_alone(prices, wallets):
     quest, bids = (np.array(one, dtype=np.int64) for one in ([q for q, _ in prices], [p for _, p in prices]))
 
     def alone(quest, mine):
-        best = sorted(range(len(mine)), key=lambda place: -mine[place])
-        fits = [n for n in range(len(mine) + 1) if owed([mine[place] for place in best[:n]]) <= wallets[quest]]
-        return [price if place in best[: max(fits)] else 0 for place, price in enumerate(mine)]
+        return [price * flag for price, flag in zip(mine, covered("uniform_price", mine, wallets[quest]), strict=True)]
 
-    def owed(prices):
-        return most_owed("uniform_price", prices)
-
-    assert arrays.covered(bids, quest, np.array(wallets)).tolist() == of_each_quest(prices, alone)
+    assert mechanism_arrays.covered(bids, quest, np.array(wallets)).tolist() == of_each_quest(prices, alone)
 
 
 @settings(deadline=None)

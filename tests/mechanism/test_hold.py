@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scidex.errors import InvalidArgument, UnknownMechanism
-from scidex.mechanism import MECHANISMS, Ask, Bid, clear, most_owed
+from scidex.mechanism import MECHANISMS, Ask, Bid, clear, covered, most_owed
 from tests.mechanism.books import asks, bids, payments, some
 
 names = st.sampled_from(sorted(MECHANISMS))
@@ -60,3 +60,47 @@ def owed(name, prices, level, slots):
     rivals = [Bid(f"rival {place}", f"rival {place}", level, 100 + place) for place in range(slots)]
     clearing = clear(name, own + rivals, [Ask(place, "provider", level) for place in range(slots)])
     return payments(clearing, own + rivals)["own"]
+
+
+# --- which bids are covered
+
+
+def test_the_best_bids_are_covered_that_can_be_paid_for_together():
+    assert covered("uniform_price", [4, 10, 6], 12) == [True, True, True]
+    assert covered("uniform_price", [4, 10, 6], 11) == [True, True, False]
+    assert covered("pay_as_bid", [4, 10, 6], 16) == [False, True, True]
+
+
+def test_a_bid_that_is_too_high_keeps_out_no_lower_one():
+    assert covered("uniform_price", [9, 8, 1, 20], 10) == [True, False, True, False]
+
+
+def test_of_equal_bids_the_first_is_covered():
+    assert covered("uniform_price", [6, 6], 11) == [True, False]
+
+
+def test_a_bid_that_moves_another_down_is_covered_only_if_that_still_is():
+    # Beside 6 and 5, whose second can cost 10, a bid of 7 makes them the second and the third.
+    assert covered("uniform_price", [7], 14, beside=[6, 5]) == [False]
+    assert covered("uniform_price", [7], 15, beside=[6, 5]) == [True]
+
+
+def test_beside_bids_that_are_not_covered_none_is():
+    assert covered("uniform_price", [1], 9, beside=[10]) == [False]
+    assert covered("uniform_price", [0], -1) == [False]
+
+
+def slowly(name, prices, tokens, beside):
+    """The definition: one bid after another, all that stand looked at again."""
+    flags, kept = [False] * len(prices), list(beside)
+    for place in sorted(range(len(prices)), key=lambda place: -prices[place]):
+        if most_owed(name, [*kept, prices[place]]) <= tokens:
+            kept.append(prices[place])
+            flags[place] = True
+    return flags
+
+
+@some
+@given(names, st.lists(st.integers(0, 12), max_size=9), st.integers(-1, 60), st.lists(st.integers(0, 12), max_size=6))
+def test_what_is_covered_is_what_one_bid_after_another_is(name, prices, tokens, beside):
+    assert covered(name, prices, tokens, beside=beside) == slowly(name, prices, tokens, beside)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable
 from datetime import timedelta
+from itertools import compress
+from operator import not_
 from typing import Any
 
 from scidex.errors import (
@@ -29,6 +30,7 @@ from scidex.exchange.book.pools import RESTING, Counted
 from scidex.exchange.book.terms import Request, Terms
 from scidex.exchange.ledger import wallets
 from scidex.exchange.ledger.wallets import BidHold, Wallet
+from scidex.mechanism.hold import covered, most_owed
 from scidex.records import Bid
 from scidex.store.database import Row
 from scidex.store.db_writes import Work, as_json, effect
@@ -200,33 +202,41 @@ class _Batch:
         _refuse(self.errors)
 
     def _hold_for(self, wallet: Wallet, pairs: list[Pair]) -> None:
-        holds = {pair: self._hold_with(pair, self.by_pair[pair]) for pair in pairs}
-        before = {pair: wallet.holds.get(pair[1]) for pair in pairs}
-        more = sum(hold.tokens - (known.tokens if (known := before[pair]) else 0) for pair, hold in holds.items())
-        if more > wallet.available:
-            self._find_uncovered(wallet, pairs)
+        others = {pair: self._others(pair) for pair in pairs}
+        holds = {pair[1]: self._hold_with(pair, others[pair]) for pair in pairs}
+        more = {pool: hold.tokens - wallet.held_in(pool) for pool, hold in holds.items()}
+        if sum(more.values()) > wallet.available:
+            self._refuse_uncovered(wallet, others, sum(more.values()))
             return
         # Those that shrink come first, so that what they free covers the others.
-        for pair in sorted(pairs, key=lambda pair: holds[pair].tokens - (k.tokens if (k := before[pair]) else 0)):
-            wallet.set_hold(pair[1], holds[pair])
+        for pool in sorted(holds, key=more.__getitem__):
+            wallet.set_hold(pool, holds[pool])
 
-    def _hold_with(self, pair: Pair, indexes: Iterable[int]) -> BidHold:
-        known = self.prices.get(pair, _NO_PRICES)
-        prices = Prices(list(known.for_round), list(known.resting), known.suspended)
-        for index in indexes:
-            prices.put(self.terms[index], self.stands[index])
+    def _others(self, pair: Pair) -> Prices:
+        """Return the prices that stand beside the batch's: those that it does not amend."""
+        amended = [stands for index in self.by_pair[pair] if (stands := self.stands[index])]
+        return self.prices.get(pair, _NO_PRICES).without(amended)
+
+    def _hold_with(self, pair: Pair, others: Prices) -> BidHold:
+        prices = others.without(())
+        for index in self.by_pair[pair]:
+            terms = self.terms[index]
+            prices.of_round(terms["round_id"]).append(terms["max_price_tokens"])
         return bid_holds.hold_of(self.markets[pair[1]], prices)
 
-    def _find_uncovered(self, wallet: Wallet, pairs: list[Pair]) -> None:
-        """Name the bids that the wallet does not cover, taking them one after another."""
-        kept: dict[Pair, list[int]] = {pair: [] for pair in pairs}
-        for index, pair in sorted((index, one) for one in pairs for index in self.by_pair[one]):
-            try:
-                wallet.set_hold(pair[1], self._hold_with(pair, [*kept[pair], index]))
-            except InsufficientTokens as error:
-                self.errors[index] = error
-            else:
-                kept[pair].append(index)
+    def _refuse_uncovered(self, wallet: Wallet, others: dict[Pair, Prices], needed: int) -> None:
+        """Name the bids that the wallet does not cover, where it covers the best ones of each pool."""
+        tokens = wallet.available + sum(wallet.held_in(pool) for _, pool in others)
+        for pair, standing in others.items():
+            mechanism, indexes = self.markets[pair[1]].mechanism, self.by_pair[pair]
+            prices = [self.terms[index]["max_price_tokens"] for index in indexes]
+            beside = [*standing.for_round, *standing.resting]
+            flags = covered(mechanism, prices, tokens, beside=beside)
+            tokens -= most_owed(mechanism, [*beside, *compress(prices, flags)])
+            for index in compress(indexes, map(not_, flags)):
+                self.errors[index] = InsufficientTokens(
+                    field="max_price_tokens", account_id=wallet.account_id, needed=needed, available=wallet.available
+                )
 
     def write(self) -> None:
         """Write the bids, the wallets, the counts, and the answers to idempotency keys."""

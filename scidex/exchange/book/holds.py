@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 from scidex.exchange.book.competitors import SUSPENDED, lock_tasks, rerank_tasks, standing_change
 from scidex.exchange.book.pools import RESTING, Market, read_pools
 from scidex.exchange.ledger.wallets import BidHold, Wallet
-from scidex.mechanism.hold import most_owed
+from scidex.mechanism.hold import covered, most_owed
 from scidex.store.database import Row, Transaction
 
 
@@ -26,16 +26,19 @@ class Prices:
         """Return the prices of the bids for a round."""
         return self.resting if round_id == RESTING else self.for_round
 
-    def put(self, terms: Row, instead_of: Row | None) -> None:
-        """Count a new bid, or one on new terms instead of the old ones."""
-        if instead_of is not None and instead_of["reason"] == SUSPENDED:
-            self.suspended -= 1
-        elif instead_of is not None:
-            self.of_round(instead_of["round_id"]).remove(instead_of["max_price_tokens"])
-        self.of_round(terms["round_id"]).append(terms["max_price_tokens"])
+    def without(self, bids: Iterable[Row]) -> Prices:
+        """Return the prices that are left without those of some of the bids."""
+        gone = prices_of(bids)
+        return Prices(
+            _left(self.for_round, gone.for_round), _left(self.resting, gone.resting), self.suspended - gone.suspended
+        )
 
     def __len__(self) -> int:
         return len(self.for_round) + len(self.resting) + self.suspended
+
+
+def _left(prices: list[int], gone: list[int]) -> list[int]:
+    return list((Counter(prices) - Counter(gone)).elements()) if gone else list(prices)
 
 
 def prices_of(bids: Iterable[Row]) -> Prices:
@@ -94,17 +97,16 @@ def cover(tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[s
     before = wallet.holds.get(market.pool)
     if before is not None:
         wallet.hold_more(-before.tokens)
-    kept = [bid for bid in bids if bid["round_id"] != RESTING]
+    resting = sorted((bid for bid in bids if bid["round_id"] == RESTING), key=lambda bid: bid["sequence"])
+    prices = [bid["max_price_tokens"] for bid in resting]
+    beside = [bid["max_price_tokens"] for bid in bids if bid["round_id"] != RESTING]
     changed = []
-    for bid in sorted(bids, key=lambda bid: (-bid["max_price_tokens"], bid["sequence"])):
-        if bid["round_id"] != RESTING:
-            continue
-        covered = hold_of(market, prices_of([*kept, {**bid, "reason": ""}])).tokens <= wallet.available
-        if covered != (bid["reason"] != SUSPENDED):
-            bid["reason"] = "" if covered else SUSPENDED
+    for bid, is_covered in zip(
+        resting, covered(market.mechanism, prices, wallet.available, beside=beside), strict=True
+    ):
+        if is_covered != (bid["reason"] != SUSPENDED):
+            bid["reason"] = "" if is_covered else SUSPENDED
             changed.append(bid)
-        if covered:
-            kept.append(bid)
     hold = hold_of(market, prices_of(bids))
     hold.changed = True
     wallet.holds[market.pool] = hold

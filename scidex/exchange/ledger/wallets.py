@@ -54,17 +54,16 @@ class Wallet:
     def available(self) -> int:
         return self.balance - self.held
 
-    def covers(self, pool: str, hold: BidHold) -> bool:
-        """Whether what is available covers replacing what the bids in `pool` set aside."""
-        before = self.holds.get(pool)
-        return hold.tokens - (before.tokens if before else 0) <= self.available
+    def held_in(self, pool: str) -> int:
+        """Return what the bids in `pool` set aside."""
+        hold = self.holds.get(pool)
+        return hold.tokens if hold else 0
 
     def set_hold(self, pool: str, hold: BidHold) -> None:
         """Replace what the bids in `pool` set aside. Raises InsufficientTokens."""
-        before = self.holds.get(pool)
-        if hold == before:  # a bid below those that decide it: nothing to write
+        if hold == self.holds.get(pool):  # a bid below those that decide it: nothing to write
             return
-        self.hold_more(hold.tokens - (before.tokens if before else 0))
+        self.hold_more(hold.tokens - self.held_in(pool))
         hold.changed = True
         self.holds[pool] = hold
 

@@ -6,6 +6,7 @@ import logging
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
+from itertools import compress
 from typing import Any, NamedTuple
 
 from scidex.errors import BidsRefused
@@ -17,7 +18,7 @@ from scidex.exchange.income import price_levels
 from scidex.exchange.ledger import wallets
 from scidex.exchange.ledger.wallets import Wallet
 from scidex.exchange.quests.wishes import Pace, Plan, Planner, Wish
-from scidex.mechanism.hold import most_owed
+from scidex.mechanism.hold import covered, most_owed
 from scidex.records import Bid
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
@@ -156,7 +157,8 @@ class _Standing:
             room[account_id] += most_owed(mechanism, prices)
             wishes.sort(key=lambda wish: (-wish.price, wish.task_id))
             fitting = wishes[: max(0, most_open_bids - len(others))]
-            kept = _most_that_fit(fitting, prices, mechanism, room[account_id])
+            flags = covered(mechanism, [wish.price for wish in fitting], room[account_id], beside=prices)
+            kept = list(compress(fitting, flags))
             room[account_id] -= most_owed(mechanism, [*prices, *(wish.price for wish in kept)])
             yield from kept
 
@@ -186,15 +188,6 @@ def _differs(stands: Row | None, wish: Wish, now: datetime, lasts: timedelta) ->
         or (stands["max_price_tokens"], stands["expected_value_usd"]) != (wish.price, wish.expected_value_usd)
         or not min(now + lasts / 2, _ends_at(wish, now + lasts)) <= stands["ttl_at"] <= _ends_at(wish, now + lasts)
     )
-
-
-def _most_that_fit(wanted: list[Wish], others: list[int], mechanism: str, room: int) -> list[Wish]:
-    fewest, most = 0, len(wanted)
-    while fewest < most:
-        middle = (fewest + most + 1) // 2
-        owed = most_owed(mechanism, [*others, *(wish.price for wish in wanted[:middle])])
-        fewest, most = (middle, most) if owed <= room else (fewest, middle - 1)
-    return wanted[:fewest]
 
 
 def _ends_at(wish: Wish, last_ttl_at: datetime) -> datetime:

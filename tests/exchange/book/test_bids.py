@@ -20,6 +20,8 @@ from scidex.errors import (
     UnknownPool,
 )
 from scidex.exchange import compute_auction, token_ledger
+from scidex.exchange.book import bids
+from scidex.mechanism.hold import covered
 from scidex.store.database import Transaction
 from tests.market import NOON, TREASURY, after, bid, clear, fund, offer, prices, status, wallet, won_tasks
 from tests.raw_sql import query, row_counts
@@ -261,7 +263,42 @@ def test_a_batch_that_a_wallet_does_not_cover_names_the_bids_past_its_end(db):
     # Three slots could cost 40 each; the bid at 20 adds nothing to what two at 50 may cost.
     [(index, error)] = refused.value.errors.items()
     assert (index, error.facts["account_id"], error.facts["field"]) == (3, "a", "max_price_tokens")
-    assert (error.facts["needed"], error.facts["available"]) == (20, 0)
+    # All of its bids together could cost 120.
+    assert (error.facts["needed"], error.facts["available"]) == (120, 100)
+
+
+@pytest.mark.parametrize("number", [2, 40])
+def test_what_a_wallet_covers_is_asked_once_however_many_bids_are_refused(db, number):
+    fund(db, 2 * number - 1, "a")
+    batch = [{"bidder_id": "a", "task_id": f"t{n}", "max_price_tokens": 2} for n in range(number)]
+
+    with mock.patch.object(bids, "covered", wraps=covered) as asked, pytest.raises(BidsRefused) as refused:
+        compute_auction.place_bids(batch, now=NOON, db=db)
+
+    assert asked.call_count == 1
+    assert list(refused.value.errors) == [number - 1]
+    assert refused.value.errors[number - 1].facts["needed"] == 2 * number
+
+
+def test_a_batch_in_two_pools_that_a_wallet_does_not_cover_names_the_bids_of_the_later_one(db):
+    compute_auction.create_pool("gpu", now=NOON, db=db)
+    fund(db, 100, "a")
+    bid(db, "a", "t0", 30)
+    with pytest.raises(BidsRefused) as refused:
+        compute_auction.place_bids(
+            [
+                {"bidder_id": "a", "task_id": "t1", "max_price_tokens": 60},
+                {"bidder_id": "a", "task_id": "t1", "max_price_tokens": 50, "pool": "gpu"},
+                {"bidder_id": "a", "task_id": "t0", "max_price_tokens": 20},
+            ],
+            now=NOON,
+            db=db,
+        )
+
+    # The pools in the order of their names: 50 are covered in the first, and 60 not beside them in the second.
+    [(index, error)] = refused.value.errors.items()
+    assert (index, error.facts["needed"], error.facts["available"]) == (0, 80, 70)
+    assert wallet(db, "a") == (100, 30)
 
 
 def test_a_batch_may_use_what_its_own_amendments_free(db):
