@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scidex.agent.commands import CommandFor, needs_of
-from scidex.agent.endings import Ending, Window, ending_of
+from scidex.agent.endings import Ending, Window, ending_of, within_budget
 from scidex.agent.evaluators import Evaluator, Impact, NoEvaluator
 from scidex.agent.executors import Executor, Run, RunResult
 from scidex.agent.executors.local import LocalExecutor
@@ -25,9 +25,10 @@ from scidex.agent.meters import Meter, Usage
 from scidex.agent.meters.printed import PrintedMeter
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
+from scidex.agent.pauses import Pauses
 from scidex.agent.provider_answers import retry_at_of
 from scidex.agent.workplace import TRANSCRIPT_NAME, Workplace, read_text
-from scidex.errors import LeaseLost, ScidexError, StoreError, WorkerLost
+from scidex.errors import LeaseLost, MeterUnavailable, ScidexError, StoreError, WorkerLost
 from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.market import Market
 from scidex.records import Assignment, Finished, Lease, SeenPullRequest
@@ -41,6 +42,7 @@ _TELL_AGAIN_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
 _MOST_PAUSE_SECONDS = 5.0
 _WAIT_FOR_ROUND_SECONDS = 10.0
 _STOP_LOOK_SECONDS = 0.1
+_CORRECT_SECONDS = 10.0
 _MOST_NOTE_CHARACTERS = 300
 _OUTPUT = ("ended", "exit_code", "output_bytes", "seconds")
 
@@ -115,6 +117,7 @@ class Agent:
         self._is_registered = False
         # Set while it is not known whether the market granted a lease: the answer was lost.
         self._may_hold_more = False
+        self._pauses = Pauses()
         self._news = threading.Condition()
         self._stopping = threading.Event()
 
@@ -126,7 +129,8 @@ class Agent:
         logged, and looked at again later. An interrupt ends all runs at once.
         """
         self._runs.start()
-        threading.Thread(target=self._hear, name=f"news of {self.worker_id}", daemon=True).start()
+        for look, name in ((self._hear, "news"), (self._correct, "bills")):
+            threading.Thread(target=look, name=f"{name} of {self.worker_id}", daemon=True).start()
         with ThreadPoolExecutor(self._seats, thread_name_prefix=self.worker_id) as threads:
             try:
                 self._take_turns(stop, threads)
@@ -144,7 +148,7 @@ class Agent:
         """
         self._register()
         yield from self._forgotten()
-        idle = self._seats - len(self._runs)
+        idle = 0 if self._pauses.lasts else self._seats - len(self._runs)
         for ask in (self._market.lease_next, self._market.lease_task):
             while idle > 0 and (lease := self._leased(ask)) is not None:
                 idle -= 1
@@ -159,6 +163,9 @@ class Agent:
         except LeaseLost as refusal:
             run.lose(str(refusal))
             report = None
+        except MeterUnavailable as refusal:
+            self._pause(run, str(refusal))
+            return None
         except Exception as error:
             # Whatever went wrong with this run, its slot must not stay taken.
             _log.exception("%s: task %s came to no result", self.agent_id, lease.assignment.task_id)
@@ -167,6 +174,12 @@ class Agent:
         if report is not None and self._on_report is not None:
             self._on_report(report)
         return report
+
+    def _pause(self, run: HeldRun, why: str) -> None:
+        """Give a run back that could not begin, and offer nothing for a while: the next one could not either."""
+        self._give_back(run, _line(f"it could not begin: {why}"))
+        if (seconds := self._pauses.lengthen()) is not None:
+            _log.error("%s: no run can begin, next look in %.0f s: %s", self.agent_id, seconds, why)
 
     def leave_seat(self, lease: Lease) -> None:
         """Free the seat of a lease that was worked on."""
@@ -243,6 +256,7 @@ class Agent:
         place = Workplace.prepare(self._work.directory, assignment)
         self._note_step(run, "started")
         with self._work.meter.watching(place, self._limit_of(assignment)) as told:
+            self._pauses.end()
             result, ending, windows = self._ended(place, self._work.executor.run(self._run_of(place, told), run.end))
             self._record_output(place, result)
             if run.is_lost or not result.came_to_an_end:
@@ -266,7 +280,8 @@ class Agent:
         word = (outcome or self._work.meter).word(place, result)
         # What we did not keep is not the program's silence.
         is_heeded = outcome is not None and (word.ending is not None or not outcome.is_cut(place, result))
-        ending = ending_of(result, word.ending, is_heeded=is_heeded, retry_at=_retry_at(place))
+        said = None if word.ending is None else within_budget(word.ending, self._work.meter.most_usd)
+        ending = ending_of(result, said, is_heeded=is_heeded, retry_at=_retry_at(place))
         if ending.kind == "succeeded" or ending.detail == result.reason:
             return result, ending, word.windows
         if result.succeeded:
@@ -369,6 +384,13 @@ class Agent:
             if heard != known:
                 known = heard
                 self._wake()
+
+    def _correct(self) -> None:
+        """Keep what is learnt of the cost of runs after they were settled, until the loop stops."""
+        while not self._stopping.wait(_CORRECT_SECONDS):
+            for run_id, usage in self._work.meter.corrections():
+                with self._patience():
+                    self._market.record_usage(run_id, usage)
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         """Wait for news, a free seat or the next look; a stop is noticed within a moment."""

@@ -7,6 +7,7 @@ provider's quota or an expired login, so the same task may well succeed later.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal, NamedTuple
@@ -103,6 +104,17 @@ def ending_of(
     if result.exit_code == 0:
         return _of_exit_0(word, is_heeded)
     return word if word is not None and word.kind != "succeeded" else Ending("exit_code", result.reason)
+
+
+def within_budget(word: Ending, most_usd: float | None) -> Ending:
+    """Return a refusal for a spent budget as the run's own fault, where the budget is that of the run's key."""
+    if word.reason != "quota" or most_usd is None:
+        return word
+    is_own = re.search(r"key limit exceeded", word.detail, re.IGNORECASE) or any(
+        float(amount) == most_usd
+        for amount in re.findall(r"max budget: (\d{1,12}(?:\.\d+)?)", word.detail, re.IGNORECASE)
+    )
+    return Ending("budget", word.detail) if is_own else word
 
 
 def _not_now(word: Ending | None, retry_at: datetime | None) -> Ending:

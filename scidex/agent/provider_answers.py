@@ -43,7 +43,8 @@ _MORE_EXACT = {("rate_limit", "quota"), ("login", "quota"), ("provider_error", "
 # The first that is found counts. Each is a phrase of a provider's or a client's own error.
 _PHRASES: tuple[tuple[str, str], ...] = (
     ("quota", r"usage.limit|quota|credit balance|out of credits|hit your (?:\w+ )?limit|billing|spend(?:ing)? limit"),
-    ("quota", r"payment required|insufficient (?:funds|credits)"),
+    ("quota", r"payment required|insufficient (?:funds|credits)|key limit exceeded"),
+    ("quota", r"budget (?:has been )?exceeded|budget_exceeded|exceededbudget|over budget|crossed budget"),
     ("rate_limit", r"rate.?limit|too many requests|\b429\b|resource_exhausted|resource has been exhausted"),
     ("overload", r"overload|(?:at|over) capacity|service unavailable|server is busy|\b(?:503|529)\b"),
     ("login", r"invalid (?:x-)?api.?key|incorrect api key|api.key.(?:is )?not.valid|api_key_invalid|authenticat"),

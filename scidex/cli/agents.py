@@ -57,7 +57,9 @@ def run(
     cpu_seconds: Annotated[int | None, typer.Option(min=1, help="CPU time that a process of a run may use.")] = None,
     memory_mb: Annotated[int | None, typer.Option(min=16, help="Memory that a run may hold, in MiB.")] = None,
     meter: Annotated[str, typer.Option(help=f"What tells the usage of a run: {METERS}.")] = "file",
-    max_usd: Annotated[float | None, typer.Option(min=0.0, help="USD that a run's key may spend (litellm).")] = None,
+    max_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="USD that a run's key may spend (litellm, openrouter).")
+    ] = None,
     outcome: Annotated[
         str | None, typer.Option(help=f"Also heed what the command says of its success: {PROGRAM_NAMES}.")
     ] = None,

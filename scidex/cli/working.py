@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from scidex.agent.meters.printed import PrintedMeter
 
 PROGRAM_NAMES = "claude, codex, gemini, opencode, mini or aider"
-METERS = "file, claude, codex, gemini, opencode, mini, aider, litellm:URL, clock:TOKENS_PER_HOUR or none"
+METERS = "file, claude, codex, gemini, opencode, mini, aider, litellm:URL, openrouter, clock:TOKENS_PER_HOUR or none"
 EVALUATORS = "a command, exit-code:USD, or pull-request:USD_MERGED[,USD_PASSED]"
 
 
@@ -109,23 +109,28 @@ class Options:
         if (printed := _printed(name, rest)) is not None:
             return printed
         match name:
-            case "litellm":
-                return self._litellm(rest)
+            case "litellm" | "openrouter":
+                return self._metered_by(name, rest)
             case "clock" if rest.isdecimal() and 0 < int(rest) < 2**53:
                 return WallClockMeter(int(rest))
             case "file" | "none" if not rest:
                 return UsageFileMeter() if name == "file" else NoMeter()
         raise typer.BadParameter(f"must be {METERS}", param_hint="--meter")
 
-    def _litellm(self, url: str) -> Meter:
-        from scidex.agent.meters.litellm import LiteLLMMeter
+    def _metered_by(self, name: str, url: str) -> Meter:
+        """Return the meter of a gateway, whose admin key the environment holds."""
+        from scidex.agent.meters.gateway import GatewayMeter
+        from scidex.agent.meters.litellm import LiteLLM
+        from scidex.agent.meters.openrouter import URL, OpenRouter
 
-        admin_key = os.environ.get("LITELLM_MASTER_KEY")
+        variable = {"litellm": "LITELLM_MASTER_KEY", "openrouter": "OPENROUTER_MANAGEMENT_KEY"}[name]
+        admin_key = os.environ.get(variable)
         if not admin_key:
-            raise typer.BadParameter("needs LITELLM_MASTER_KEY in the environment", param_hint="--meter")
+            raise typer.BadParameter(f"needs {variable} in the environment", param_hint="--meter")
         if self.max_usd is None:
-            raise typer.BadParameter("must be given with --meter litellm", param_hint="--max-usd")
-        return LiteLLMMeter(url, admin_key, self.max_usd)
+            raise typer.BadParameter(f"must be given with --meter {name}", param_hint="--max-usd")
+        gateway = LiteLLM(url, admin_key) if name == "litellm" else OpenRouter(admin_key, url or URL)
+        return GatewayMeter(gateway, self.max_usd)
 
     def _evaluator(self) -> Evaluator:
         from scidex.agent.evaluators import NoEvaluator

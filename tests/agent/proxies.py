@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -17,11 +18,12 @@ BUDGET_EXCEEDED = 422
 
 @dataclass
 class Proxy:
-    """What a proxy knows of its keys; `spends_late` is how often spend is asked for before it is booked."""
+    """What a proxy knows of its keys; what a call is charged is booked some seconds after it."""
 
     url: str = ""
     keys: dict[str, dict[str, Any]] = field(default_factory=dict)
-    spends_late: int = 0
+    books_after_seconds: float = 0.0
+    books_more_by: float = 0.0
     is_broken: bool = False
     says: Any = None
 
@@ -32,8 +34,10 @@ class Proxy:
             return 401
         if known["spend"] >= known["max_budget"]:
             return BUDGET_EXCEEDED
+        # What one call was charged may be booked before the next one.
+        known["seen"] = known["spend"]
         known["spend"] += usd
-        known["unseen"] = self.spends_late
+        known["booked_at"] = time.monotonic() + self.books_after_seconds
         return 200
 
 
@@ -43,9 +47,11 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
         match urlsplit(self.path).path:
+            case "/key/generate" if "tags" in body:
+                self._answer({"error": "tags need a licence"}, 403)
             case "/key/generate":
                 key = f"sk-{len(self.proxy.keys)}"
-                self.proxy.keys[key] = {**body, "spend": 0.0, "blocked": False, "unseen": 0}
+                self.proxy.keys[key] = {**body, "spend": 0.0, "seen": 0.0, "blocked": False, "booked_at": 0.0}
                 self._answer({"key": key, "key_alias": body["key_alias"]})
             case "/key/block":
                 self.proxy.keys[body["key"]]["blocked"] = True
@@ -54,12 +60,12 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         [key] = parse_qs(urlsplit(self.path).query)["key"]
         known = self.proxy.keys[key]
-        spend = known["spend"] if known["unseen"] == 0 else 0.0
-        known["unseen"] = max(0, known["unseen"] - 1)
+        known["spend"] += self.proxy.books_more_by
+        spend = known["spend"] if time.monotonic() >= known["booked_at"] else known["seen"]
         self._answer({"key": key, "info": {"spend": spend, "max_budget": known["max_budget"]}})
 
-    def _answer(self, told: Any) -> None:
-        status = 200 if self.headers["Authorization"] == f"Bearer {ADMIN_KEY}" and not self.proxy.is_broken else 401
+    def _answer(self, told: Any, status: int = 200) -> None:
+        status = status if self.headers["Authorization"] == f"Bearer {ADMIN_KEY}" and not self.proxy.is_broken else 401
         text = json.dumps(told if self.proxy.says is None else self.proxy.says).encode()
         self.send_response(status)
         self.send_header("Content-Length", str(len(text)))

@@ -12,7 +12,8 @@ from scidex.agent.commands import command_of_task, needs_of, shell_command
 from scidex.agent.evaluators import Impact
 from scidex.agent.executors import RunResult
 from scidex.agent.executors.local import LocalExecutor
-from scidex.agent.meters.litellm import LiteLLMMeter
+from scidex.agent.meters.gateway import GatewayMeter
+from scidex.agent.meters.litellm import LiteLLM
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.errors import MeterUnavailable
 from scidex.exchange import backlog, compute_auction, cycle, runs, token_ledger
@@ -132,6 +133,26 @@ def test_nothing_is_run_that_cannot_be_metered(market, tmp_path):
     assert runs.get_output(run_id, db=market) is None
 
 
+def test_a_worker_whose_runs_cannot_begin_says_so_in_a_line_and_offers_nothing_for_a_while(market, tmp_path, caplog):
+    for task_id in ("first", "second"):
+        backlog.add_task(task_id, "docs", expected_value_usd=4.0, payload={"command": SAYS}, db=market)
+    work = Work(command_of_task, tmp_path / "runs", meter=NoKeys())
+    agent = Agent("worker:ada", work, market=EmbeddedMarket(market), seats=2)
+    assert list(agent.take()) == []
+    assert cycle.run_cycle(now=market.now(), db=market).error is None
+    leases = list(agent.take())
+    for lease in leases:
+        assert agent.work_on(lease) is None
+        agent.leave_seat(lease)
+
+    assert list(agent.take()) == []
+    assert len(leases) == 2
+    assert compute_auction.get_order_book(db=market)["asks"] == []
+    [record] = caplog.records
+    assert "no run can begin, next look in" in record.getMessage()
+    assert record.exc_info is None
+
+
 # --- a proxy, from end to end
 
 CALLS = """
@@ -156,7 +177,8 @@ class Spends(LocalExecutor):
 
 def test_a_run_is_settled_by_what_its_key_was_charged(market, tmp_path):
     with running_proxy() as proxy:
-        meter = LiteLLMMeter(proxy.url, ADMIN_KEY, most_usd=2.0, settle_seconds=0.05)
+        gateway = LiteLLM(proxy.url, ADMIN_KEY, books_within_seconds=0.0)
+        meter = GatewayMeter(gateway, most_usd=2.0, look_seconds=0.01)
         command = [sys.executable, "-c", CALLS]
         report, run_id = run_one(market, tmp_path, command, meter=meter, executor=Spends().spend_by(proxy))
 

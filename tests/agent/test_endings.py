@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scidex.agent.endings import NOT_NOW_EXIT_CODE, REASONS, Ending, ending_of
+from scidex.agent.endings import NOT_NOW_EXIT_CODE, REASONS, Ending, ending_of, within_budget
 from scidex.agent.executors import RunResult
 from scidex.agent.executors.runs import Ended
 from scidex.agent.provider_answers import MOST_AHEAD, of_answer, of_unix_time, retry_at_in, retry_at_of
@@ -140,6 +140,10 @@ def test_a_reason_that_is_none_is_refused():
         (None, "unexpected status 401 Unauthorized: Incorrect API key provided", "login"),
         (None, "stream disconnected before completion: error sending request for url", "network"),
         (None, "Unable to connect to API (ECONNREFUSED)", "network"),
+        (400, "Budget has been exceeded! Current cost: 2.1, Max budget: 2.0", "quota"),
+        (422, "Budget has been exceeded! Current cost: 2.1, Max budget: 2.0", "quota"),
+        (403, "Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys", "quota"),
+        (None, "litellm.BudgetExceededError: Budget has been exceeded! Current cost: 2.1, Max budget: 2.0", "quota"),
         (None, "shared rollout token budget exhausted", None),
         (None, "the tests of the task failed", None),
     ],
@@ -149,6 +153,21 @@ def test_a_refusal_means_what_its_status_and_message_say(status, message, reason
 
     assert (None if ending is None else ending.reason) == reason
     assert ending is None or ending.kind == "interrupted"
+
+
+@pytest.mark.parametrize(
+    ("detail", "most_usd", "reason"),
+    [
+        ("Budget has been exceeded! Current cost: 2.1, Max budget: 2.0", 2.0, "budget"),
+        ("Budget has been exceeded! Current cost: 210, Max budget: 200.0", 2.0, "quota"),  # that of the whole proxy
+        ("Budget has been exceeded! Current cost: 2.1, Max budget: 2.0", None, "quota"),
+        ("API status 403 Key limit exceeded (total limit).", 2.0, "budget"),
+        ("You exceeded your current quota", 2.0, "quota"),
+    ],
+)
+def test_a_run_that_spent_its_own_keys_budget_has_failed(detail, most_usd, reason):
+    assert within_budget(Ending("quota", detail), most_usd).reason == reason
+    assert within_budget(DONE, most_usd) == DONE
 
 
 @given(status=st.none() | st.integers(-5, 1_000), message=st.text())

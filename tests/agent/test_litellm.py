@@ -6,7 +6,9 @@ import math
 
 import pytest
 
-from scidex.agent.meters.litellm import LiteLLMMeter
+from scidex.agent.meters import gateway
+from scidex.agent.meters.gateway import GatewayMeter
+from scidex.agent.meters.litellm import LiteLLM
 from scidex.agent.workplace import Workplace
 from scidex.errors import InvalidArgument, MeterUnavailable
 from tests.agent.proxies import ADMIN_KEY, BUDGET_EXCEEDED, running_proxy
@@ -20,8 +22,13 @@ def proxy():
 
 
 @pytest.fixture
-def meter(proxy) -> LiteLLMMeter:
-    return LiteLLMMeter(proxy.url, ADMIN_KEY, most_usd=2.0, settle_seconds=0.05)
+def meter(proxy) -> GatewayMeter:
+    return metered(proxy.url)
+
+
+def metered(url: str, books_within_seconds: float = 0.0, settle_seconds: float = 5.0) -> GatewayMeter:
+    proxy = LiteLLM(url, ADMIN_KEY, books_within_seconds)
+    return GatewayMeter(proxy, most_usd=2.0, settle_seconds=settle_seconds, look_seconds=0.01)
 
 
 @pytest.fixture
@@ -36,7 +43,8 @@ def test_a_run_gets_a_key_of_its_own_with_its_budget_and_its_task(proxy, meter, 
     made = proxy.keys[key]
     assert told["ANTHROPIC_BASE_URL"] == proxy.url
     assert (told["OPENAI_BASE_URL"], told["OPENAI_API_KEY"]) == (f"{proxy.url}/v1", key)
-    assert (made["max_budget"], made["duration"], made["tags"]) == (2.0, "660s", ["task:task-1"])
+    assert (made["max_budget"], made["duration"]) == (2.0, "660s")
+    assert "tags" not in made  # a proxy without a licence refuses them
     assert made["metadata"] == {"task_id": "task-1", "run_id": "slot-1"}
 
 
@@ -73,13 +81,46 @@ def test_a_key_is_refused_once_its_run_ended_in_whatever_way(proxy, meter, place
 
 
 def test_spend_that_is_booked_late_is_waited_for(proxy, place):
-    proxy.spends_late = 2
-    meter = LiteLLMMeter(proxy.url, ADMIN_KEY, most_usd=2.0, settle_seconds=20.0)
-
+    """Nothing booked yet, and booked in part, look like a bill; only time tells them from it."""
+    meter = metered(proxy.url, books_within_seconds=0.4)
     with meter.watching(place, 60.0) as told:
         proxy.call_model(told["ANTHROPIC_API_KEY"], 0.5)
+        proxy.books_after_seconds = 0.2
+        proxy.call_model(told["ANTHROPIC_API_KEY"], 0.25)
 
+        assert meter.read(place, result()).cost_usd == 0.75
+
+
+def test_spend_that_goes_on_changing_is_unknown(proxy, place):
+    proxy.books_more_by = 0.01
+    meter = metered(proxy.url, settle_seconds=0.1)
+    with meter.watching(place, 60.0) as told:
+        proxy.call_model(told["ANTHROPIC_API_KEY"], 0.5)
+        usage = meter.read(place, result())
+
+    assert (usage.provenance, usage.note) == ("none", "what litellm books still changes")
+
+
+def test_a_key_that_was_not_used_says_nothing(proxy, meter, place):
+    """The run may have called around the proxy, by a key of its own."""
+    with meter.watching(place, 60.0):
+        usage = meter.read(place, result())
+
+    assert (usage.provenance, usage.note) == ("none", "nothing is booked on the run's key")
+
+
+def test_what_is_booked_later_corrects_what_was_read(proxy, meter, place, monkeypatch):
+    monkeypatch.setattr(gateway, "_LATER_SECONDS", (0.0, 0.0, 3_600.0))
+    with meter.watching(place, 60.0) as told:
+        proxy.call_model(told["ANTHROPIC_API_KEY"], 0.5)
         assert meter.read(place, result()).cost_usd == 0.5
+    assert meter.corrections() == []
+
+    proxy.keys[told["ANTHROPIC_API_KEY"]]["spend"] = 0.75
+    [(run_id, usage)] = meter.corrections()
+
+    assert (run_id, usage.cost_usd, usage.provenance) == ("slot-1", 0.75, "billed")
+    assert meter.corrections() == []
 
 
 def test_runs_side_by_side_are_charged_apart(proxy, meter, tmp_path):
@@ -100,7 +141,7 @@ def test_nothing_runs_where_there_is_no_key_for_it(proxy, meter, place):
 
 
 def test_a_proxy_that_is_gone_gives_no_key(place):
-    meter = LiteLLMMeter("http://127.0.0.1:1", ADMIN_KEY, most_usd=2.0)
+    meter = metered("http://127.0.0.1:1")
 
     with pytest.raises(MeterUnavailable, match="did not answer /key/generate"), meter.watching(place, 60.0):
         pytest.fail("a run began unmetered")
@@ -112,7 +153,7 @@ def test_a_proxy_that_fails_later_leaves_the_usage_unknown(proxy, meter, place):
         usage = meter.read(place, result())
 
     assert (usage.provenance, usage.cost_usd) == ("none", None)
-    assert usage.note == "the proxy refused /key/info with status 401"
+    assert usage.note == "litellm refused /key/info with status 401"
 
 
 @pytest.mark.parametrize(
@@ -131,7 +172,7 @@ def test_a_proxy_that_says_something_else_leaves_the_usage_unknown(proxy, meter,
         usage = meter.read(place, result())
 
     assert (usage.provenance, usage.cost_usd) == ("none", None)
-    assert usage.note.startswith("the proxy gives no ")
+    assert usage.note.startswith("litellm gives no ")
 
 
 def test_a_key_stands_in_no_message(proxy, meter, place, caplog):
@@ -146,4 +187,4 @@ def test_a_key_stands_in_no_message(proxy, meter, place, caplog):
 
 def test_a_proxy_is_an_http_address():
     with pytest.raises(InvalidArgument):
-        LiteLLMMeter("localhost:4000", ADMIN_KEY, most_usd=2.0)
+        metered("localhost:4000")

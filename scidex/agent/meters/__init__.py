@@ -22,6 +22,10 @@ def unknown(note: str = "", *, meter: str = "none") -> Usage:
 class Meter(Protocol):
     """Knows what a run used."""
 
+    @property
+    def most_usd(self) -> float | None:
+        """What a run may spend by the meter's own hand; None where it sets no limit."""
+
     def watching(self, place: Workplace, max_seconds: float) -> AbstractContextManager[Mapping[str, str]]:
         """Watch a run while the block lasts; gives what its environment must say for that. Raises MeterUnavailable."""
 
@@ -31,9 +35,21 @@ class Meter(Protocol):
     def read(self, place: Workplace, result: RunResult) -> Usage:
         """Return what a run used, within the block; `none` and no number where that cannot be known. Never raises."""
 
+    def corrections(self) -> list[tuple[str, Usage]]:
+        """Return what has been learnt of runs since they were read, each run's id with its usage. Never raises."""
+
 
 class PlainMeter:
     """A meter that needs nothing but what a run leaves behind."""
+
+    @property
+    def most_usd(self) -> float | None:
+        """Set no limit."""
+        return None
+
+    def corrections(self) -> list[tuple[str, Usage]]:
+        """Learn nothing later."""
+        return []
 
     def word(self, place: Workplace, result: RunResult) -> Word:
         """Say nothing."""
