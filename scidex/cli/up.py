@@ -23,7 +23,6 @@ from scidex.cli.stopping import stop_signal
 if TYPE_CHECKING:
     from scidex.web.serving import Transport
 
-_USUAL_CYCLE_SECONDS = 60.0
 _DEMO_CYCLE_SECONDS = 1.0
 
 PortOption = Annotated[
@@ -34,7 +33,9 @@ PortOption = Annotated[
 ]
 CycleOption = Annotated[
     float | None,
-    typer.Option(min=0.05, max=604_800, help="Seconds from round to round: 60, with --demo 1.", show_default=False),
+    typer.Option(
+        min=0.05, max=604_800, help="Seconds from round to round: the setting, with --demo 1.", show_default=False
+    ),
 ]
 SecondsOption = Annotated[
     float | None,
@@ -66,7 +67,9 @@ def up(
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     if not demo:
         transport = transport_of(names, certificate, private_key, insecure=insecure)
-        every = _USUAL_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds
+        from scidex.settings import from_environment
+
+        every = from_environment().cycle_seconds if cycle_seconds is None else cycle_seconds
         _serve(db, host, port, transport, pool, every, profile)
         return
 

@@ -59,6 +59,15 @@ def imported(empty_url: str, tmp_path: Path) -> str:
     return empty_url
 
 
+def test_rounds_are_as_far_apart_as_the_environment_says(tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIDEX_CYCLE_SECONDS", "7.5")
+    with running("up", "--db", f"sqlite:///{tmp_path}/market.db", "--port", "0") as market:
+        assert market.stdout is not None
+        said = [next(market.stdout), next(market.stdout)]
+
+    assert said[1].startswith("rounds      every 7.5 s in pool scidex-agent")
+
+
 def test_an_imported_backlog_is_worked_off_by_an_agent(imported, tmp_path, monkeypatch):
     # A busy machine may miss some of these short cycles; that alone must not send the agent around the auction.
     monkeypatch.setenv("SCIDEX_FALLBACK_AFTER_CYCLES", "1000")
