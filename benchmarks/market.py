@@ -14,7 +14,7 @@ from functools import cache
 from typing import Any
 
 from benchmarks.timing import Ratio
-from scidex.lab.sampling import Plan, fitted
+from scidex.lab.sampling import Plan
 from scidex.lab.study import Findings, study
 from scidex.lab.worlds import WorldSpec
 from scidex.profiles import profile_named
@@ -51,7 +51,7 @@ ROWS: dict[str, dict[str, Any]] = {
 
 def plan(world: WorldSpec, *, policy: str = "market", profile: str = "recommended", **values: Any) -> Plan:
     """Return a plan of 20 seeds."""
-    return Plan(world=world, policy=policy, profile=fitted(profile_named(profile, **values), world))
+    return Plan(world=world, policy=policy, profile=profile_named(profile, **values))
 
 
 @cache

@@ -14,7 +14,6 @@ from scidex.cli.pairs import pairs
 if TYPE_CHECKING:
     from scidex.lab.sampling import Plan
     from scidex.lab.study import Findings
-    from scidex.lab.worlds import WorldSpec
     from scidex.profiles import Profile
 
 app = typer.Typer(help="Simulations of a market on the exchange's own rules; no database.", no_args_is_help=True)
@@ -70,7 +69,7 @@ def market(
     plan = Plan(
         world=spec,
         policy=policy,
-        profile=_profile(profile, strategy, settings or [], spec),
+        profile=_profile(profile, strategy, settings or []),
         seeds=seeds,
         first_seed=first_seed,
         misreport=misreport,
@@ -87,15 +86,13 @@ def _need_numpy() -> None:
     del np
 
 
-def _profile(name: str, strategy: str | None, settings: list[str], world: WorldSpec) -> Profile:
-    from scidex.lab.sampling import fitted
+def _profile(name: str, strategy: str | None, settings: list[str]) -> Profile:
     from scidex.profiles import Profile, profile_named
 
     overrides = pairs(settings, "--set", {one.name: str(one.type) for one in fields(Profile)})
     if strategy is not None:
         overrides["strategy"] = strategy
-    chosen = profile_named(name, **overrides)
-    return chosen if "daily_bucket_tokens" in overrides else fitted(chosen, world)
+    return profile_named(name, **overrides)
 
 
 def _studied(plan: Plan, processes: int) -> Findings:

@@ -14,7 +14,7 @@ from scidex.clock import utc_now
 from scidex.errors import shown
 from scidex.exchange import arguments as checked
 from scidex.exchange import compute_auction, ev_scorer, sweeper
-from scidex.exchange.income import budget
+from scidex.exchange.income import adjustments, budget
 from scidex.exchange.rounds import cycle as round_cycles
 from scidex.records import CycleReport, CycleStatus, ModeSwitch
 from scidex.settings import DEFAULT_POOL
@@ -217,9 +217,14 @@ def _pay_income(db: Database, pool: str, now: datetime) -> int:
     bucket = _settings.from_environment().daily_bucket_tokens
     execute_journaled(db, budget.allocate_budget, {"bucket_tokens": bucket}, now=now)
     with db.reading() as tx:
-        if tx.row("income_of_day", pool=pool, day=budget.day_of(now)) is not None:
-            return 0
-    return execute_journaled(db, budget.pay_income, {"pool": pool, "bucket_tokens": bucket}, now=now)
+        was_paid = tx.row("income_of_day", pool=pool, day=budget.day_of(now)) is not None
+        is_due = was_paid and adjustments.is_due(tx, pool, now)
+    if is_due:
+        return execute_journaled(db, adjustments.adjust_income, {"pool": pool}, now=now)
+    if was_paid:
+        return 0
+    arguments = {"pool": pool, "bucket_tokens": bucket, "keeps_parts": True}
+    return execute_journaled(db, budget.pay_income, arguments, now=now)
 
 
 def _sweep(db: Database, pool: str, now: datetime) -> dict[str, int]:

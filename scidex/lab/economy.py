@@ -67,6 +67,7 @@ class Economy:
             self._priorities.setdefault(owner if profile.base_per_owner else quest, {})[quest] = weight
         self._impact = dict.fromkeys(self._quests, Fraction(0))
         self._sold: list[tuple[datetime, int]] = []
+        self._first_bucket: int | None = None
         self.price_level = float(profile.price_level_start)
         self.wallets = Wallets(spec.quests)
 
@@ -86,9 +87,9 @@ class Economy:
 
     def pay_day(self) -> None:
         """Pay a day's income, and burn what is past the owners' caps."""
-        bucket = income.bucket_of_day(
-            self._profile, slots_of_day=self._slots_of_day(), price_level=self.price_level if self._sold else None
-        )
+        slots = self._slots_of_day() or income.slots_expected(self._spec.slots)
+        bucket = income.bucket(self._profile, slots_of_day=slots, price_level=self.price_level)
+        self._first_bucket = None if self._sold else bucket
         shares = income.shares(
             bucket,
             priorities_by_owner=self._priorities,
@@ -98,6 +99,18 @@ class Economy:
         self.wallets.issue(self._array({quest: share.tokens for quest, share in shares.items()}))
         self.wallets.burn(self._array(self._excess(income.by_priority(bucket, self._priorities))))
         self._impact = dict.fromkeys(self._quests, Fraction(0))
+
+    def grow(self, at: datetime) -> None:
+        """Pay what the bucket of the first day has grown by, for the rest of the day."""
+        if self._first_bucket is None or not self._sold:
+            return
+        first_at, last_at = self._sold[0][0], self._sold[-1][0]
+        sold = income.slots_of_day(sum(slots for _, slots in self._sold[1:]), first_at=first_at, last_at=last_at)
+        grown = income.grown_bucket(self._profile, self._first_bucket, slots_of_day=sold, price_level=self.price_level)
+        if grown is not None:
+            more = int((grown - self._first_bucket) * income.rest_of_day(at))
+            self.wallets.issue(self._array(income.by_priority(more, self._priorities)))
+            self._first_bucket = grown
 
     def note_values(self, values: Floats) -> None:
         """Move the price level by what a slot would cost if no wallet limited any bid."""

@@ -61,6 +61,8 @@ class Market:
         """Hold a round: return the places of the winners, and of the task that the floor serves, if any."""
         if backlog.cycle % self.spec.cycles_per_day == 0:
             self.open_day()
+        else:
+            self.economy.grow(at(self.spec, backlog.cycle))
         values = self._appraiser.values(backlog)
         self._pace(backlog)
         self.economy.note_values(values)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -17,7 +17,6 @@ from scidex.lab.optimum import clairvoyant
 from scidex.lab.policies import BASELINES, Policy
 from scidex.lab.simulation import run
 from scidex.lab.worlds import World, WorldSpec, draw
-from scidex.money.income import bucket
 from scidex.profiles import Profile, profile_named
 
 POLICIES = (*BASELINES, "market")
@@ -44,21 +43,6 @@ class Plan:
         whole("first_seed", self.first_seed, least=0, most=2**31)
         if self.misreport and self.world.inflators == self.world.quests:
             raise InvalidArgument(field="inflators", value=self.world.inflators, fact="must leave one quest honest")
-
-
-def fitted(profile: Profile, world: WorldSpec) -> Profile:
-    """
-    Return a profile whose first bucket fits a world, where income is indexed.
-
-    A market that has sold nothing has nothing to index its first bucket by, and takes the fixed one, which its operator
-    chose for the slots that it would have.
-    """
-    if profile.income != "indexed":
-        return profile
-    slots = world.slots * world.cycles_per_day
-    return replace(
-        profile, daily_bucket_tokens=bucket(profile, slots_of_day=slots, price_level=profile.price_level_start)
-    )
 
 
 class Tokens(NamedTuple):

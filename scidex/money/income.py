@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime, timedelta
 from fractions import Fraction
 from math import floor
@@ -42,11 +42,21 @@ def bucket(profile: Profile, *, slots_of_day: int, price_level: float) -> int:
     return floor(Fraction(str(profile.income_index)) * slots_of_day * Fraction(price_level))
 
 
-def bucket_of_day(profile: Profile, *, slots_of_day: int | None, price_level: float | None) -> int:
-    """Return the tokens of a day's bucket; where a market has sold nothing yet to index by, the fixed one."""
-    if not slots_of_day or price_level is None:
-        return profile.daily_bucket_tokens
-    return bucket(profile, slots_of_day=slots_of_day, price_level=price_level)
+def slots_expected(on_offer: int) -> int:
+    """Return how many slots a day a market is taken to sell before it has sold any: each on offer once an hour."""
+    return max(1, on_offer) * (_DAY // _SHORTEST_SPAN)
+
+
+def grown_bucket(profile: Profile, bucket_tokens: int, *, slots_of_day: int, price_level: float) -> int | None:
+    """
+    Return the bucket of a market's first day by what it has sold since, where that is half as large again, or None.
+
+    It only grows: what was paid is not taken back.
+    """
+    if profile.income != "indexed":
+        return None
+    due = bucket(profile, slots_of_day=slots_of_day, price_level=price_level)
+    return due if 2 * due >= 3 * bucket_tokens and due > bucket_tokens else None
 
 
 def slots_of_day(sold: int, *, first_at: datetime, last_at: datetime) -> int:
@@ -112,3 +122,54 @@ def by_priority(tokens: int, priorities_by_owner: PriorityOf) -> dict[str, int]:
     for owner, part in proportional_split(tokens, owners).items():
         split |= proportional_split(part, priorities_by_owner[owner])
     return split
+
+
+def rest_of_day(now: datetime) -> Fraction:
+    """Return how much of the UTC day is left."""
+    left = _DAY - (now - now.replace(hour=0, minute=0, second=0, microsecond=0))
+    return Fraction(left // timedelta(microseconds=1), _DAY // timedelta(microseconds=1))
+
+
+def joined(
+    base_tokens: int, *, priorities_by_owner: PriorityOf, paid: Collection[str], rest: Fraction
+) -> dict[str, int]:
+    """
+    Return what accounts that join during a day are paid at once: their part of the rest of the day's base share.
+
+    An owner that was paid already has had its part: its other accounts join with nothing.
+    """
+    split = by_priority(floor(base_tokens * rest), priorities_by_owner)
+    return {
+        name: 0 if accounts.keys() & set(paid) else split[name]
+        for accounts in priorities_by_owner.values()
+        for name in accounts
+        if name not in paid
+    }
+
+
+class Part(NamedTuple):
+    """What an account was paid of a day's base share: its owner, by which priority, and for how much of the day."""
+
+    owner: str
+    priority: int
+    rest: Fraction
+    tokens: int
+
+
+def corrections(base_tokens: int, parts: Mapping[str, Part], priorities: Mapping[str, int]) -> dict[str, int]:
+    """
+    Return what each account is to get more, or to give back if negative, so that it was paid by these priorities.
+
+    Nobody gives back more than it was paid.
+    """
+    before = by_priority(base_tokens, _by_owner(parts, {}))
+    due = by_priority(base_tokens, _by_owner(parts, priorities))
+    changes = {name: floor((due[name] - before[name]) * part.rest) for name, part in parts.items()}
+    return {name: max(change, -parts[name].tokens) for name, change in changes.items() if change}
+
+
+def _by_owner(parts: Mapping[str, Part], priorities: Mapping[str, int]) -> PriorityOf:
+    owners: dict[str, dict[str, int]] = {}
+    for name, part in parts.items():
+        owners.setdefault(part.owner, {})[name] = priorities.get(name, part.priority)
+    return owners

@@ -25,6 +25,7 @@ TABLES = (
     "all_of_declared_allowances",
     "all_of_floor_gifts",
     "all_of_idempotency_keys",
+    "all_of_income_parts",
     "all_of_income_runs",
     "all_of_income_shares",
     "all_of_journal",

@@ -398,7 +398,27 @@ CREATE TABLE income_runs (
     -- What the bucket was indexed by; NULL where it was not.
     slots_of_day BIGINT CHECK (slots_of_day >= 0),
     price_level_tokens DOUBLE PRECISION CHECK (price_level_tokens >= 0),
+    -- What of the bucket goes by priority; NULL of days that were paid before this was kept.
+    base_tokens BIGINT CHECK (base_tokens >= 0),
     PRIMARY KEY (pool, day)
+);
+
+-- What each account got of a day's bucket by priority, so that a quest that joins that day is paid its part at once, and
+-- priorities set after the first payment correct it.
+CREATE TABLE income_parts (
+    pool TEXT COLLATE "C" NOT NULL REFERENCES compute_auction_pools (pool),
+    day TEXT NOT NULL,
+    account_id TEXT COLLATE "C" NOT NULL REFERENCES token_accounts (account_id),
+    -- Who it counts for: its owner, or where the pool pays by quest the account itself.
+    earner TEXT COLLATE "C" NOT NULL,
+    -- The priority that it was paid by.
+    priority BIGINT NOT NULL CHECK (priority >= 0),
+    tokens BIGINT NOT NULL CHECK (tokens >= 0),
+    -- When it joined; NULL where it was there at the first payment.
+    joined_at TIMESTAMPTZ,
+    -- 1 once a later priority has corrected it: that happens once a day.
+    corrected BIGINT NOT NULL DEFAULT 0 CHECK (corrected IN (0, 1)),
+    PRIMARY KEY (pool, day, account_id)
 );
 
 -- The proportional split: what each quest may use of a UTC day's bucket outside the auction, and what it has used.

@@ -9,10 +9,9 @@ import sys
 import pytest
 
 from scidex.errors import InvalidArgument
-from scidex.lab.sampling import HELD_OUT, Plan, fitted, sample
+from scidex.lab.sampling import HELD_OUT, Plan, sample
 from scidex.lab.study import study
 from scidex.lab.worlds import WorldSpec
-from scidex.profiles import PROFILES
 from tests.cli.running import ROOT, scidex
 from tests.lab.worlds import SMALL
 
@@ -126,14 +125,3 @@ def test_without_numpy_the_command_says_what_to_install():
 
     assert ended.returncode == 1
     assert "scidex[lab]" in ended.stderr
-
-
-def test_the_first_bucket_fits_the_world_where_income_is_indexed_unless_it_is_set():
-    indexed, brief = PROFILES["recommended"], PROFILES["brief"]
-
-    # 0.6 × 2 slots × 24 cycles × 1,000 tokens a slot.
-    assert fitted(indexed, SMALL).daily_bucket_tokens == 28_800
-    assert fitted(brief, SMALL) == brief
-    usual = json.loads(scidex(*QUICK, "--json")[1])
-    assert json.loads(scidex(*QUICK, "--set", "daily_bucket_tokens=14400", "--json")[1]) == usual
-    assert json.loads(scidex(*QUICK, "--set", "daily_bucket_tokens=1000000", "--json")[1]) != usual

@@ -12,7 +12,6 @@ import pytest
 from scidex.bidding.judgement import Score, SettledRun, judged
 from scidex.lab.appraisal import History
 from scidex.lab.backlogs import at
-from scidex.lab.sampling import fitted
 from scidex.lab.simulation import Verdicts
 from scidex.lab.verdicts import late_against_prompt
 from scidex.lab.worlds import WorldSpec, draw
@@ -20,7 +19,7 @@ from scidex.profiles import PROFILES
 from tests.lab.worlds import SMALL
 
 LATE = WorldSpec(inflators=3, failures=0.2, verdict_days=5, unjudged=0.3)
-RECOMMENDED = fitted(PROFILES["recommended"], LATE)
+RECOMMENDED = PROFILES["recommended"]
 
 
 def test_failures_are_known_at_once_and_successes_within_days():

@@ -8,13 +8,12 @@ import numpy as np
 
 from scidex.lab.market import Market
 from scidex.lab.policies import names
-from scidex.lab.sampling import fitted
 from scidex.lab.simulation import run
 from scidex.lab.worlds import WorldSpec, draw
 from scidex.profiles import PROFILES
 
 SMALL = WorldSpec(quests=6, slots=2, days=8, inflators=1)
-RECOMMENDED = fitted(PROFILES["recommended"], SMALL)
+RECOMMENDED = PROFILES["recommended"]
 SEEDS = range(4)
 
 

@@ -147,14 +147,79 @@ def test_the_slots_of_a_day_follow_from_what_was_sold_in_the_last_one(sold, hour
     assert income.slots_of_day(sold, first_at=first_at, last_at=first_at + timedelta(hours=hours)) == slots
 
 
-@pytest.mark.parametrize(("slots", "level"), [(None, None), (0, 1_000.0), (96, None)])
-def test_a_market_that_has_sold_nothing_begins_with_the_fixed_bucket(slots, level):
-    profile = profile_named("recommended", daily_bucket_tokens=77)
-
-    assert income.bucket_of_day(profile, slots_of_day=slots, price_level=level) == 77
+@pytest.mark.parametrize(("on_offer", "slots"), [(0, 24), (1, 24), (4, 96)])
+def test_before_it_has_sold_any_a_market_is_taken_to_sell_each_slot_once_an_hour(on_offer, slots):
+    assert income.slots_expected(on_offer) == slots
 
 
-def test_one_that_has_sold_slots_is_indexed():
-    profile = profile_named("recommended", daily_bucket_tokens=77, income_index=0.5)
+@pytest.mark.parametrize(("slots", "grown"), [(10, None), (14, None), (15, 1_500), (40, 4_000)])
+def test_a_first_bucket_grows_once_it_is_half_as_large_again(slots, grown):
+    profile = profile_named("recommended", income_index=1.0)
 
-    assert income.bucket_of_day(profile, slots_of_day=10, price_level=20.0) == 100
+    assert income.grown_bucket(profile, 1_000, slots_of_day=slots, price_level=100.0) == grown
+    assert income.grown_bucket(BRIEF, 1_000, slots_of_day=slots, price_level=100.0) is None
+
+
+# --- what is paid in the course of a day
+
+NOON = datetime(2026, 5, 1, 12, tzinfo=UTC)
+
+
+def test_the_rest_of_a_day_is_exact():
+    assert income.rest_of_day(NOON) == Fraction(1, 2)
+    assert income.rest_of_day(NOON.replace(hour=0)) == 1
+    assert 0 < income.rest_of_day(datetime(2026, 5, 1, 23, 59, 59, 999_999, tzinfo=UTC)) < Fraction(1, 10**9)
+
+
+def test_who_joins_at_noon_gets_half_a_days_part():
+    owners = {"ada": {"a": 3}, "bob": {"b": 1}}
+
+    assert income.joined(1_000, priorities_by_owner=owners, paid=["a"], rest=Fraction(1, 2)) == {"b": 125}
+    assert income.joined(1_000, priorities_by_owner=owners, paid=["a", "b"], rest=Fraction(1, 2)) == {}
+
+
+def test_an_owner_that_was_paid_joins_with_nothing():
+    owners = {"ada": {"a": 3, "another of hers": 9}, "bob": {"b": 1}}
+
+    assert income.joined(1_000, priorities_by_owner=owners, paid=["a", "b"], rest=Fraction(1)) == {"another of hers": 0}
+
+
+@given(owners, buckets, st.data())
+def test_those_who_join_get_no_more_than_the_rest_of_the_bucket(owners, bucket, data):
+    accounts = [name for these in owners.values() for name in these]
+    paid = data.draw(st.lists(st.sampled_from(accounts), unique=True)) if accounts else []
+    rest = data.draw(st.fractions(0, 1))
+    got = income.joined(bucket, priorities_by_owner=owners, paid=paid, rest=rest)
+
+    assert got.keys() == set(accounts) - set(paid)
+    assert 0 <= sum(got.values()) <= bucket * rest
+
+
+def part(owner, priority, tokens, rest=Fraction(1)):
+    return income.Part(owner, priority, rest, tokens)
+
+
+def test_a_priority_that_was_set_late_moves_what_it_would_have_moved():
+    parts = {"a": part("a", 1, 500), "b": part("b", 1, 500)}
+
+    assert income.corrections(1_000, parts, {"a": 4}) == {"a": 300, "b": -300}
+    assert income.corrections(1_000, parts, {}) == {}
+
+
+def test_who_joined_late_is_corrected_for_its_part_of_the_day():
+    parts = {"a": part("a", 1, 1_000), "b": part("b", 1, 125, Fraction(1, 4))}
+
+    assert income.corrections(1_000, parts, {"b": 3}) == {"a": -250, "b": 62}
+
+
+@given(owners, buckets, st.data())
+def test_corrections_make_up_what_was_paid_by_other_priorities(owners, bucket, data):
+    paid = by_priority(bucket, owners)
+    parts = {
+        name: part(owner, priority, paid[name]) for owner, these in owners.items() for name, priority in these.items()
+    }
+    new = {name: data.draw(st.integers(0, 100)) for name in parts}
+    changes = income.corrections(bucket, parts, new)
+    due = by_priority(bucket, {owner: {name: new[name] for name in these} for owner, these in owners.items()})
+
+    assert {name: paid[name] + changes.get(name, 0) for name in parts} == {name: due[name] for name in parts}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 
 from scidex.exchange.book import holds, market_settings, pools
@@ -61,18 +62,19 @@ def save(work: Work, day: str, shares: dict[str, tuple[int, int]]) -> None:
 
 
 @effect("pay_income")
-def pay_income(work: Work, *, pool: str, bucket_tokens: int) -> int:
+def pay_income(work: Work, *, pool: str, bucket_tokens: int, keeps_parts: bool = False) -> int:
     """
     Pay the day's income of a pool, unless it was paid; return the tokens paid.
 
-    A pool that was configured pays by its profile; any other pays `bucket_tokens` to its quests by priority.
+    A pool that was configured pays by its profile; any other pays `bucket_tokens` to its quests by priority. With
+    `keeps_parts` what a later payment of the day goes by is kept.
     """
     day = day_of(work.now)
     # Alone in the pool: its settings, its rounds and the impact of its slots are as a replay finds them.
     pools.lock_names(work.tx, [pool], to_clear=True)
     profile = market_settings.configured(work.tx, pool)
     if profile is not None:
-        return payday.pay(work, pool=pool, day=day, profile=profile)
+        return payday.pay(work, pool=pool, day=day, profile=profile, keeps_parts=keeps_parts)
     shares: list[tuple[str, int]] = work.make_up("shares", lambda: _income_shares(work, pool, bucket_tokens))
     paid = sum(tokens for _, tokens in shares)
     claim = {"pool": pool, "day": day, "bucket_tokens": bucket_tokens, "paid_tokens": paid, "paid_at": work.now}
@@ -86,7 +88,21 @@ def pay_income(work: Work, *, pool: str, bucket_tokens: int) -> int:
     earners = sorted({account_id for account_id, _ in shares})
     holds.resume(work.tx, [locked[account_id] for account_id in earners])
     wallets.save(work.tx, locked.values())
+    if keeps_parts:
+        _keep_parts(work, pool, day, shares)
     return paid
+
+
+def _keep_parts(work: Work, pool: str, day: str, shares: list[tuple[str, int]]) -> None:
+    priorities = work.make_up("priorities", lambda: _priorities(work, pool))
+    parts = Counter(dict.fromkeys(priorities, 0))
+    for account_id, tokens in shares:
+        parts[account_id] += tokens
+    payday.keep_parts(work.tx, pool, day, priorities, parts)
+
+
+def _priorities(work: Work, pool: str) -> dict[str, dict[str, int]]:
+    return payday.priorities_of(work.tx.rows("earners_of_pool", pool=pool), per_owner=False)
 
 
 def _income_shares(work: Work, pool: str, bucket_tokens: int) -> list[tuple[str, int]]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping
-from datetime import timedelta
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
 from fractions import Fraction
 from typing import Any, NamedTuple
 
@@ -39,11 +39,12 @@ class Payee(NamedTuple):
     elsewhere: dict[str, int]
 
 
-def pay(work: Work, *, pool: str, day: str, profile: Profile) -> int:
+def pay(work: Work, *, pool: str, day: str, profile: Profile, keeps_parts: bool) -> int:
     """
-    Pay a day's income of a locked pool by its profile, once; return the tokens paid.
+    Pay a day's income of a pool that is locked alone by its profile, once; return the tokens paid.
 
     Every token is a transfer with its reason: the income, the part of it that pays arrears, and what a cap burns.
+    With `keeps_parts` the first bucket fits the market, and what a later payment of the day goes by is kept.
     """
     tx = work.tx
     payees = Payee(*work.make_up("payees", lambda: _payees(tx, pool, profile)))
@@ -51,10 +52,9 @@ def pay(work: Work, *, pool: str, day: str, profile: Profile) -> int:
     work.changed = bool(payees.priorities or pending)
     if not work.changed:
         return 0
-    index = _index(tx, pool, profile)
+    index = _index(work, pool, profile, fits=keeps_parts)
     locked = wallets.lock(tx, _accounts(payees, pending))
-    due = income.bucket_of_day(profile, slots_of_day=index.slots_of_day, price_level=index.price_level_tokens)
-    bucket = min(due, MOST_TOKENS + locked[ISSUANCE].balance)
+    bucket = min(_bucket(profile, index), MOST_TOKENS + locked[ISSUANCE].balance)
     shares = income.shares(
         bucket,
         priorities_by_owner=payees.priorities,
@@ -66,19 +66,25 @@ def pay(work: Work, *, pool: str, day: str, profile: Profile) -> int:
     work.changed = tx.run("claim_indexed_income", **claim, **index._asdict()) == 1
     if not work.changed:
         return 0
-    _pay_shares(work, locked, shares, pending, payees, bucket, _Run(pool, day, profile))
+    _pay_shares(work, locked, shares, pending, payees, bucket, Run(pool, day, profile))
+    if keeps_parts:
+        base = {name: shares[name].base_tokens if name in shares else 0 for name in owners_of(payees.priorities)}
+        keep_parts(tx, pool, day, payees.priorities, base)
     holds.resume(tx, [locked[account_id] for account_id in sorted(shares) if shares[account_id].tokens])
     wallets.save(tx, locked.values())
     return paid
 
 
-class _Run(NamedTuple):
+class Run(NamedTuple):
+    """A day's income of a pool, and what it is paid by."""
+
     pool: str
     day: str
     profile: Profile
 
     @property
     def name(self) -> str:
+        """What the reasons of its transfers say."""
         return f"{self.pool} {self.day}"
 
 
@@ -89,7 +95,7 @@ def _pay_shares(
     pending: list[dict[str, Any]],
     payees: Payee,
     bucket: int,
-    run: _Run,
+    run: Run,
 ) -> None:
     paid = {account_id: share.tokens for account_id, share in shares.items() if share.tokens}
     moves = [Move(ISSUANCE, account_id, tokens, f"income {run.name}") for account_id, tokens in paid.items()]
@@ -113,14 +119,19 @@ def _pay_shares(
     work.tx.run_many("append_income_shares", rows)
 
 
-def _payees(tx: Transaction, pool: str, profile: Profile) -> tuple[Any, ...]:
-    earners = tx.rows("earners_of_pool", pool=pool)
+def priorities_of(earners: Iterable[Row], *, per_owner: bool) -> dict[str, dict[str, int]]:
+    """Return the priority of each account that earns, by its owner, or in the brief, which splits by quest, its own."""
     priorities: dict[str, dict[str, int]] = defaultdict(dict)
     for row in earners:
-        # A quest is an owner of its own in the brief, which splits by quest.
-        accounts = priorities[row["owner_id"] if profile.base_per_owner else row["account_id"]]
+        accounts = priorities[row["owner_id"] if per_owner else row["account_id"]]
         # Quests may share a wallet.
         accounts[row["account_id"]] = accounts.get(row["account_id"], 0) + row["priority"]
+    return dict(priorities)
+
+
+def _payees(tx: Transaction, pool: str, profile: Profile) -> tuple[Any, ...]:
+    earners = tx.rows("earners_of_pool", pool=pool)
+    priorities = priorities_of(earners, per_owner=profile.base_per_owner)
     owners: dict[str, list[str]] = defaultdict(list)
     for row in tx.rows("accounts_of_owners", owner_ids=sorted({row["owner_id"] for row in earners})):
         owners[row["owner_id"]].append(row["account_id"])
@@ -128,7 +139,7 @@ def _payees(tx: Transaction, pool: str, profile: Profile) -> tuple[Any, ...]:
     elsewhere = {
         row["account_id"]: row["tokens"] for row in tx.rows("fair_shares_elsewhere", pool=pool, account_ids=everyone)
     }
-    return dict(priorities), dict(owners), elsewhere
+    return priorities, dict(owners), elsewhere
 
 
 def _accounts(payees: Payee, pending: list[dict[str, Any]]) -> set[str]:
@@ -136,16 +147,68 @@ def _accounts(payees: Payee, pending: list[dict[str, Any]]) -> set[str]:
     return {ISSUANCE, *owned, *(row["account_id"] for row in pending)}
 
 
-def _index(tx: Transaction, pool: str, profile: Profile) -> Index:
-    """Return a day's slots and the price level, by what the pool sold in the day up to its last round."""
-    if profile.income != "indexed":
-        return Index(None, None)
+def owners_of(priorities: Mapping[str, Mapping[str, int]]) -> dict[str, str]:
+    """Return for whom each account counts."""
+    return {name: owner for owner, accounts in priorities.items() for name in accounts}
+
+
+def keep_parts(
+    tx: Transaction,
+    pool: str,
+    day: str,
+    priorities: Mapping[str, Mapping[str, int]],
+    tokens: Mapping[str, int],
+    joined_at: datetime | None = None,
+) -> None:
+    """Keep what accounts got of a day's bucket by their priorities; without `joined_at` at its first payment."""
+    rows = [
+        {
+            "pool": pool,
+            "day": day,
+            "account_id": name,
+            "earner": owner,
+            "priority": priorities[owner][name],
+            "tokens": tokens[name],
+            "joined_at": joined_at,
+        }
+        for name, owner in sorted(owners_of(priorities).items())
+        if name in tokens
+    ]
+    tx.run_many("append_income_parts", rows)
+    if joined_at is None:
+        tx.run("keep_base_of_income", pool=pool, day=day, base_tokens=sum(tokens.values()))
+
+
+def sold_of_day(tx: Transaction, pool: str, *, from_first: bool = False) -> int | None:
+    """
+    Return how many slots a pool sells in a day, by the day up to its last round; None where it has held no round.
+
+    With `from_first` the first round of a market that is not a day old only begins the time that its sales are over.
+    """
     span = tx.rows("span_of_rounds", pool=pool)[0]
     if span["last_at"] is None:
+        return None
+    day_before = span["last_at"] - _DAY
+    since_at = max(day_before, span["first_at"]) if from_first else day_before
+    sold = tx.values("slots_sold_since", pool=pool, since_at=since_at)[0]
+    return income.slots_of_day(sold, first_at=span["first_at"], last_at=span["last_at"])
+
+
+def _index(work: Work, pool: str, profile: Profile, *, fits: bool) -> Index:
+    """Return a day's slots and the price level; where nothing was sold yet, by the slots on offer if `fits`."""
+    if profile.income != "indexed":
         return Index(None, None)
-    sold = tx.values("slots_sold_since", pool=pool, since_at=span["last_at"] - _DAY)[0]
-    slots = income.slots_of_day(sold, first_at=span["first_at"], last_at=span["last_at"])
-    return Index(slots, price_levels.level_of(tx, pool, profile))
+    slots = sold_of_day(work.tx, pool)
+    if not slots and fits:
+        slots = income.slots_expected(len(work.tx.rows("asks_on_offer", pool=pool, now=work.now)))
+    return Index(None, None) if slots is None else Index(slots, price_levels.level_of(work.tx, pool, profile))
+
+
+def _bucket(profile: Profile, index: Index) -> int:
+    # Markets once began with the fixed bucket, and a replay does so again.
+    if not index.slots_of_day or index.price_level_tokens is None:
+        return profile.daily_bucket_tokens
+    return income.bucket(profile, slots_of_day=index.slots_of_day, price_level=index.price_level_tokens)
 
 
 def _impact_by_account(pending: list[dict[str, Any]]) -> dict[str, Fraction]:
@@ -181,9 +244,7 @@ def _count(tx: Transaction, pool: str, pending: list[dict[str, Any]], earned: Ma
     tx.run_many("save_attested_impacts", counted)
 
 
-def _garnish(
-    work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], payees: Payee, run: _Run
-) -> dict[str, int]:
+def _garnish(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], payees: Payee, run: Run) -> dict[str, int]:
     """Take the part of each income that pays its owner's arrears, from whichever account; return what was taken."""
     owner_of = {name: owner for owner, accounts in payees.owners.items() for name in accounts}
     owed = arrears.owed(work.tx, {*paid, *owner_of})
@@ -203,13 +264,18 @@ def _garnish(
     return taken
 
 
+def garnish_own(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], run: Run) -> dict[str, int]:
+    """Take the part of each income that pays the arrears of its own account; return what was taken."""
+    return _garnish(work, locked, paid, Payee({}, {}, {}), run)
+
+
 def _repay(debt: dict[str, int], tokens: int) -> None:
     for name, owed in debt.items():
         debt[name] = max(0, owed - tokens)
         tokens -= owed - debt[name]
 
 
-def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str, int], run: _Run) -> dict[str, int]:
+def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str, int], run: Run) -> dict[str, int]:
     """Burn what owners have past their cap, their quests' wallets first; return what was burnt, by account."""
     burnt: dict[str, int] = {}
     for accounts in payees.owners.values():

@@ -73,9 +73,14 @@ FROM floor_gifts;
 SELECT scope, idempotency_key, arguments_digest, answer, made_at
 FROM idempotency_keys;
 
+-- name: all_of_income_parts
+-- Every row of income_parts, as a replay of the journal makes it too.
+SELECT pool, day, account_id, earner, priority, tokens, joined_at, corrected
+FROM income_parts;
+
 -- name: all_of_income_runs
 -- Every row of income_runs, as a replay of the journal makes it too.
-SELECT pool, day, bucket_tokens, paid_tokens, paid_at, slots_of_day, price_level_tokens
+SELECT pool, day, bucket_tokens, paid_tokens, paid_at, slots_of_day, price_level_tokens, base_tokens
 FROM income_runs;
 
 -- name: all_of_income_shares

@@ -56,6 +56,41 @@ INSERT INTO income_shares (pool, day, account_id, base_tokens, impact_tokens, ga
 VALUES (:pool, :day, :account_id, :base_tokens, :impact_tokens, :garnished_tokens, :burnt_tokens,
     :fair_share_tokens);
 
+-- name: append_income_parts!
+-- Keep what accounts got of a day's bucket by priority.
+INSERT INTO income_parts (pool, day, account_id, earner, priority, tokens, joined_at)
+VALUES (:pool, :day, :account_id, :earner, :priority, :tokens, :joined_at);
+
+-- name: save_income_parts!
+-- Store what accounts have got of a day's bucket by priority, after more was paid or some was taken back.
+UPDATE income_parts SET priority = :priority, tokens = :tokens, corrected = :corrected
+WHERE pool = :pool AND day = :day AND account_id = :account_id;
+
+-- name: income_parts_of_day
+-- What accounts got of a day's bucket by priority.
+SELECT account_id, earner, priority, tokens, joined_at, corrected FROM income_parts
+WHERE pool = :pool AND day = :day ORDER BY account_id;
+
+-- name: change_income_shares!
+-- Count into accounts' shares of a day's bucket what they got more of it by priority, or gave back.
+UPDATE income_shares SET base_tokens = base_tokens + :tokens, burnt_tokens = burnt_tokens + :burnt_tokens,
+    garnished_tokens = garnished_tokens + :garnished_tokens
+WHERE pool = :pool AND day = :day AND account_id = :account_id;
+
+-- name: keep_base_of_income!
+-- Keep what of a day's bucket goes by priority.
+UPDATE income_runs SET base_tokens = :base_tokens WHERE pool = :pool AND day = :day;
+
+-- name: grow_income!
+-- Store a day's bucket that has grown, and what of it goes by priority.
+UPDATE income_runs SET bucket_tokens = :bucket_tokens, base_tokens = :base_tokens WHERE pool = :pool AND day = :day;
+
+-- name: income_run
+-- A day's income of a pool, and how many days it was paid before.
+SELECT bucket_tokens, base_tokens, paid_at,
+    (SELECT COUNT(*) FROM income_runs e WHERE e.pool = r.pool AND e.day < r.day) AS earlier_days
+FROM income_runs r WHERE pool = :pool AND day = :day;
+
 -- name: income_shares_of_account
 -- What an account got of daily buckets, newest first.
 SELECT pool, day, account_id, base_tokens, impact_tokens, garnished_tokens, burnt_tokens, fair_share_tokens

@@ -253,8 +253,26 @@ def test_rounds_without_slots_or_with_slots_for_everybody_do_not_move_it(db, ind
     assert level(db) == []
 
 
-def test_the_first_bucket_is_the_fixed_one_since_there_is_nothing_to_index_by(db, indexed):
-    assert cycle_at(db, 1).income_tokens == 1_000_000
+def test_the_first_bucket_fits_the_slots_on_offer_and_the_price_level(db, indexed):
+    # Four slots, each once an hour, half of which at 100 tokens each are income.
+    assert cycle_at(db, 1, slots=4).income_tokens == 0.5 * 96 * 100
+
+
+def test_a_market_without_a_fleet_begins_with_a_bucket_for_one_slot(db, indexed):
+    assert cycle_at(db, 1).income_tokens == 0.5 * 24 * 100
+
+
+def test_the_first_bucket_grows_with_what_is_sold_on_that_day(db, indexed):
+    assert cycle_at(db, 0, slots=1).income_tokens == 1_200
+    # At an unchanged pace nothing is added; at twice the pace what the bucket has grown by, for the rest of the day.
+    assert cycle_at(db, 1, slots=4).income_tokens == 0
+    grown = cycle_at(db, 1.5).income_tokens
+
+    [run] = query(db, "SELECT bucket_tokens FROM income_runs")
+    [moved] = level(db)
+    assert run["bucket_tokens"] == int(0.5 * 96 * moved)
+    assert grown == int((run["bucket_tokens"] - 1_200) * 10.5 / 24)
+    assert cycle_at(db, 2).income_tokens == 0
 
 
 def test_later_buckets_buy_a_part_of_the_days_slots_at_the_price_level(db, indexed):
@@ -266,4 +284,110 @@ def test_later_buckets_buy_a_part_of_the_days_slots_at_the_price_level(db, index
     assert level(db) == [475.0]
     assert paid == 0.5 * 72 * 475
     runs = query(db, "SELECT day, slots_of_day, price_level_tokens FROM income_runs ORDER BY day")
-    assert [tuple(row.values()) for row in runs] == [("2026-05-01", None, None), ("2026-05-02", 72, 475.0)]
+    assert [tuple(row.values()) for row in runs] == [("2026-05-01", 72, 100.0), ("2026-05-02", 72, 475.0)]
+
+
+# --- in the course of a day
+
+EVENING = NOON + timedelta(hours=6)
+
+
+@pytest.mark.parametrize("profile", ["recommended", None])
+def test_a_quest_that_joins_is_paid_its_part_at_once(db, profile, monkeypatch):
+    monkeypatch.setenv("SCIDEX_DAILY_BUCKET_TOKENS", "1000")
+    if profile:
+        configure_pool("scidex-agent", profile, **PLAIN, now=NOON, db=db)
+    quest(db, "ada", priority=3)
+    task(db, "a", 0.0, "ada")
+    pay(db, NOON)
+    quest(db, "bob", priority=1)
+    assert pay(db, NOON + timedelta(minutes=1)) == 0
+    task(db, "b", 0.0, "bob")
+
+    # A quarter of what a quarter of the day brings.
+    assert pay(db, EVENING) == 62
+    assert balances(db) == [1_000, 62]
+    assert reasons(db, "quest:bob") == [("income scidex-agent 2026-05-01", 62)]
+    assert [pay(db, EVENING + timedelta(hours=1)), pay(db, MIDNIGHT)] == [0, 1_000]
+    assert balances(db) == [1_750, 312]
+
+
+def test_a_quest_that_joins_sees_its_income_in_the_list(db, quests):
+    pay(db, NOON)
+    quest(db, "cem", priority=4)
+    task(db, "c", 0.0, "cem")
+    pay(db, EVENING)
+
+    [got] = token_ledger.list_income("quest:cem", db=db)
+    assert (got.day, got.base_tokens, got.impact_tokens) == ("2026-05-01", 125, 0)
+
+
+def test_another_quest_of_an_owner_that_was_paid_joins_with_nothing(db, quests):
+    pay(db, NOON)
+    quest(db, "more", owner_id="quest:ada", priority=9)
+    task(db, "m", 0.0, "more")
+
+    assert pay(db, EVENING) == 0
+    assert wallet(db, "quest:more") == (0, 0)
+
+
+def test_what_a_quest_that_joins_is_paid_pays_its_arrears_as_well(db, quests):
+    slot = earn(db, "bob", 2.0)
+    pay(db, NOON)
+    token_ledger.transfer("quest:bob", "quest:ada", 785, now=NOON, db=db)
+    compute_auction.attest(slot, 0.0, JUDGE, now=NOON, db=db)
+    for one in backlog.list_tasks(quest_id="bob", db=db):
+        backlog.set_task_status(one.task_id, "done", now=NOON, db=db)
+    pay(db, MIDNIGHT)
+    task(db, "b", 0.0, "bob")
+
+    assert pay(db, MIDNIGHT + timedelta(hours=12)) == 125
+    assert wallet(db, "quest:bob")[0] == 125 - 62
+    assert reasons(db, "quest:bob")[-1] == ("arrears scidex-agent 2026-05-02", 62)
+
+
+def test_priorities_that_are_set_after_the_first_payment_correct_it(db, quests):
+    pay(db, NOON)
+    assert balances(db) == [750, 250]
+    backlog.set_quest("bob", priority=3, now=NOON, db=db)
+
+    assert pay(db, EVENING) == 250
+    assert balances(db) == [500, 500]
+    assert reasons(db, "quest:ada")[-1] == ("correction scidex-agent 2026-05-01", 250)
+    [hers] = token_ledger.list_income("quest:ada", db=db)
+    assert (hers.base_tokens, hers.burnt_tokens) == (750, 250)
+    assert pay(db, EVENING + timedelta(minutes=1)) == 0
+
+
+def test_a_priority_corrects_a_day_once(db, quests):
+    pay(db, NOON)
+    backlog.set_quest("bob", priority=3, now=NOON, db=db)
+    pay(db, EVENING)
+    backlog.set_quest("bob", priority=30, now=NOON, db=db)
+
+    assert pay(db, EVENING + timedelta(minutes=1)) == 0
+    assert balances(db) == [500, 500]
+    # Another quest's does so still, beside the one that was corrected.
+    backlog.set_quest("ada", priority=1, now=NOON, db=db)
+    pay(db, EVENING + timedelta(minutes=2))
+    assert balances(db) == [250, 750]
+
+
+def test_a_correction_takes_back_what_is_there_and_pays_no_more_than_that(db, quests):
+    pay(db, NOON)
+    token_ledger.burn("quest:ada", 700, now=NOON, db=db)
+    backlog.set_quest("bob", priority=3, now=NOON, db=db)
+
+    assert pay(db, EVENING) == 50
+    assert balances(db) == [0, 300]
+
+
+def test_a_correction_goes_before_bids_for_the_backlog(db, quests):
+    task(db, "a", 100.0, "ada")
+    assert cycle.run_cycle("scidex-agent", NOON, db=db).bids_placed == 1
+    assert wallet(db, "quest:ada") == (750, 375)
+    bid(db, "quest:ada", "elsewhere", 375)
+    backlog.set_quest("bob", priority=3, now=NOON, db=db)
+
+    assert cycle.run_cycle("scidex-agent", EVENING, db=db).error is None
+    assert balances(db) == [500, 500]
