@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+import json
+import re
+from datetime import datetime
+from numbers import Number
 from typing import Any
 
 _SHOWN_CHARACTERS = 120
+_WORD = re.compile(r"[\w:./@+-]{1,120}", re.ASCII)
+_JSON = (bool, int, float, list, tuple, dict)
 
 
 class ScidexError(Exception):
@@ -18,7 +24,9 @@ class ScidexError(Exception):
 
     def _sentence(self) -> str:
         sentence = (type(self).__doc__ or "").strip().splitlines()[0]
-        told = ", ".join(f"{name}={shown(value)}" for name, value in self.facts.items())
+        # The field is named by the fact that bears its name, where there is one.
+        names = [name for name in self.facts if name != "field" or self.facts["field"] not in self.facts]
+        told = ", ".join(f"{name}: {_plain(self.facts[name])}" for name in names)
         return f"{sentence} ({told})" if told else sentence
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -30,11 +38,31 @@ def shown(value: object) -> str:
     """A value as it may stand in a message: printable, on one line, never longer than a line."""
     if isinstance(value, (str, bytes)):
         value = value[: _SHOWN_CHARACTERS + 1]
-    try:
-        text = ascii(value)
-    except ValueError:  # an integer of more digits than Python prints
-        text = "a number of too many digits"
+    text = _text_of(value)
     return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "…"
+
+
+def _plain(value: object) -> str:
+    """A fact, without quotation marks where it is one word."""
+    return value if isinstance(value, str) and _WORD.fullmatch(value) else shown(value)
+
+
+def _text_of(value: object) -> str:
+    match value:
+        case None:
+            return "nothing"
+        case str():
+            return json.dumps(value, ensure_ascii=not value.isprintable())
+        case datetime():
+            return value.isoformat()
+    try:
+        return json.dumps(value, default=str) if isinstance(value, _JSON) else _unusual(value)
+    except (TypeError, ValueError, RecursionError):
+        return f"a value of type {type(value).__name__}"
+
+
+def _unusual(value: object) -> str:
+    return str(value) if isinstance(value, Number) else f"a value of type {type(value).__name__}"
 
 
 def _rebuilt(kind: type[ScidexError], facts: dict[str, Any]) -> ScidexError:
@@ -318,6 +346,10 @@ class InvalidDatabaseUrl(StoreError):
     """The address names no database this can open."""
 
 
+class NoMarket(StoreError):
+    """There is no market here."""
+
+
 class DatabaseBusy(StoreError):
     """The database was busy with other writers for longer than the deadline."""
 
@@ -335,7 +367,7 @@ class DatabaseForbids(StoreError):
 
 
 class SchemaTooOld(StoreError):
-    """The database's schema is older than this program, and its role may not bring it up to date."""
+    """The database's schema is older than this program."""
 
 
 class SchemaTooNew(StoreError):

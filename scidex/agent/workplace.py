@@ -79,6 +79,7 @@ class Workplace:
         """Return what the command's environment says of its task."""
         told = {
             "SCIDEX_TASK_ID": self.assignment.task_id,
+            "SCIDEX_TASK_TITLE": self.assignment.title or "",
             "SCIDEX_AGENT_ID": self.assignment.agent_id,
             "SCIDEX_TASK_FILE": str(self.directory / _TASK_NAME),
             "SCIDEX_USAGE_FILE": str(self.usage_file),

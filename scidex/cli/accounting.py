@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
+from scidex.cli.commands import command
+from scidex.cli.session import Session
 
 if TYPE_CHECKING:
     from scidex.records import CostReport
@@ -14,27 +15,19 @@ if TYPE_CHECKING:
 _COLUMNS = ("task_id", "quest_id", "runs", "runs_unknown", "tokens", "cost_usd", "impact_usd")
 
 
+@command("scidex report --hours 168", "scidex report --charged-usd 412.50")
 def report(
+    session: Session,
     hours: Annotated[float, typer.Option(min=0.001, max=24 * 366, help="How far to look back.")] = 24.0,
     charged_usd: Annotated[
         float | None, typer.Option(min=0.0, help="What was billed for that time in all.", show_default=False)
     ] = None,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Say what runs cost: for each task, each dispatched task, and each merged pull request."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json, print_rows
-
-    with market_at(db, url, key) as market:
-        found = market.report_costs(hours=hours, charged_usd=charged_usd)
-    if as_json:
-        print_json({**found._asdict(), "tasks": [task._asdict() for task in found.tasks]})
-        return
-    print(in_words(found))
-    print_rows([task._asdict() for task in found.tasks], _COLUMNS)
+    """Report what runs cost: for each task, for each dispatched task, and for each merged pull request."""
+    found = session.market.report_costs(hours=hours, charged_usd=charged_usd)
+    session.show(found, in_words(found))
+    if not session.as_json:
+        session.table(found.tasks, _COLUMNS)
 
 
 def in_words(found: CostReport) -> str:
@@ -59,23 +52,14 @@ def _usd(amount: float | None) -> str:
     return "not known" if amount is None else f"{amount:,.2f} USD"
 
 
+@command("scidex attest slot-17 --impact-usd 12.50 --as evaluator:ci")
 def attest(
+    session: Session,
     slot_id: Annotated[str, typer.Argument(help="The slot that was sold and settled.")],
     impact_usd: Annotated[float, typer.Option(help="What it was worth, in USD.")],
     attester: Annotated[str, typer.Option("--as", help="The evaluator's account.")],
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Say what a settled slot's impact was; the latest word counts, and refills whoever paid."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json
-
-    with market_at(db, url, key) as market:
-        clear = market.attest(slot_id, actual_impact=impact_usd, attested_by=attester)
-    if as_json:
-        print_json(clear._asdict())
-    else:
-        roi = "not known" if clear.roi is None else f"{clear.roi:,.2f}"
-        print(f"{slot_id}: {impact_usd:,.2f} USD, attested by {attester}; ROI {roi}")
+    """Attest what a settled slot's impact was; the latest attestation counts, and refills the account that paid."""
+    clear = session.market.attest(slot_id, actual_impact=impact_usd, attested_by=attester)
+    roi = "not known" if clear.roi is None else f"{clear.roi:,.2f}"
+    session.show(clear, f"{slot_id}: {impact_usd:,.2f} USD, attested by {attester}; ROI {roi}")

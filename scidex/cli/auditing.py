@@ -7,14 +7,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from scidex.cli.commands import command
 from scidex.cli.exits import Exit
-from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
+from scidex.cli.session import Session
 
 if TYPE_CHECKING:
-    from scidex.records import AuditReport, RefusedAttempt
+    from scidex.records import AuditReport
+
+_REFUSALS = ("refused_at", "account_id", "method", "route", "status", "error")
 
 
+@command("scidex audit", "scidex audit --refusals --limit 20")
 def audit(
+    session: Session,
     expect_seal: Annotated[
         str | None,
         typer.Option(
@@ -27,38 +32,19 @@ def audit(
         bool,
         typer.Option("--refusals", help="List what servers refused, the latest first, instead of proving anything."),
     ] = False,
-    limit: Annotated[int, typer.Option(min=1, max=1_000, help="How many of these at most.")] = 100,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option(min=1, max=1_000, help="The number of these at most.")] = 100,
 ) -> None:
     """Prove the books, every round, the journal's seals, and the journal replayed into an empty database."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json
     from scidex.cli.progress import progress_on_terminal
 
-    with market_at(db, url, key) as market:
-        if refusals:
-            _print_refusals(market.list_refusals(limit=limit), as_json=as_json)
-            return
-        with progress_on_terminal() as tell:
-            found = market.audit(expect_seal=expect_seal, on_progress=tell)
-    if as_json:
-        print_json(
-            {**found._asdict(), "ledger": found.ledger._asdict(), "seals": found.seals._asdict(), "ok": found.ok}
-        )
-    else:
-        print(in_words(found))
+    if refusals:
+        session.table(session.market.list_refusals(limit=limit), _REFUSALS)
+        return
+    with progress_on_terminal() as tell:
+        found = session.market.audit(expect_seal=expect_seal, on_progress=tell)
+    session.show({**found._asdict(), "ok": found.ok}, in_words(found))
     if not found.ok:
         sys.exit(Exit.FAULTY)
-
-
-def _print_refusals(found: list[RefusedAttempt], *, as_json: bool) -> None:
-    from scidex.cli.output import print_rows
-
-    shown = ("refused_at", "account_id", "method", "route", "status", "error")
-    print_rows([one._asdict() for one in found], shown, as_json=as_json)
 
 
 def in_words(found: AuditReport) -> str:

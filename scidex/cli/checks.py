@@ -6,12 +6,12 @@ import platform
 import socket
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
-from pathlib import Path
 from typing import NamedTuple
 
 from scidex import __version__
+from scidex.cli.markets import check_is_there
 from scidex.clock import utc_now
-from scidex.errors import StoreError
+from scidex.errors import NoMarket, StoreError
 from scidex.exchange import compute_auction, cycle, keys, token_ledger
 from scidex.records import CycleStatus, Key
 from scidex.settings import from_environment
@@ -45,8 +45,10 @@ def examine(url: str | None, port: int) -> Iterator[Finding]:
 
 def _of_database(url: str | None) -> Iterator[Finding]:
     address = from_environment().database_url if url is None else url
-    if (missing := _missing_file(address)) is not None:
-        yield Finding("database", FAULT, f"there is no file {missing}", "make a market: scidex init")
+    try:
+        check_is_there(address)
+    except NoMarket:
+        yield Finding("database", FAULT, f"there is no market at {address}", "make one: scidex init")
         return
     try:
         with connect(address) as db:
@@ -56,14 +58,8 @@ def _of_database(url: str | None) -> Iterator[Finding]:
             if schema.state == OK:
                 yield from _of_market(db)
     except StoreError as error:
-        remedy = "name one that is there by --db or SCIDEX_DATABASE_URL, and start its server"
+        remedy = "name an existing one by --db or SCIDEX_DATABASE_URL, and start its server"
         yield Finding("database", FAULT, str(error), remedy)
-
-
-def _missing_file(url: str) -> str | None:
-    """Return the file of a SQLite database that is not there: opening it would make it."""
-    path = url.removeprefix("sqlite:///")
-    return path if path not in (url, ":memory:") and not Path(path).exists() else None
 
 
 def _of_market(db: Database) -> Iterator[Finding]:
@@ -130,7 +126,7 @@ def rounds_of(status: CycleStatus, now: datetime) -> Finding:
     late = timedelta(0) if status.next_cycle_at is None else now - status.next_cycle_at
     start = f"start a loop: scidex up --pool {pool}"
     if status.paused:
-        return Finding(check, WARNING, "paused", "resume the pool on the dashboard, or by POST /api/cycles/POOL/resume")
+        return Finding(check, WARNING, "paused", f"scidex resume --pool {pool}")
     if status.next_cycle_at is None:
         return Finding(check, WARNING, "no loop has ever cleared it", start)
     if late > timedelta(seconds=status.interval_seconds):

@@ -7,10 +7,14 @@ from typing import Annotated
 
 import typer
 
+from scidex.cli import output
+from scidex.cli.commands import command
 from scidex.cli.exits import Exit
+from scidex.cli.markets import key_of, server_of
 from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
 
 
+@command("scidex doctor", "scidex doctor --url http://127.0.0.1:8787")
 def doctor(
     port: Annotated[int, typer.Option(min=1, max=65_535, help="The port to look at.")] = 8787,
     db: DatabaseOption = None,
@@ -24,18 +28,16 @@ def doctor(
     With --url it checks a server: that it answers, its version and clock, the key, rounds and books.
     """
     from scidex.cli.checks import FAULT, examine
-    from scidex.cli.output import print_json
 
-    if url is None:
+    server = server_of(db, url)
+    if server is None:
         found = list(examine(db, port))
-    elif db is not None:
-        raise typer.BadParameter("give either --db or --url", param_hint="--url")
     else:
         from scidex.cli.served_checks import examine_served
 
-        found = list(examine_served(url, key))
+        found = list(examine_served(server, key_of(key)))
     if as_json:
-        print_json([finding._asdict() for finding in found])
+        output.print_json(found)
     else:
         for finding in found:
             print(f"{finding.state:<8} {finding.check}: {finding.found}")

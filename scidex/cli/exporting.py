@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import io
+import json
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
@@ -22,6 +23,12 @@ def csv_lines(transfers: Iterable[Transfer]) -> Iterator[str]:
     yield _line(Transfer._fields)
     for one in transfers:
         yield _line([_cell(value) for value in one])
+
+
+def json_lines(transfers: Iterable[Transfer]) -> Iterator[str]:
+    """Yield the transfers as JSON, one a line."""
+    for one in transfers:
+        yield json.dumps({**one._asdict(), "made_at": one.made_at.isoformat()}) + "\n"
 
 
 def beancount(transfers: Sequence[Transfer], accounts: Sequence[Account]) -> Iterator[str]:

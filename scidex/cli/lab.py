@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import fields
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from scidex.cli.commands import command
+from scidex.cli.exits import Exit, leave
+from scidex.cli.help import Command, Group
 from scidex.cli.options import JsonOption
 from scidex.cli.pairs import pairs
 
@@ -16,7 +18,9 @@ if TYPE_CHECKING:
     from scidex.lab.study import Findings
     from scidex.profiles import Profile
 
-app = typer.Typer(help="Simulations of a market on the exchange's own rules; no database.", no_args_is_help=True)
+app = typer.Typer(
+    cls=Group, help="Simulations of a market on the exchange's own rules; no database.", no_args_is_help=True
+)
 
 Pairs = list[str] | None
 
@@ -26,7 +30,8 @@ def lab() -> None:
     """Simulations of a market on the exchange's own rules; no database."""
 
 
-@app.command()
+@app.command(cls=Command)
+@command("scidex lab market --load 2 --seeds 4", "scidex lab market --policy split --json")
 def market(
     load: Annotated[float, typer.Option(help="Tasks that arrive for each slot.")] = 3.0,
     inflators: Annotated[bool, typer.Option("--inflators", help="A quarter of the quests claim 3 times more.")] = False,
@@ -81,8 +86,7 @@ def _need_numpy() -> None:
     try:
         import numpy as np
     except ModuleNotFoundError:
-        print('The lab needs numpy, which is not installed: pip install "scidex[lab]"', file=sys.stderr)
-        raise typer.Exit(1) from None
+        leave("the lab needs numpy: install scidex with its extra, scidex[lab]", Exit.NOT_INSTALLED)
     del np
 
 

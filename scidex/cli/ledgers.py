@@ -9,13 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.options import DatabaseOption, KeyOption, UrlOption
+from scidex.cli.commands import command
+from scidex.cli.help import Command, Group
+from scidex.cli.session import Session
 
 if TYPE_CHECKING:
     from scidex.market import Market
     from scidex.records import Account, Transfer
 
-app = typer.Typer(help="The ledger: export it.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="The ledger: export it.", no_args_is_help=True)
 
 _PAGE = 1_000
 
@@ -25,34 +27,41 @@ def _ledger() -> None:
     """The ledger: export it."""
 
 
-@app.command("export")
+@app.command("export", cls=Command)
+@command("scidex ledger export --format beancount --output market.beancount")
 def export(
-    format: Annotated[str, typer.Option(help="csv or beancount.")] = "csv",  # noqa: A002
+    session: Session,
+    format: Annotated[str | None, typer.Option(help="csv or beancount; csv unless given.")] = None,  # noqa: A002
     output: Annotated[
         Path | None, typer.Option(help="The file to write; stdout unless given.", dir_okay=False, show_default=False)
     ] = None,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
 ) -> None:
-    """Export every transfer, the oldest first."""
-    from scidex.cli import exporting
-    from scidex.cli.markets import market_at
+    """Export every transfer, the oldest first; as JSON with --json, a line for each."""
+    lines = _lines(session, _form_of(format, as_json=session.as_json))
+    if output is None:
+        sys.stdout.writelines(lines)
+        return
+    with output.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(lines)
 
-    if format not in ("csv", "beancount"):
+
+def _form_of(form: str | None, *, as_json: bool) -> str:
+    if form not in (None, "csv", "beancount"):
         raise typer.BadParameter("must be csv or beancount", param_hint="--format")
-    with market_at(db, url, key) as market:
-        if format == "csv":
-            lines = exporting.csv_lines(_transfers(market))  # line by line, however large the ledger is
-        else:
-            # The accounts are read last, so that every account of a transfer is among them.
-            transfers = list(_transfers(market))
-            lines = exporting.beancount(transfers, _accounts(market))
-        if output is None:
-            sys.stdout.writelines(lines)
-            return
-        with output.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
+    if as_json and form is not None:
+        raise typer.BadParameter("give either --format or --json", param_hint="--json")
+    return "json" if as_json else form or "csv"
+
+
+def _lines(session: Session, form: str) -> Iterator[str]:
+    from scidex.cli import exporting
+
+    transfers = _transfers(session.market)
+    if form == "beancount":
+        # The accounts are read last, so that every account of a transfer is among them.
+        known = list(transfers)
+        return exporting.beancount(known, _accounts(session.market))
+    return exporting.csv_lines(transfers) if form == "csv" else exporting.json_lines(transfers)
 
 
 def _transfers(market: Market) -> Iterator[Transfer]:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from scidex.cli import output
+from scidex.cli.commands import command
+from scidex.cli.markets import key_of, server_of
+from scidex.cli.options import JsonOption, KeyOption, UrlOption
 
-import typer
 
-from scidex.cli.options import KeyOption
-
-
+@command("scidex login --url http://127.0.0.1:8787")
 def login(
-    url: Annotated[str, typer.Option("--url", metavar="URL", help="The market's server.")] = "http://127.0.0.1:8787",
+    url: UrlOption = None,
     key: KeyOption = None,
+    as_json: JsonOption = False,
 ) -> None:
     """Print a link that opens the dashboard, once and within ten minutes."""
     from scidex.client import Client
 
-    with Client(url, key) as market:
-        print(f"{url.rstrip('/')}{market.new_session_path()}")
+    address = server_of(None, url) or "http://127.0.0.1:8787"
+    with Client(address, key_of(key)) as market:
+        link = f"{address.rstrip('/')}{market.new_session_path()}"
+    if as_json:
+        output.print_json({"link": link})
+    else:
+        print(link)

@@ -1,4 +1,4 @@
-"""Commands that read the market: its book, a quote, a bid's fate, a wallet."""
+"""Commands that read the market: its book, a quote, a bid's fate, a wallet, a run."""
 
 from __future__ import annotations
 
@@ -6,119 +6,82 @@ from typing import Annotated
 
 import typer
 
-from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, PoolOption, UrlOption
+from scidex.cli.bidding import number_of
+from scidex.cli.commands import command
+from scidex.cli.options import POOL, LimitOption, PoolOption
+from scidex.cli.session import Session
+
+_BIDS = ("id", "bidder_id", "task_id", "max_price_tokens", "time_in_force")
+_ASKS = ("slot_id", "provider_id", "reserve_price_tokens", "available_at")
+_TRANSFERS = ("made_at", "debit_account_id", "credit_account_id", "amount_tokens", "reason")
 
 
-def book(
-    pool: PoolOption = POOL,
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many of each.")] = 20,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command("scidex book --pool gpu --limit 5")
+def book(session: Session, pool: PoolOption = POOL, limit: LimitOption = 20) -> None:
     """Show the order book: open bids, best first, and slots on offer, soonest first."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json, print_rows
-
-    with market_at(db, url, key) as market:
-        found = market.get_order_book(pool=pool, limit=limit)
-    if as_json:
-        print_json(found)
+    found = session.market.get_order_book(pool=pool, limit=limit)
+    if session.as_json:
+        session.show(found, "")
         return
-    print_rows(found["bids"], ("id", "bidder_id", "task_id", "max_price_tokens", "time_in_force"))
-    print_rows(found["asks"], ("slot_id", "provider_id", "reserve_price_tokens", "available_at"))
+    session.table(found["bids"], _BIDS, empty="No bid is open.")
+    session.table(found["asks"], _ASKS, empty="No slot is on offer. Offer one with: scidex agent run, or slots offer")
 
 
+@command("scidex quote --probability 0.95")
 def quote(
+    session: Session,
     probability: Annotated[float, typer.Option(help="The chance to win, above 0 and below 1.")] = 0.9,
     pool: PoolOption = POOL,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Say what to bid to win the next round with a chance."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json
-
-    with market_at(db, url, key) as market:
-        found = market.quote(probability, pool=pool)
-    if as_json:
-        print_json(found._asdict())
-    else:
-        print(f"{found.max_price_tokens:,} tokens ({found.basis}; {found.rounds_seen} rounds seen)")
+    found = session.market.quote(probability, pool=pool)
+    session.show(found, f"{found.max_price_tokens:,} tokens ({found.basis}; {found.rounds_seen} rounds seen)")
 
 
+@command("scidex explain 17", "scidex explain --task write")
 def explain(
-    bid_id: Annotated[int, typer.Argument(help="The bid's number.")],
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
+    session: Session,
+    bid_id: Annotated[str | None, typer.Argument(help="The bid's number.", show_default=False)] = None,
+    task: Annotated[str | None, typer.Option(help="The latest bid for this task.", show_default=False)] = None,
 ) -> None:
     """Say why a bid won or lost, and the price that would have won."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json
-
-    with market_at(db, url, key) as market:
-        found = market.explain(bid_id)
-    if as_json:
-        print_json(found._asdict())
+    if (bid_id is None) == (task is None):
+        raise typer.BadParameter("give a bid's number, or --task", param_hint="BID_ID")
+    if bid_id is not None:
+        number = number_of(bid_id)
+    elif latest := session.market.list_task_bids(str(task), limit=1):
+        number = latest[0].id
     else:
-        print(found.sentence)
+        session.show(None, f"No bid was placed for task {task} yet. See its state by: scidex task show {task}")
+        return
+    found = session.market.explain(number)
+    session.show(found, found.sentence)
 
 
+@command("scidex wallet agent:ada")
 def wallet(
+    session: Session,
     account_id: Annotated[str, typer.Argument(help="The account.")],
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
+    limit: Annotated[int, typer.Option("--limit", min=1, max=1_000, help="The number of transfers at most.")] = 20,
 ) -> None:
     """Show an account's tokens, and its latest transfers."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json, print_rows
-
-    with market_at(db, url, key) as market:
-        balance = market.get_balance(account_id)
-        transfers = [one._asdict() for one in market.get_transfers(account_id, limit=20)]
-    if as_json:
-        print_json({**balance._asdict(), "available": balance.available, "transfers": transfers})
-        return
-    print(f"{balance.balance:,} tokens: {balance.held:,} set aside, {balance.available:,} available")
-    print_rows(transfers, ("made_at", "debit_account_id", "credit_account_id", "amount_tokens", "reason"))
+    balance = session.market.get_balance(account_id)
+    transfers = session.market.get_transfers(account_id, limit=limit)
+    told = {**balance._asdict(), "available": balance.available, "transfers": transfers}
+    words = f"{balance.balance:,} tokens: {balance.held:,} set aside, {balance.available:,} available"
+    session.show(told, words)
+    if not session.as_json:
+        session.table(transfers, _TRANSFERS, empty=f"No transfers. Issue tokens with: scidex grant {account_id} 1000")
 
 
-def timeline(
-    slot_id: Annotated[str, typer.Argument(help="The slot, or an assignment.")],
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@command("scidex timeline slot-17")
+def timeline(session: Session, slot_id: Annotated[str, typer.Argument(help="The slot, or an assignment.")]) -> None:
     """Show the steps of a run: offered, won, leased, started, ended, settled."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_rows
-
-    with market_at(db, url, key) as market:
-        told = [event._asdict() for event in market.timeline(slot_id)]
-    print_rows(told, ("at", "event", "note"), as_json=as_json)
+    session.table(session.market.timeline(slot_id), ("at", "event", "note"))
 
 
-def sweep(
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """End leases that ran out and workers not heard of, and seal the journal; servers do so anyway."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_json
-
-    with market_at(db, url, key) as market:
-        swept = {**market.sweep()._asdict(), "entries_sealed": market.seal_journal()}
-    if as_json:
-        print_json(swept)
-    else:
-        print(", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in swept.items()))
+@command("scidex sweep")
+def sweep(session: Session) -> None:
+    """End leases that ran out and workers that went silent, and seal the journal; servers do so anyway."""
+    swept = {**session.market.sweep()._asdict(), "entries_sealed": session.market.seal_journal()}
+    session.show(swept, ", ".join(f"{count:,} {name.replace('_', ' ')}" for name, count in swept.items()))

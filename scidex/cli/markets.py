@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
@@ -22,9 +24,8 @@ def market_at(db: str | None, url: str | None, key: str | None) -> Iterator[Mark
 
     A key that is not given is found where this user serves the market. Raises StoreError, BadParameter.
     """
-    if url is not None and db is not None:
-        raise typer.BadParameter("give either --db or --url", param_hint="--url")
-    if url is None:
+    address = server_of(db, url)
+    if address is None:
         from scidex.market.embedded import EmbeddedMarket
 
         with opened(db) as database:
@@ -32,18 +33,43 @@ def market_at(db: str | None, url: str | None, key: str | None) -> Iterator[Mark
         return
     from scidex.client import Client
 
-    with Client(url, key) as served, suggesting(served):
+    with Client(address, key_of(key)) as served, suggesting(served):
         yield served
+
+
+def server_of(db: str | None, url: str | None) -> str | None:
+    """Return the address of the server that is meant; None where a database is. Raises BadParameter."""
+    if url is not None and db is not None:
+        raise typer.BadParameter("give either --db or --url", param_hint="--url")
+    return url or (os.environ.get("SCIDEX_URL") or None if db is None else None)
+
+
+def key_of(key: str | None) -> str | None:
+    """Return the key that is given, or the environment's."""
+    return key or os.environ.get("SCIDEX_KEY")
 
 
 @contextmanager
 def opened(url: str | None) -> Iterator[Database]:
-    """Give a market's database with its schema up to date. Raises StoreError."""
-    from scidex.exchange import compute_auction
+    """Give the database of a market that is there and up to date; nothing is made. Raises StoreError."""
     from scidex.market.embedded import EmbeddedMarket
+    from scidex.settings import from_environment
     from scidex.store import connect
+    from scidex.store.migrate import check_schema
 
-    with connect(url) as db:
-        compute_auction.ensure_schema(db=db)
+    address = from_environment().database_url if url is None else url
+    check_is_there(address)
+    with connect(address) as db:
+        check_schema(db)
         with suggesting(EmbeddedMarket(db)):
             yield db
+
+
+def check_is_there(url: str) -> None:
+    """Make sure that a SQLite file is there and not empty before it is opened, which would fill it. Raises NoMarket."""
+    from scidex.errors import NoMarket
+
+    path = url.removeprefix("sqlite:///")
+    file = Path(path)
+    if path not in (url, ":memory:") and not (file.exists() and file.stat().st_size):
+        raise NoMarket(database=url, remedy="make one with: scidex init")

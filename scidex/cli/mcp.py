@@ -8,6 +8,9 @@ from typing import Annotated
 
 import typer
 
+from scidex.cli.commands import command
+from scidex.cli.exits import Exit, leave
+from scidex.cli.markets import key_of, server_of
 from scidex.cli.options import DatabaseOption, KeyOption, UrlOption
 
 AccountOption = Annotated[
@@ -20,6 +23,7 @@ HttpOption = Annotated[
 PortOption = Annotated[int, typer.Option(min=0, max=65_535, help="The port of --http; 0 takes any free one.")]
 
 
+@command("scidex mcp --account agent:ada", "scidex mcp --http --url http://127.0.0.1:8787")
 def mcp(
     account: AccountOption = None,
     http: HttpOption = False,
@@ -31,13 +35,12 @@ def mcp(
     """Offer the market as MCP tools to an LLM agent: wallet, quote, bid, cancel, my_bids, explain, book, tasks."""
     # Before the SDK does: stdout is the protocol's, and the log is for stderr.
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
-    if db is not None and url is not None:
-        raise typer.BadParameter("give either --db or --url", param_hint="--url")
+    server = server_of(db, url)
     _need_the_sdk()
     if http:
-        _serve_http(url, port, account)
-    elif url is not None:
-        _serve_key(url, key, account)
+        _serve_http(server, port, account)
+    elif server is not None:
+        _serve_key(server, key_of(key), account)
     else:
         _serve_account(db, account)
 
@@ -82,9 +85,8 @@ def _refuse_account(account: str | None) -> None:
 
 
 def _need_the_sdk() -> None:
-    """Make sure that the extra is there, and end with exit code 1 where it is not."""
+    """Make sure that the extra is there, and end the command where it is not."""
     try:
         import mcp  # noqa: F401
     except ModuleNotFoundError:
-        print('scidex: this needs the MCP SDK: pip install "scidex[mcp]"', file=sys.stderr)
-        raise typer.Exit(1) from None
+        leave("this needs the MCP SDK: install scidex with its extra, scidex[mcp]", Exit.NOT_INSTALLED)

@@ -3,88 +3,67 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.options import POOL, DatabaseOption, JsonOption, KeyOption, UrlOption
+from scidex.cli.commands import command
+from scidex.cli.help import Command, Group
+from scidex.cli.options import POOL
+from scidex.cli.session import Session
 
-app = typer.Typer(help="Pools: list them, and say what one is set to.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from scidex.records import MarketSettings
+
+app = typer.Typer(cls=Group, help="Pools: list them, and show or set what one is set to.", no_args_is_help=True)
 
 _COLUMNS = ("pool", "mechanism", "theta", "tie_rule", "open_round_id")
 
-PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="The book of slots.")]
+PoolArgument = Annotated[str, typer.Argument(metavar="POOL", help="The pool of slots.")]
 
 
-@app.command("list")
-def list_(
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@app.command("list", cls=Command)
+@command("scidex pool list")
+def list_(session: Session) -> None:
     """List pools by name, and how each clears."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_rows
-
-    with market_at(db, url, key) as market:
-        found = market.list_pools()
-    print_rows([pool._asdict() for pool in found], _COLUMNS, as_json=as_json)
+    session.table(session.market.list_pools(), _COLUMNS)
 
 
-@app.command("show")
-def show(
-    pool: PoolArgument = POOL,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
-) -> None:
+@app.command("show", cls=Command)
+@command("scidex pool show gpu")
+def show(session: Session, pool: PoolArgument = POOL) -> None:
     """Show what a pool is set to."""
-    from scidex.cli.markets import market_at
-
-    with market_at(db, url, key) as market:
-        _show(market.get_market_settings(pool)._asdict(), as_json=as_json)
+    _show(session, session.market.get_market_settings(pool))
 
 
-@app.command("set")
+@app.command("set", cls=Command)
+@command("scidex pool set --set refill_percent=55", "scidex pool set gpu --profile generous")
 def set_(
+    session: Session,
     pool: PoolArgument = POOL,
     profile: Annotated[
         str | None,
-        typer.Option(help="brief, recommended or generous; the one it goes by unless given.", show_default=False),
+        typer.Option(help="brief, recommended or generous; its present one unless given.", show_default=False),
     ] = None,
     values: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="A value in place of its own; may be given again."),
     ] = None,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Set a pool to a profile, or some of its values, from its open round on; without a profile the others stay."""
-    from scidex.cli.markets import market_at
     from scidex.cli.pairs import pairs
     from scidex.profiles import Profile
 
     given = pairs(values or [], "--set", {one.name: str(one.type) for one in fields(Profile)})
     if profile is None and not given:
         raise typer.BadParameter("give a profile, or a value by --set", param_hint="--profile")
-    with market_at(db, url, key) as market:
-        if profile is None:
-            known = market.get_market_settings(pool)
-            profile, given = known.profile, {**known.settings, **given}
-        _show(market.configure_pool(pool, profile, **given)._asdict(), as_json=as_json)
+    if profile is None:
+        known = session.market.get_market_settings(pool)
+        profile, given = known.profile, {**known.settings, **given}
+    _show(session, session.market.configure_pool(pool, profile, **given))
 
 
-def _show(told: dict[str, object], *, as_json: bool) -> None:
-    from scidex.cli.output import print_json, print_rows
-
-    if as_json:
-        print_json(told)
-        return
-    print(f"pool {told['pool']} goes by the profile {told['profile']}")
-    settings = told["settings"]
-    assert isinstance(settings, dict), "every value by its name"
-    print_rows([{"key": name, "value": str(value)} for name, value in settings.items()], ("key", "value"))
+def _show(session: Session, found: MarketSettings) -> None:
+    session.show(found, f"pool {found.pool} uses the profile {found.profile}")
+    if not session.as_json:
+        session.table([{"key": name, "value": value} for name, value in found.settings.items()], ("key", "value"))

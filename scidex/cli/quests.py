@@ -6,95 +6,75 @@ from typing import Annotated
 
 import typer
 
-from scidex.cli.options import DatabaseOption, JsonOption, KeyOption, UrlOption
+from scidex.cli.commands import command
+from scidex.cli.help import Command, Group
+from scidex.cli.options import LimitOption
+from scidex.cli.session import Session
 
-app = typer.Typer(help="Quests: add and list them, and say how they bid.", no_args_is_help=True)
+app = typer.Typer(cls=Group, help="Quests: add, list and change them.", no_args_is_help=True)
 
-_COLUMNS = ("quest_id", "priority", "status", "strategy", "floor_entitled", "account_id", "title")
+_COLUMNS = ("quest_id", "status", "priority", "strategy", "account_id", "floor_entitled", "title")
+
+QuestArgument = Annotated[str, typer.Argument(help="The quest.")]
 
 
-@app.command("add")
+@app.command("add", cls=Command)
+@command("scidex quest add docs --title 'Documentation' --priority 3")
 def add(
-    quest_id: Annotated[str, typer.Argument(help="The quest.")],
+    session: Session,
+    quest_id: QuestArgument,
     title: Annotated[str, typer.Option(help="What people call it.", show_default=False)] = "",
-    priority: Annotated[int, typer.Option(help="Its share where money goes by priority.")] = 1,
+    priority: Annotated[int, typer.Option(help="Its share where money is split by priority.")] = 1,
     strategy: Annotated[str, typer.Option(help="How it bids: market, clamp, paced, truthful or fixed.")] = "market",
-    owner: Annotated[str | None, typer.Option(help="Who answers for its wallet.", show_default=False)] = None,
+    owner: Annotated[str | None, typer.Option(help="The owner of its wallet.", show_default=False)] = None,
     account: Annotated[
         str | None, typer.Option(help="Its wallet; quest:QUEST_ID unless given.", show_default=False)
     ] = None,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Add a quest, and open its wallet."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_rows
-
-    with market_at(db, url, key) as market:
-        quest = market.add_quest(
-            quest_id, title, priority=priority, strategy=strategy, owner_id=owner, account_id=account
-        )
-    print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
+    quest = session.market.add_quest(
+        quest_id, title, priority=priority, strategy=strategy, owner_id=owner, account_id=account
+    )
+    session.table([quest], _COLUMNS)
 
 
-@app.command("list")
+@app.command("list", cls=Command)
+@command("scidex quest list --json")
 def list_(
-    after: Annotated[str, typer.Option(help="Begin behind this quest.", show_default=False)] = "",
-    limit: Annotated[int, typer.Option(min=1, max=10_000, help="At most so many.")] = 100,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
+    session: Session,
+    after: Annotated[str, typer.Option(help="Begin after this quest.", show_default=False)] = "",
+    limit: LimitOption = 100,
 ) -> None:
     """List quests in the order of their ids."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_rows
-
-    with market_at(db, url, key) as market:
-        found = market.list_quests(after=after, limit=limit)
-    print_rows([quest._asdict() for quest in found], _COLUMNS, as_json=as_json)
+    found = session.market.list_quests(after=after, limit=limit)
+    session.table(found, _COLUMNS, empty="No quests. Add one with: scidex quest add QUEST_ID")
 
 
-@app.command("set")
+@app.command("set", cls=Command)
+@command("scidex quest set docs --priority 5", "scidex quest set docs --status paused")
 def set_(
-    quest_id: Annotated[str, typer.Argument(help="The quest.")],
+    session: Session,
+    quest_id: QuestArgument,
     title: Annotated[str | None, typer.Option(help="What people call it.", show_default=False)] = None,
     priority: Annotated[
-        int | None, typer.Option(help="Its share where money goes by priority.", show_default=False)
+        int | None, typer.Option(help="Its share where money is split by priority.", show_default=False)
     ] = None,
     status: Annotated[str | None, typer.Option(help="active or paused.", show_default=False)] = None,
     strategy: Annotated[
         str | None, typer.Option(help="market, clamp, paced, truthful or fixed.", show_default=False)
     ] = None,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
     """Change a quest; what is not named stays."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_rows
-
-    with market_at(db, url, key) as market:
-        quest = market.set_quest(quest_id, title=title, priority=priority, status=status, strategy=strategy)
-    print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
+    quest = session.market.set_quest(quest_id, title=title, priority=priority, status=status, strategy=strategy)
+    session.table([quest], _COLUMNS)
 
 
-@app.command("entitle")
+@app.command("entitle", cls=Command)
+@command("scidex quest entitle docs", "scidex quest entitle docs --end")
 def entitle(
-    quest_id: Annotated[str, typer.Argument(help="The quest.")],
+    session: Session,
+    quest_id: QuestArgument,
     end: Annotated[bool, typer.Option("--end", help="End that.")] = False,
-    db: DatabaseOption = None,
-    url: UrlOption = None,
-    key: KeyOption = None,
-    as_json: JsonOption = False,
 ) -> None:
-    """Entitle a quest to the floor of its pools, which serves whoever has waited long."""
-    from scidex.cli.markets import market_at
-    from scidex.cli.output import print_rows
-
-    with market_at(db, url, key) as market:
-        quest = market.entitle_quest(quest_id, not end)
-    print_rows([quest._asdict()], _COLUMNS, as_json=as_json)
+    """Entitle a quest to the floor of its pools, which serves quests that have waited long."""
+    session.table([session.market.entitle_quest(quest_id, not end)], _COLUMNS)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -12,32 +13,41 @@ if TYPE_CHECKING:
 
 _READABLE: dict[str, Any] = {"exists": True, "dir_okay": False, "readable": True, "show_default": False}
 
-HostOption = Annotated[
-    str, typer.Option(help="The address to serve at; one that others reach needs --certificate or --insecure.")
-]
-NamesOption = Annotated[
-    list[str] | None,
-    typer.Option("--name", help="A host name to answer to beside the address; may be given again.", show_default=False),
-]
-CertificateOption = Annotated[
-    Path | None, typer.Option("--certificate", help="The certificate for TLS, in PEM.", **_READABLE)
-]
-PrivateKeyOption = Annotated[
-    Path | None, typer.Option("--private-key", help="The certificate's private key, in PEM.", **_READABLE)
-]
-InsecureOption = Annotated[
-    bool, typer.Option("--insecure", help="Serve others without TLS: whoever listens in can use the keys.")
-]
 
+@dataclass(frozen=True)
+class Reach:
+    """Where a server is reached."""
 
-def transport_of(
-    names: list[str] | None, certificate: Path | None, private_key: Path | None, *, insecure: bool
-) -> Transport:
-    """Return how the market is reached, and warn where that is not safe."""
-    from scidex.web.serving import Transport
+    host: Annotated[
+        str, typer.Option(help="The address to serve at; one that others reach needs --certificate or --insecure.")
+    ] = "127.0.0.1"
+    port: Annotated[
+        int | None,
+        typer.Option(
+            min=0, max=65_535, help="The port to serve at; unless given 8787, or any free one.", show_default=False
+        ),
+    ] = None
+    names: Annotated[
+        list[str] | None,
+        typer.Option("--name", help="A host name to answer to; may be given again.", show_default=False),
+    ] = None
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", help="The certificate for TLS, in PEM.", **_READABLE)
+    ] = None
+    private_key: Annotated[
+        Path | None, typer.Option("--private-key", help="The certificate's private key, in PEM.", **_READABLE)
+    ] = None
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve others without TLS: anyone on the network can then use the keys.")
+    ] = False
 
-    if (certificate is None) != (private_key is None):
-        raise typer.BadParameter("--certificate and --private-key go together", param_hint="--certificate")
-    if insecure:
-        typer.echo("scidex: serving without TLS; whoever listens in on the network can use the keys.", err=True)
-    return Transport(frozenset(name.lower() for name in names or ()), certificate, private_key, insecure)
+    def transport(self) -> Transport:
+        """Return how the market is reached, and warn where that is not safe. Raises BadParameter."""
+        from scidex.web.serving import Transport
+
+        if (self.certificate is None) != (self.private_key is None):
+            raise typer.BadParameter("--certificate and --private-key go together", param_hint="--certificate")
+        if self.insecure:
+            typer.echo("scidex: serving without TLS; anyone on the network can use the keys.", err=True)
+        names = frozenset(name.lower() for name in self.names or ())
+        return Transport(names, self.certificate, self.private_key, self.insecure)

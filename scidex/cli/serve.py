@@ -4,37 +4,23 @@ from __future__ import annotations
 
 import logging
 
+from scidex.cli.commands import command
 from scidex.cli.opening import RECOMMENDED
 from scidex.cli.options import DatabaseOption
-from scidex.cli.reach import (
-    CertificateOption,
-    HostOption,
-    InsecureOption,
-    NamesOption,
-    PrivateKeyOption,
-    transport_of,
-)
+from scidex.cli.reach import Reach
 from scidex.cli.stopping import stop_signal
-from scidex.cli.up import PortOption
 
 
-def serve(
-    db: DatabaseOption = None,
-    host: HostOption = "127.0.0.1",
-    port: PortOption = None,
-    names: NamesOption = None,
-    certificate: CertificateOption = None,
-    private_key: PrivateKeyOption = None,
-    insecure: InsecureOption = False,
-) -> None:
+@command("scidex serve --db postgresql://market@db/market --port 8787")
+def serve(reach: Reach, db: DatabaseOption = None) -> None:
     """Serve a market with its dashboard, and clear no rounds, until stopped by Ctrl-C or SIGTERM."""
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
     from scidex.web.market_up import served_market, sweeping
 
-    transport = transport_of(names, certificate, private_key, insecure=insecure)
+    transport = reach.transport()
     with (
         stop_signal() as stop,
-        served_market(db, host=host, port=port, transport=transport, profile=RECOMMENDED) as market,
+        served_market(db, host=reach.host, port=reach.port, transport=transport, profile=RECOMMENDED) as market,
         sweeping(market.db),
     ):
         print(f"dashboard   {market.dashboard()}")

@@ -3,103 +3,93 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
+from scidex.cli.commands import command
 from scidex.cli.opening import RECOMMENDED
 from scidex.cli.options import POOL, DatabaseOption, PoolOption
-from scidex.cli.reach import (
-    CertificateOption,
-    HostOption,
-    InsecureOption,
-    NamesOption,
-    PrivateKeyOption,
-    transport_of,
-)
+from scidex.cli.reach import Reach
 from scidex.cli.stopping import stop_signal
-
-if TYPE_CHECKING:
-    from scidex.web.serving import Transport
 
 _DEMO_CYCLE_SECONDS = 1.0
 
-PortOption = Annotated[
-    int | None,
-    typer.Option(
-        min=0, max=65_535, help="The port to serve at; unless given 8787, or any free one.", show_default=False
-    ),
-]
 CycleOption = Annotated[
     float | None,
     typer.Option(
         min=0.05, max=604_800, help="Seconds from round to round: the setting, with --demo 1.", show_default=False
     ),
 ]
-SecondsOption = Annotated[
-    float | None,
-    typer.Option(
-        envvar="DEMO_SECONDS", min=1, max=604_800, help="The demo stops by itself after this.", show_default=False
-    ),
-]
+ProfileOption = Annotated[str, typer.Option(help="What a new market is set to: brief, recommended, generous.")]
 
 
+@dataclass(frozen=True)
+class Demo:
+    """What a demo does."""
+
+    demo: Annotated[bool, typer.Option("--demo", help="Add a real workload: audits of the packages here.")] = False
+    agents: Annotated[int, typer.Option(min=1, max=8, help="Agents of the demo.")] = 4
+    seconds: Annotated[
+        float | None,
+        typer.Option(
+            envvar="DEMO_SECONDS", min=1, max=604_800, help="The demo stops by itself after this.", show_default=False
+        ),
+    ] = None
+    directory: Annotated[Path, typer.Option(help="Where the demo keeps its runs.")] = Path(".demo")
+
+
+@command(
+    "scidex up", "scidex up --demo --seconds 60", "scidex up --db postgresql://market@db/market --cycle-seconds 300"
+)
 def up(
+    reach: Reach,
+    demo: Demo,
     db: DatabaseOption = None,
-    host: HostOption = "127.0.0.1",
-    port: PortOption = None,
-    names: NamesOption = None,
-    certificate: CertificateOption = None,
-    private_key: PrivateKeyOption = None,
-    insecure: InsecureOption = False,
     pool: PoolOption = POOL,
     cycle_seconds: CycleOption = None,
-    profile: Annotated[
-        str, typer.Option(help="What a new market is set to: brief, recommended, generous.")
-    ] = RECOMMENDED,
-    demo: Annotated[bool, typer.Option("--demo", help="Add a real workload: audits of the packages here.")] = False,
-    agents: Annotated[int, typer.Option(min=1, max=8, help="Agents of the demo.")] = 4,
-    seconds: SecondsOption = None,
-    directory: Annotated[Path, typer.Option(help="Where the demo keeps its runs.")] = Path(".demo"),
+    profile: ProfileOption = RECOMMENDED,
 ) -> None:
     """Serve a market with its dashboard, and clear its rounds, until stopped by Ctrl-C or SIGTERM."""
     logging.basicConfig(level="WARNING", format="%(levelname)s %(name)s: %(message)s")
-    if not demo:
-        transport = transport_of(names, certificate, private_key, insecure=insecure)
+    if demo.demo:
+        _demonstrate(demo, db, reach, _DEMO_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds, profile)
+    else:
         from scidex.settings import from_environment
 
         every = from_environment().cycle_seconds if cycle_seconds is None else cycle_seconds
-        _serve(db, host, port, transport, pool, every, profile)
-        return
+        _serve(db, reach, pool, every, profile)
 
+
+def _demonstrate(demo: Demo, db: str | None, reach: Reach, cycle_seconds: float, profile: str) -> None:
     from rich.console import Console
 
     from scidex.demo.run import Plan, run_demo
 
     plan = Plan(
-        directory=directory,
+        directory=demo.directory,
         database_url=db,
-        host=host,
-        port=port,
-        cycle_seconds=_DEMO_CYCLE_SECONDS if cycle_seconds is None else cycle_seconds,
-        agents=agents,
-        seconds=seconds,
+        host=reach.host,
+        port=reach.port,
+        cycle_seconds=cycle_seconds,
+        agents=demo.agents,
+        seconds=demo.seconds,
         profile=profile,
     )
     with stop_signal() as stop:
         run_demo(plan, stop, Console())
 
 
-def _serve(
-    db: str | None, host: str, port: int | None, transport: Transport, pool: str, cycle_seconds: float, profile: str
-) -> None:
+def _serve(db: str | None, reach: Reach, pool: str, cycle_seconds: float, profile: str) -> None:
     from scidex.exchange import compute_auction
     from scidex.web.market_up import clearing, served_market
 
+    transport = reach.transport()
     with (
         stop_signal() as stop,
-        served_market(db, host=host, port=port, transport=transport, pool=pool, profile=profile) as market,
+        served_market(db, host=reach.host, port=reach.port, transport=transport, pool=pool, profile=profile) as market,
     ):
         settings = compute_auction.get_market_settings(pool, db=market.db)
         # An address of PostgreSQL may hold a password.

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
+import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -29,22 +30,47 @@ EVALUATORS = "a command, exit-code:USD, or pull-request:USD_MERGED[,USD_PASSED]"
 class Options:
     """How runs are done, as it was asked for."""
 
-    command: list[str]
-    shell: str | None
-    task_commands: bool
-    directory: Path
-    max_seconds: float
-    executor: str
-    ray_address: str | None
-    needs: list[str]
-    pass_on: list[str]
-    cpu_seconds: int | None
-    memory_mb: int | None
-    meter: str
-    max_usd: float | None
-    outcome: str | None
-    evaluator: str | None
-    attester: str | None
+    command: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="-- COMMAND …",
+            help="What to run for a task; {task_id}, {quest_id} and {title} stand for the task's own.",
+            show_default=False,
+        ),
+    ] = None
+    max_seconds: Annotated[int, typer.Option(min=1, help="Time that a run may take.")] = 3_600
+    executor: Annotated[str, typer.Option(help="Where commands run: local or ray.")] = "local"
+    ray_address: Annotated[
+        str | None, typer.Option(metavar="HOST:PORT", help="The head of the Ray cluster.", show_default=False)
+    ] = None
+    needs: Annotated[
+        list[str] | None, typer.Option("--need", metavar="NAME=AMOUNT", help="What a run needs of a Ray node.")
+    ] = None
+    pass_on: Annotated[
+        list[str] | None, typer.Option("--pass", metavar="NAME", help="A variable that commands get, beside the usual.")
+    ] = None
+    cpu_seconds: Annotated[int | None, typer.Option(min=1, help="CPU time that a process of a run may use.")] = None
+    memory_mb: Annotated[int | None, typer.Option(min=16, help="Memory that a run may hold, in MiB.")] = None
+    meter: Annotated[str, typer.Option(help=f"What reads the usage of a run: {METERS}.")] = "file"
+    max_usd: Annotated[
+        float | None, typer.Option(min=0.0, help="USD that a run's key may spend (litellm, openrouter).")
+    ] = None
+    outcome: Annotated[
+        str | None, typer.Option(help=f"Also heed what the command says of its success: {PROGRAM_NAMES}.")
+    ] = None
+    evaluator: Annotated[
+        str | None, typer.Option(help=f"What judges the worth of a run: {EVALUATORS}.", show_default=False)
+    ] = None
+    attester: Annotated[
+        str | None, typer.Option(help="The evaluator's account, which exists already.", show_default=False)
+    ] = None
+    shell: Annotated[str | None, typer.Option(help="A line for /bin/sh in place of COMMAND.", show_default=False)] = (
+        None
+    )
+    task_commands: Annotated[
+        bool, typer.Option("--task-commands", help="Run the command that each task brings: trust who adds tasks.")
+    ] = False
+    directory: Annotated[Path, typer.Option(help="Where runs get their directories.")] = Path(".scidex-agent")
 
     def work(self) -> Work:
         """Return how an agent works by these options. Raises BadParameter, ExecutorUnavailable."""
@@ -52,15 +78,17 @@ class Options:
         from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
 
         memory_bytes = None if self.memory_mb is None else self.memory_mb * 2**20
-        local = LocalExecutor((*ENVIRONMENT, *self.pass_on), cpu_seconds=self.cpu_seconds, memory_bytes=memory_bytes)
+        local = LocalExecutor(
+            (*ENVIRONMENT, *(self.pass_on or ())), cpu_seconds=self.cpu_seconds, memory_bytes=memory_bytes
+        )
         return Work(
             command_for=self._command_for(),
-            directory=self.directory,
+            directory=self.directory.resolve(),
             executor=self._executor(local),
             meter=self._meter(),
             outcome=self._outcome(),
             evaluator=self._evaluator(),
-            max_seconds=self.max_seconds,
+            max_seconds=float(self.max_seconds),
         )
 
     def _command_for(self) -> CommandFor:
@@ -72,7 +100,7 @@ class Options:
             )
         if self.shell is not None:
             return shell_command(self.shell)
-        return same_command(*found(self.command)) if self.command else command_of_task
+        return same_command(*found(self.command, here=self.executor == "local")) if self.command else command_of_task
 
     def _executor(self, local: LocalExecutor) -> Executor:
         if self.executor == "local":
@@ -86,8 +114,8 @@ class Options:
             raise typer.BadParameter("must be given with --executor ray", param_hint="--ray-address")
         from scidex.agent.executors.ray import RayExecutor
 
-        needs = {"cpus": 1.0} | dict(map(_need, self.needs))
-        return RayExecutor(self.ray_address, local, needs, tuple(self.pass_on))
+        needs = {"cpus": 1.0} | dict(map(_need, self.needs or ()))
+        return RayExecutor(self.ray_address, local, needs, tuple(self.pass_on or ()))
 
     def _outcome(self) -> PrintedMeter | None:
         """Return who is heard on success; it reads where the meter of the same program reads."""
@@ -145,7 +173,7 @@ class Options:
             return NoEvaluator()
         kind, _, rest = self.evaluator.partition(":")
         if kind == "exit-code":
-            if self.outcome is None and (warning := warning_for(tuple(self.command))):
+            if self.outcome is None and (warning := warning_for(tuple(self.command or ()))):
                 print(f"scidex: warning: {warning}", file=sys.stderr)
             return ExitCodeEvaluator(self.attester, amounts(rest, 1)[0])
         if kind == "pull-request":
@@ -177,9 +205,16 @@ def amounts(text: str, most: int) -> list[float]:
     return told
 
 
-def found(command: list[str]) -> list[str]:
-    """Return a command whose program is found from any directory: runs have one of their own."""
-    return [str(Path(command[0]).absolute()), *command[1:]] if command and "/" in command[0] else command
+def found(command: list[str], *, here: bool = True) -> list[str]:
+    """
+    Return a command whose program is found from any directory: runs have one of their own.
+
+    Raises BadParameter where it is to run here and there is no such program.
+    """
+    program = command[0]
+    if here and "{" not in program and shutil.which(program) is None:
+        raise typer.BadParameter(f"there is no program {program}, or it cannot be run", param_hint="COMMAND")
+    return [str(Path(program).absolute()), *command[1:]] if "/" in program else command
 
 
 def _need(text: str) -> tuple[str, float]:
@@ -195,6 +230,7 @@ def _need(text: str) -> tuple[str, float]:
 
 def _words(command: str) -> tuple[str, ...]:
     try:
-        return tuple(found(shlex.split(command)))
+        words = shlex.split(command)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--evaluator") from None
+    return tuple(found(words)) if words else ()

@@ -67,6 +67,11 @@ class AuctionCalls:
         """Return a bidder's open bids, the dearest first; the key's own account's unless another is named."""
         return records_of(Bid, self._market.get(_BIDS, bidder_id=bidder_id, after=after, limit=limit))
 
+    def list_task_bids(self, task_id: str, *, before: int | None = None, limit: int = 100) -> list[Bid]:
+        """Return the bids for a task that one may see, newest first, those before one of them."""
+        address = f"/api/tasks/{part(task_id)}/bids"
+        return records_of(Bid, self._market.get(address, before=before, limit=limit))
+
     def list_won_slots(self, bidder_id: str | None = None, *, after: str = "", limit: int = 1_000) -> list[Clear]:
         """Return the slots that a bidder has won and that are not settled, the oldest first."""
         return records_of(Clear, self._market.get(f"{_AUCTION}/slots", bidder_id=bidder_id, after=after, limit=limit))

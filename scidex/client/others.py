@@ -40,6 +40,10 @@ class WalletCalls:
         given = {"account_id": account_id, "kind": kind, "owner_id": owner_id}
         return record_of(Account, self._market.act("POST", "/api/wallets", given))
 
+    def get_account(self, account_id: str) -> Account:
+        """Return an account's kind and owner."""
+        return record_of(Account, self._market.get(f"/api/accounts/{part(account_id)}"))
+
     def get_balance(self, account_id: str) -> Balance:
         """Return an account's tokens."""
         return record_of(Balance, self._market.get(f"/api/wallets/{part(account_id)}"))
@@ -72,6 +76,14 @@ class WalletCalls:
         """Issue new tokens to an account, once."""
         order = {"amount_tokens": amount_tokens, "reason": reason}
         address = f"/api/wallets/{part(account_id)}/mint"
+        return record_of(Transfer, self._market.act("POST", address, order, idempotency_key=idempotency_key))
+
+    def burn(
+        self, account_id: str, amount_tokens: int, reason: str = "burn", idempotency_key: str | None = None
+    ) -> Transfer:
+        """Take available tokens of an account out of the market, once."""
+        order = {"amount_tokens": amount_tokens, "reason": reason}
+        address = f"/api/wallets/{part(account_id)}/burn"
         return record_of(Transfer, self._market.act("POST", address, order, idempotency_key=idempotency_key))
 
 

@@ -330,6 +330,19 @@ def list_round_bids(
     return listings.round_bids(checked.database(db), _number(round_id, "round_id"), _past(after), page)
 
 
+def list_task_bids(
+    task_id: str, *, before: int | None = None, limit: int = 100, db: Database | None = None
+) -> list[Bid]:
+    """
+    Return the bids for a task as they stand, newest first; none for a task without bids.
+
+    At most `limit` are answered (1 to 10,000); pass the last bid's id as `before` for the next page.
+    """
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    first = 2**63 - 1 if before is None else _number(before, "before")
+    return listings.task_bids(checked.database(db), checked.outsider(task_id, "task_id"), first, page)
+
+
 def list_clears(
     *,
     pool: str = DEFAULT_POOL,

@@ -98,6 +98,7 @@ class EmbeddedMarket:
     create_pool = _Verb(compute_auction.create_pool)
     get_bid = _Verb(compute_auction.get_bid)
     get_round = _Verb(compute_auction.get_round)
+    list_task_bids = _Verb(compute_auction.list_task_bids)
     list_rounds = _Verb(compute_auction.list_rounds)
     list_round_bids = _Verb(compute_auction.list_round_bids)
     list_clears = _Verb(compute_auction.list_clears)
@@ -155,6 +156,7 @@ class EmbeddedMarket:
 
     # --- the ledger
 
+    get_account = _Verb(token_ledger.get_account)
     create_account = _Verb(token_ledger.create_account)
     get_balance = _Verb(token_ledger.get_balance)
     list_accounts = _Verb(token_ledger.list_accounts)
@@ -163,6 +165,7 @@ class EmbeddedMarket:
     list_transfers = _Verb(token_ledger.list_transfers)
     transfer = _Verb(token_ledger.transfer)
     mint = _Verb(token_ledger.mint)
+    burn = _Verb(token_ledger.burn)
     verify = _Verb(token_ledger.verify)
 
     # --- the backlog

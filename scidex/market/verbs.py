@@ -86,6 +86,9 @@ class AuctionVerbs(Protocol):
     ) -> list[Bid]:
         """Return a bidder's open bids, the highest price first; of one's own account unless another is named."""
 
+    def list_task_bids(self, task_id: str, *, before: int | None = None, limit: int = 100) -> list[Bid]:
+        """Return the bids for a task, newest first, those before one of them."""
+
     def list_won_slots(self, bidder_id: str | None = None, *, after: str = "", limit: int = 1_000) -> list[Clear]:
         """Return the slots that a bidder has won and that are not settled, the oldest first."""
 
@@ -179,6 +182,9 @@ class WalletVerbs(Protocol):
     def get_balance(self, account_id: str) -> Balance:
         """Return an account's tokens."""
 
+    def get_account(self, account_id: str) -> Account:
+        """Return an account's kind and owner."""
+
     def list_accounts(self, *, after: str = "", limit: int = 1_000) -> list[Account]:
         """Return accounts in the order of their ids."""
 
@@ -205,6 +211,11 @@ class WalletVerbs(Protocol):
         self, account_id: str, amount_tokens: int, reason: str = "grant", idempotency_key: str | None = None
     ) -> Transfer:
         """Issue new tokens to an account, once."""
+
+    def burn(
+        self, account_id: str, amount_tokens: int, reason: str = "burn", idempotency_key: str | None = None
+    ) -> Transfer:
+        """Take available tokens of an account out of the market, once."""
 
 
 class BacklogVerbs(Protocol):
@@ -279,7 +290,7 @@ class BacklogVerbs(Protocol):
         """Return tasks in the order of their ids."""
 
     def set_task_status(self, task_id: str, status: str, *, reason: str = "") -> Task:
-        """Take a task to another status by hand, with the reason where it is held."""
+        """Take a task to another status by hand, with the reason where it is held or given up."""
 
     def note_written_back(self, task_id: str) -> Task:
         """Note that a task's end was written back to its source."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from scidex.errors import DatabaseForbids, SchemaTooNew, SchemaTooOld
+from scidex.errors import DatabaseForbids, NoMarket, SchemaTooNew, SchemaTooOld
 from scidex.store.database import Database, Transaction
 from scidex.store.statements import Dialect
 
@@ -45,10 +45,7 @@ def migrate(db: Database) -> list[str]:
         tx.lock([_LOCK], shared=False)
         if not tx.values("has_schema")[0]:
             tx.run("create_version_table")
-        taken = set(tx.values("migrations_taken"))
-        if unknown := taken - {migration.name for migration in known}:
-            raise SchemaTooNew(unknown_migration=max(unknown))
-        missing = [migration for migration in known if migration.name not in taken]
+        missing = _missing(set(tx.values("migrations_taken")), known)
         for migration in missing:
             tx.script(migration.sql)
             tx.run("note_migration", name=migration.name)
@@ -60,6 +57,22 @@ def migrate(db: Database) -> list[str]:
         raise SchemaTooOld(
             fact=error.facts["fact"], remedy="scidex db migrate, as the role that owns the tables"
         ) from error
+
+
+def check_schema(db: Database) -> None:
+    """Make sure that a database holds a market, its schema up to date. Raises NoMarket, SchemaTooOld, SchemaTooNew."""
+    with db.reading() as tx:
+        taken = set(tx.values("migrations_taken")) if tx.values("has_schema")[0] else set()
+    if not taken:
+        raise NoMarket(remedy="make one with: scidex init")
+    if missing := _missing(taken, migrations(db.dialect)):
+        raise SchemaTooOld(missing_migrations=len(missing), remedy="scidex db migrate")
+
+
+def _missing(taken: set[str], known: tuple[Migration, ...]) -> list[Migration]:
+    if unknown := taken - {migration.name for migration in known}:
+        raise SchemaTooNew(unknown_migration=max(unknown))
+    return [migration for migration in known if migration.name not in taken]
 
 
 @cache

@@ -264,6 +264,14 @@ class NewMint(Request):
     idempotency_key: Id | None = None
 
 
+class NewBurn(Request):
+    """Tokens to take out of the market."""
+
+    amount_tokens: Price
+    reason: Line = "burn"
+    idempotency_key: Id | None = None
+
+
 class NewQuest(Request):
     """A quest to add; its wallet is opened with it."""
 

@@ -355,7 +355,7 @@ def test_a_loop_outlives_what_the_market_refuses(market, tmp_path, caplog):
     run_until(agent, lambda: len(caplog.records) == 3)
 
     assert {record.getMessage() for record in caplog.records} == {
-        "worker:nobody: No account has this id. (field='account_id', account_id='worker:nobody')"
+        "worker:nobody: No account has this id. (account_id: worker:nobody)"
     }
 
 

@@ -159,4 +159,4 @@ def test_keys_are_made_listed_rotated_and_revoked_by_an_operator(cli, at):
 def test_a_quest_is_told_how_to_bid(cli, at):
     assert json.loads(cli("quest", "set", "docs", "--strategy", "fixed", *at, "--json")[1])[0]["strategy"] == "fixed"
     assert json.loads(cli("quest", "add", "q", "--strategy", "paced", *at, "--json")[1])[0]["strategy"] == "paced"
-    assert cli("quest", "set", "docs", "--strategy", "snipe", *at)[0] == 1
+    assert cli("quest", "set", "docs", "--strategy", "snipe", *at)[0] == 2

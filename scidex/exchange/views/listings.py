@@ -107,6 +107,12 @@ def round_bids(db: Database, round_id: int, after: int, page: int) -> list[Bid]:
     return [Bid(**row) for row in rows]
 
 
+def task_bids(db: Database, task_id: str, before: int, page: int) -> list[Bid]:
+    """Return the bids for a task, newest first, those before one of them."""
+    with db.reading() as tx:
+        return [Bid(**row) for row in tx.rows("bids_of_task", task_id=task_id, before=before, page=page)]
+
+
 def _check_account(tx: Transaction, account_id: str) -> None:
     if tx.row("account", account_id=account_id) is None:
         raise UnknownAccount(field="bidder_id", account_id=account_id)

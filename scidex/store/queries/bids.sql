@@ -122,6 +122,13 @@ WHERE pool = :pool AND round_id = :round_id AND competing = 1
         SELECT -past.max_price_tokens, past.sequence FROM compute_auction_bids past WHERE past.id = :after))
 ORDER BY max_price_tokens DESC, sequence LIMIT :page;
 
+-- name: bids_of_task
+-- The bids for a task as they stand, newest first, those before one of them.
+SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,
+    time_in_force, round_id, reason
+FROM compute_auction_bid_states WHERE task_id = :task_id AND id < :before
+ORDER BY id DESC LIMIT :page;
+
 -- name: bids_by_id
 -- Bids as they are stored.
 SELECT id, bidder_id, task_id, max_price_tokens, expected_value_usd, ttl_at, status, pool, placed_at, sequence,

@@ -7,12 +7,12 @@ from typing import Annotated, Any
 from fastapi import Query, Request, Response
 
 from scidex.errors import UnknownTask
-from scidex.exchange import backlog, ev_scorer, ownership
-from scidex.records import Allocation, Imported, Principal, Quest, ScoredTask, Task
+from scidex.exchange import backlog, compute_auction, ev_scorer, ownership
+from scidex.records import Allocation, Bid, Imported, Principal, Quest, ScoredTask, Task
 from scidex.store import Database
 from scidex.web import schemas
 from scidex.web.access import allows
-from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router
+from scidex.web.dependencies import ANY, Before, Db, Limit, Name, Who, router
 from scidex.web.paging import link_next
 
 routes = router("/api", "backlog")
@@ -129,6 +129,16 @@ def note_written_back(task_id: Name, who: Who, db: Db) -> Task:
     """Note that a task's end was written back to its source."""
     ownership.check_quest(who, backlog.get_task(task_id, db=db).quest_id, "task_id", db=db)
     return backlog.note_written_back(task_id, db=db)
+
+
+@routes.get("/tasks/{task_id:id}/bids", response_model=schemas.Bids)
+@allows(*ANY)
+def list_task_bids(
+    task_id: Name, request: Request, response: Response, db: Db, before: Before = None, limit: Limit = 100
+) -> list[Bid]:
+    """Return the bids for a task, newest first."""
+    found = compute_auction.list_task_bids(task_id, before=before, limit=limit, db=db)
+    return link_next(request, response, found, limit, before=lambda last: last.id)
 
 
 @routes.get("/task-ranking", response_model=schemas.ScoredTasks)

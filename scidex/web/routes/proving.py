@@ -6,12 +6,12 @@ from typing import Annotated, cast
 
 from fastapi import Query, Request, Response
 
-from scidex.exchange import attempts, sealing, sweeper, token_ledger
+from scidex.exchange import attempts, ownership, sealing, sweeper, token_ledger
 from scidex.records import Account, LedgerReport, RefusedAttempt, Swept, Transfer
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.audits import Audits
-from scidex.web.dependencies import Before, Db, Limit, router
+from scidex.web.dependencies import ANY, Before, Db, Limit, Name, Who, router
 from scidex.web.paging import link_next
 from scidex.web.routes.events import EventStream, streams
 
@@ -33,6 +33,14 @@ def list_accounts(
     """Return accounts in the order of their ids."""
     found = token_ledger.list_accounts(after=after, limit=limit, db=db)
     return link_next(request, response, found, limit, after=lambda last: last.account_id)
+
+
+@routes.get("/accounts/{account_id:id}", response_model=schemas.Account)
+@allows(*ANY)
+def get_account(account_id: Name, who: Who, db: Db) -> Account:
+    """Return an account's kind and owner."""
+    ownership.check_sees_account(who, account_id, db=db)
+    return token_ledger.get_account(account_id, db=db)
 
 
 @routes.get("/transfers", response_model=schemas.Transfers)

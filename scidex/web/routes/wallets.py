@@ -80,3 +80,10 @@ def transfer(account_id: Name, order: schemas.NewTransfer, who: Who, db: Db) -> 
 def mint(account_id: Name, order: schemas.NewMint, db: Db) -> Transfer:
     """Issue new tokens to this account."""
     return token_ledger.mint(account_id, **order.model_dump(), db=db)
+
+
+@routes.post("/{account_id:id}/burn", status_code=201, response_model=schemas.Transfer)
+@allows("admin", moves_tokens=True)
+def burn(account_id: Name, order: schemas.NewBurn, db: Db) -> Transfer:
+    """Take available tokens of this account out of the market."""
+    return token_ledger.burn(account_id, **order.model_dump(), db=db)
