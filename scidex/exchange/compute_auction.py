@@ -60,6 +60,7 @@ __all__ = [
     "list_open_bids",
     "list_pools",
     "list_round_bids",
+    "list_task_bids",
     "list_rounds",
     "list_won_slots",
     "offer_slots",
