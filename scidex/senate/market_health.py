@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from scidex.exchange import cycle
+from scidex.records import WalletSummary
 from scidex.store import Database
 from scidex.store.database import Row, Transaction
 
@@ -84,3 +85,68 @@ def _of_day(labels: dict[str, str], day: Row) -> Iterator[Gauge]:
         yield Gauge("fill_rate", labels, day["sold"] / day["offered"])
     if day["last_price_tokens"] is not None:
         yield Gauge("last_price_tokens", labels, day["last_price_tokens"])
+
+
+class WalletTotals(NamedTuple):
+    """All wallets together, and the fullest of them."""
+
+    wallets: int
+    in_circulation: int
+    held: int
+    fullest: list[WalletSummary]
+    system: list[WalletSummary]
+
+
+def wallet_totals(*, most: int, db: Database) -> WalletTotals:
+    """Return the sums over all wallets, and the `most` fullest; what was minted less what was burnt circulates."""
+    with db.reading() as tx:
+        books = tx.rows("book_gauges")[0]
+        fullest = [WalletSummary(**row) for row in tx.rows("richest_wallets", page=most)]
+        system = [WalletSummary(**row) for row in tx.rows("system_wallets")]
+    return WalletTotals(books["accounts"] - len(system), books["minted_tokens"], books["held_tokens"], fullest, system)
+
+
+class FleetTotals(NamedTuple):
+    """All workers together: how many are alive or lost, their seats, and what they run and offer."""
+
+    alive: int
+    lost: int
+    seats: int
+    running: int
+    on_offer: int
+    workers: int
+
+
+def fleet_totals(db: Database) -> FleetTotals:
+    """Return the sums over all workers."""
+    with db.reading() as tx:
+        return FleetTotals(**tx.rows("fleet_totals")[0])
+
+
+class IncomeOfDay(NamedTuple):
+    """What a pool paid on a UTC day, and what of it paid arrears or was burnt by caps."""
+
+    day: str
+    base_tokens: int
+    impact_tokens: int
+    garnished_tokens: int
+    burnt_tokens: int
+
+    @property
+    def paid_tokens(self) -> int:
+        """Everything that was paid."""
+        return self.base_tokens + self.impact_tokens
+
+
+def income_by_day(pool: str, *, days: int, db: Database) -> tuple[list[IncomeOfDay], dict[str, int]]:
+    """Return what a pool paid on its last days of income, newest first, and each account's part of the newest."""
+    with db.reading() as tx:
+        found = [IncomeOfDay(**row) for row in tx.rows("income_by_day", pool=pool, page=days)]
+        rows = tx.rows("income_of_day", pool=pool, day=found[0].day) if found else []
+    return found, {row["account_id"]: row["base_tokens"] + row["impact_tokens"] for row in rows}
+
+
+def open_bids(pool: str, *, db: Database) -> int:
+    """Return how many bids are open in a pool's book, those that may not compete included."""
+    with db.reading() as tx:
+        return next((int(row["open_bids"]) for row in tx.rows("pool_gauges") if row["pool"] == pool), 0)

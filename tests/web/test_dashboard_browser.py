@@ -315,4 +315,5 @@ def test_a_page_that_is_open_does_not_keep_the_server_from_stopping(browser, sho
     with pytest.raises(httpx2.ConnectError):
         httpx2.get(f"{address}/healthz")
     expect(page.locator("body")).to_have_class("stale")  # and the page says that it is no longer fresh
+    expect(page.locator("#trouble")).to_contain_text("The server has not answered since")
     context.close()

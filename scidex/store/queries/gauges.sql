@@ -53,3 +53,34 @@ GROUP BY pool, status ORDER BY pool, status;
 -- Tasks that are over since an instant, by how they ended.
 SELECT pool, status, COUNT(*) AS tasks FROM tasks WHERE status IN ('done', 'failed') AND updated_at > :since_at
 GROUP BY pool, status ORDER BY pool, status;
+
+-- name: richest_wallets
+-- Wallets of people and programs, the fullest first.
+SELECT account_id, kind, owner_id, balance_tokens AS balance, held_tokens AS held FROM token_wallets
+WHERE kind <> 'system' ORDER BY balance_tokens DESC, account_id LIMIT :page;
+
+-- name: system_wallets
+-- The market's own wallets.
+SELECT account_id, kind, owner_id, balance_tokens AS balance, held_tokens AS held FROM token_wallets
+WHERE kind = 'system' ORDER BY account_id;
+
+-- name: fleet_totals
+-- What all workers together are, run and offer.
+SELECT
+    (SELECT COUNT(*) FROM workers WHERE status = 'alive') AS alive,
+    (SELECT COUNT(*) FROM workers WHERE status = 'lost') AS lost,
+    (SELECT CAST(COALESCE(SUM(seats), 0) AS BIGINT) FROM workers WHERE status = 'alive') AS seats,
+    (SELECT COUNT(*) FROM leases WHERE status = 'live') AS running,
+    (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
+        WHERE k.status = 'open') AS on_offer,
+    (SELECT COUNT(*) FROM workers) AS workers;
+
+-- name: income_by_day
+-- What a pool paid as income on each day, newest first.
+SELECT day, CAST(SUM(base_tokens) AS BIGINT) AS base_tokens, CAST(SUM(impact_tokens) AS BIGINT) AS impact_tokens,
+    CAST(SUM(garnished_tokens) AS BIGINT) AS garnished_tokens, CAST(SUM(burnt_tokens) AS BIGINT) AS burnt_tokens
+FROM income_shares WHERE pool = :pool GROUP BY day ORDER BY day DESC LIMIT :page;
+
+-- name: income_of_day
+-- What each account got of a pool's income on a day.
+SELECT account_id, base_tokens, impact_tokens FROM income_shares WHERE pool = :pool AND day = :day;

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from scidex.exchange import (
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
 from scidex.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, RoundSummary
-from scidex.senate import epistemic_health
+from scidex.senate import epistemic_health, market_health
 from scidex.store import Database
 from scidex.web.dashboard import figures
 
@@ -36,6 +36,7 @@ _MOST_QUESTS = 100
 _MOST_WALLETS = 100
 _MOST_WORKERS = 100
 _LATEST_RUNS = 12
+_DAYS = 7
 
 
 class QuestRow(NamedTuple):
@@ -71,7 +72,7 @@ def auction(db: Database, pool: str, now: datetime) -> dict[str, Any]:
         "quote": compute_auction.quote(pool=pool, now=now, db=db),
         "wins": _with_bars(stats["top_wins"]),
         "book": {side: rows[:_BOOK_ROWS] for side, rows in book.items()},
-        "book_size": {side: len(rows) for side, rows in book.items()},
+        "book_size": {"bids": market_health.open_bids(pool, db=db), "asks": len(book["asks"])},
         "depth": _depth_of_last(last, last_bids) if is_empty and last and last_bids else _depth(book, now),
         "lost": lost,
         "titles": backlog.get_titles([*shown, *(win["winning_task_id"] for win in stats["top_wins"])], db=db),
@@ -101,35 +102,40 @@ def budget(db: Database, pool: str, now: datetime) -> dict[str, Any]:
         )
         for place, quest in enumerate(ranked)
     ]
-    return {"rows": rows, "bucket": bucket, "slices": _slices(rows), "quests": len(quests)}
+    days, parts = market_health.income_by_day(pool, days=_DAYS, db=db)
+    paid = {quest.quest_id: parts.get(quest.account_id, 0) for quest in quests}
+    return {
+        "rows": rows,
+        "bucket": bucket,
+        "slices": _slices({row.quest: row.share for row in rows}),
+        "quests": len(quests),
+        "days": days,
+        "paid": _slices(_shares({quest: paid[quest.quest_id] for quest in quests})),
+        "paid_of": paid,
+    }
 
 
 def wallets(db: Database) -> dict[str, Any]:
     """Return what the Wallets tab shows: who has what."""
-    everybody = token_ledger.list_wallets(db=db)
-    ranked = sorted((one for one in everybody if one.kind != "system"), key=lambda one: (-one.balance, one.account_id))
+    totals = market_health.wallet_totals(most=_MOST_WALLETS, db=db)
     return {
-        "wallets": ranked[:_MOST_WALLETS],
-        "most": max([one.balance for one in ranked], default=0),
-        "system": [one for one in everybody if one.kind == "system"],
-        "count": len(ranked),
-        "in_circulation": sum(one.balance for one in everybody if one.balance > 0),
-        "held": sum(one.held for one in everybody),
+        "wallets": totals.fullest,
+        "most": max([one.balance for one in totals.fullest], default=0),
+        "system": totals.system,
+        "count": totals.wallets,
+        "in_circulation": totals.in_circulation,
+        "held": totals.held,
     }
 
 
 def fleet(db: Database) -> dict[str, Any]:
     """Return what the Fleet tab shows: workers, what they hold, and the story of the latest runs."""
     everybody = workers.list_workers(ended_too=True, limit=_MOST_WORKERS, db=db)
-    alive = [one for one in everybody if one.status == "alive"]
+    totals = market_health.fleet_totals(db)
     latest = leases.list_leases(ended_too=True, limit=_LATEST_RUNS, db=db)
     return {
         "workers": everybody,
-        "alive": len(alive),
-        "lost": sum(one.status == "lost" for one in everybody),
-        "seats": sum(one.seats for one in alive),
-        "running": sum(one.running for one in everybody),
-        "on_offer": sum(one.on_offer for one in everybody),
+        "totals": totals,
         "runs": [_run(one, db) for one in latest],
         "titles": backlog.get_titles([one.task_id for one in latest], db=db),
     }
@@ -154,11 +160,28 @@ def health(db: Database, pool: str, now: datetime) -> dict[str, Any]:
 
 
 def _chart(prices: Sequence[Mapping[str, Any]]) -> str:
-    """Return the prices as two columns, seconds and tokens, for the chart: at most so many that each can be seen."""
-    stride = -(-len(prices) // _CHART_POINTS) or 1
-    points = prices[::-1][::stride][::-1]  # counted from the end, so that the last price is always among them
+    """Return the prices as two columns, seconds and tokens, for the chart: few enough that each can be seen."""
+    points = list(_extremes(prices, _CHART_POINTS))
     columns = [[p["cleared_at"].timestamp() for p in points], [p["clearing_price_tokens"] for p in points]]
     return json.dumps(columns, separators=(",", ":"))
+
+
+def _extremes(prices: Sequence[Mapping[str, Any]], most: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the lowest and the highest price of each of at most `most` / 2 spans, in their order, and the last one."""
+    if len(prices) <= most:
+        yield from prices
+        return
+    width = -(-2 * len(prices) // most)
+    for start in range(0, len(prices), width):
+        span = range(start, min(start + width, len(prices)))
+        sold = [place for place in span if prices[place]["clearing_price_tokens"] is not None] or list(span)
+        shown = {
+            min(sold, key=lambda place: prices[place]["clearing_price_tokens"] or 0),
+            max(sold, key=lambda place: prices[place]["clearing_price_tokens"] or 0),
+        }
+        if span[-1] == len(prices) - 1:
+            shown.add(span[-1])
+        yield from (prices[place] for place in sorted(shown))
 
 
 def _range(prices: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
@@ -215,15 +238,19 @@ def _last_round(db: Database, pool: str) -> tuple[RoundSummary | None, list[Bid]
     return None, []
 
 
-def _slices(rows: Sequence[QuestRow]) -> list[dict[str, Any]]:
-    """Return the slices of the pie: the largest quests, and the rest together."""
-    with_share = [row for row in rows if row.share > 0]
+def _shares(tokens: Mapping[Quest, int]) -> dict[Quest, float]:
+    total = sum(tokens.values())
+    ranked = sorted(tokens.items(), key=lambda item: (-item[1], item[0].quest_id))
+    return {quest: part / total for quest, part in ranked if total}
+
+
+def _slices(shares: Mapping[Quest, float]) -> list[dict[str, Any]]:
+    """Return the slices of a pie: the largest quests, which come first, and the rest together."""
+    with_share = [(quest.title or quest.quest_id, share) for quest, share in shares.items() if share > 0]
     large, rest = with_share[: _SLICES - 1], with_share[_SLICES - 1 :]
-    named = [(row.quest.title or row.quest.quest_id, row.share) for row in large]
-    if len(rest) == 1:
-        named.append((rest[0].quest.title or rest[0].quest.quest_id, rest[0].share))
-    elif rest:
-        named.append((f"{len(rest)} others", 1 - sum(row.share for row in large)))
+    named = [*large, *rest[:1]]
+    if len(rest) > 1:
+        named[-1] = (f"{len(rest)} others", 1 - sum(share for _, share in large))
     paths = figures.ring([share for _, share in named])
     return [
         {"name": name, "share": share, "path": path, "slice": place}

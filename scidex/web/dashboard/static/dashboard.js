@@ -3,6 +3,7 @@
 
 (() => {
   const REFRESH_MILLISECONDS = 2000;
+  const LONGEST_PAUSE_MILLISECONDS = 30000;
   const tabs = [...document.querySelectorAll('[role="tab"]')];
   const panelOf = (tab) => document.getElementById(tab.getAttribute("aria-controls"));
 
@@ -54,14 +55,54 @@
     }
   }
 
-  setInterval(refresh, REFRESH_MILLISECONDS);
+  // A server that does not answer is asked less and less often; one that answers, at the usual pace again.
+  let pause = REFRESH_MILLISECONDS;
+  let silentSince = null;
+  let keptUntil = 0;
+  const trouble = document.getElementById("trouble");
+
+  function again() {
+    refresh();
+    setTimeout(again, pause);
+  }
+
+  function say(text) {
+    trouble.textContent = text;
+    trouble.hidden = !text;
+    document.body.classList.toggle("stale", Boolean(text));
+  }
+
+  function failed(what) {
+    silentSince ??= new Date();
+    pause = Math.min(pause * 2, LONGEST_PAUSE_MILLISECONDS);
+    const since = silentSince.toLocaleTimeString();
+    say(`${what} since ${since}. This page shows how the market stood then; it tries again every ${pause / 1000} s.`);
+  }
+
+  function recovered() {
+    silentSince = null;
+    pause = REFRESH_MILLISECONDS;
+    if (Date.now() > keptUntil) say("");
+  }
+
+  setTimeout(again, pause);
   document.addEventListener("visibilitychange", refresh);
   document.addEventListener("htmx:after:swap", () => {
-    document.body.classList.remove("stale");
     countDown();
     priceChart.draw();
   });
-  document.addEventListener("htmx:error", () => document.body.classList.add("stale"));
+  document.addEventListener("htmx:error", () => failed("The server has not answered"));
+  document.addEventListener("htmx:after:request", (event) => {
+    const status = event.detail.ctx.response.status;
+    if (status === 401 || status === 403) {
+      pause = LONGEST_PAUSE_MILLISECONDS;
+      say(`Your session is over. Run “scidex login --url ${location.origin}” and open the link that it prints.`);
+    } else if (status >= 500) {
+      failed(`The server has answered with an error (${status})`);
+    } else {
+      recovered();
+    }
+  });
 
   // --- counting down to the next clearing
 
@@ -88,7 +129,15 @@
     if (!button) return;
     button.disabled = true;
     try {
-      await fetch(button.dataset.post, { method: "POST" });
+      const answer = await fetch(button.dataset.post, { method: "POST" });
+      if (!answer.ok) {
+        const problem = await answer.json().catch(() => ({}));
+        keptUntil = Date.now() + 10000;
+        say(`${button.textContent.trim()} failed: ${problem.detail ?? problem.title ?? `status ${answer.status}`}`);
+        return;
+      }
+    } catch {
+      failed("The server has not answered");
     } finally {
       button.disabled = false;
       refresh();
