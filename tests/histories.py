@@ -18,7 +18,7 @@ from scidex.exchange import compute_auction, leases, sealing, services, sweeper,
 from scidex.exchange.work import leases as work_leases
 from scidex.exchange.work import workers as work_workers
 from scidex.records import Bid, Clear, Round
-from scidex.store import Database, db_writes
+from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -46,7 +46,7 @@ class History:
 
     def open(self) -> None:
         """Set up what the steps take for granted: three agents, a provider of their kind, a judge, and three pools."""
-        with same_chance(0), mock.patch.object(db_writes, "utc_now", return_value=NOON):
+        with same_chance(0), mock.patch.object(type(self.db), "now", return_value=NOON):
             compute_auction.ensure_schema(db=self.db)
             compute_auction.create_pool("gpu", mechanism="mcafee", now=NOON, db=self.db)
             compute_auction.create_pool("draw", tie_rule="lottery", now=NOON, db=self.db)

@@ -85,7 +85,7 @@ def import_tasks(
     refused. Raises ImportRefused, whose `errors` has each fault as (line, field, fact), and InvalidArgument.
     """
     database = checked.database(db)
-    moment = checked.instant(now, "now") if now is not None else database.now()
+    moment = checked.moment(now, database)
     return import_by(
         _Verbs(database, now),
         path_or_text,

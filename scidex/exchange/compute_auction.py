@@ -8,7 +8,6 @@ from fractions import Fraction
 from typing import Any, TypeVar
 
 from scidex import settings as _settings
-from scidex.clock import utc_now
 from scidex.errors import BidsRefused, InvalidArgument, InvalidSetting, ScidexError, UnknownBid, UnknownSlot
 from scidex.exchange import arguments as checked
 from scidex.exchange.book import asks, endings, market_settings, pools
@@ -389,7 +388,8 @@ def list_open_bids(
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     bidder = checked.identifier(bidder_id, "bidder_id")
-    return listings.open_bids(checked.database(db), bidder, _instant(now, "now") or utc_now(), _past(after), page)
+    database = checked.database(db)
+    return listings.open_bids(database, bidder, checked.moment(now, database), _past(after), page)
 
 
 def recompute(round_id: int, *, db: Database | None = None) -> Round:
@@ -523,9 +523,8 @@ def get_order_book(
     At most `limit` (1 to 10,000) of each. Raises UnknownPool.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    return listings.order_book(
-        checked.database(db), checked.identifier(pool, "pool"), _instant(now, "now") or utc_now(), page
-    )
+    database = checked.database(db)
+    return listings.order_book(database, checked.identifier(pool, "pool"), checked.moment(now, database), page)
 
 
 def get_recent_stats(
@@ -541,8 +540,9 @@ def get_recent_stats(
     Raises UnknownPool.
     """
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
-    moment = _instant(now, "now") or utc_now()
-    return listings.recent_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    return listings.recent_stats(database, checked.identifier(pool, "pool"), moment - span, moment)
 
 
 def get_bidder_stats(
@@ -556,8 +556,9 @@ def get_bidder_stats(
     """Return what each bidder won in a pool in the last hours, and paid; most paid first. Raises UnknownPool."""
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    moment = _instant(now, "now") or utc_now()
-    return listings.bidder_stats(checked.database(db), checked.identifier(pool, "pool"), moment - span, moment, page)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    return listings.bidder_stats(database, checked.identifier(pool, "pool"), moment - span, moment, page)
 
 
 def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = None) -> Explanation:
@@ -567,7 +568,8 @@ def explain(bid_id: int, *, now: datetime | None = None, db: Database | None = N
     Its rank, the price that wins or would have won, by how much it misses that, what its wallet has available, what its
     bidder's claims count for, and when it competes next.
     """
-    return explanations.explain(checked.database(db), _bid(bid_id), _instant(now, "now") or utc_now())
+    database = checked.database(db)
+    return explanations.explain(database, _bid(bid_id), checked.moment(now, database))
 
 
 def quote(
@@ -585,8 +587,9 @@ def quote(
     chance = checked.number(probability, "probability", least=0.0, most=1.0)
     if not 0.0 < chance < 1.0:
         raise InvalidArgument(field="probability", value=probability, fact="must lie above 0 and below 1")
-    moment = _instant(now, "now") or utc_now()
-    return quotes.quote(checked.database(db), checked.identifier(pool, "pool"), chance, moment)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    return quotes.quote(database, checked.identifier(pool, "pool"), chance, moment)
 
 
 def _journaled(

@@ -10,7 +10,6 @@ from typing import Any
 
 from scidex import settings as _settings
 from scidex.bidding import strategy_named
-from scidex.clock import utc_now
 from scidex.errors import shown
 from scidex.exchange import arguments as checked
 from scidex.exchange import compute_auction, ev_scorer, sweeper
@@ -55,7 +54,8 @@ def run_cycle(
     A step that raises before the round has cleared breaks the auction: nothing is raised here, the report's `error`
     says why, and agents go by the proportional split until a cycle completes. Raises UnknownPool, UnknownStrategy.
     """
-    database, moment = checked.database(db), _moment(now)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     if strategy is not None:
         strategy_named(checked.identifier(strategy, "strategy"))
     compute_auction.get_pool(pool, db=database)
@@ -101,8 +101,9 @@ def cycle_status(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
 
     Raises UnknownPool.
     """
-    given = _settings.from_environment()
-    with checked.database(db).reading() as tx:
+    given, database = _settings.from_environment(), checked.database(db)
+    moment = checked.moment(now, database)
+    with database.reading() as tx:
         cycle = round_cycles.read_cycle(tx, checked.identifier(pool, "pool"))
     return CycleStatus(
         pool=pool,
@@ -110,7 +111,7 @@ def cycle_status(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
         interval_seconds=cycle["interval_seconds"] or given.cycle_seconds,
         last_cycle_at=cycle["last_cycle_at"],
         next_cycle_at=cycle["next_cycle_at"],
-        missed=cycle["missed"] + round_cycles.missed_now(cycle, _moment(now)),
+        missed=cycle["missed"] + round_cycles.missed_now(cycle, moment),
         mode=cycle["mode"],
         mode_since_at=cycle["mode_since_at"],
         mode_reason=cycle["mode_reason"],
@@ -124,7 +125,8 @@ def current_mode(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: D
     Nothing need run for this: agents notice by themselves that no cycle has completed for the setting
     `fallback_after_cycles`. Raises UnknownPool.
     """
-    database, moment = checked.database(db), _moment(now)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     given = _settings.from_environment()
     with database.reading() as tx:
         cycle = round_cycles.read_cycle(tx, checked.identifier(pool, "pool"))
@@ -244,14 +246,11 @@ def _note(db: Database, pool: str, now: datetime, error: str | None) -> str:
 
 
 def _changed(what: Callable[..., None], pool: str, now: datetime | None, db: Database | None) -> CycleStatus:
-    database, moment = checked.database(db), _moment(now)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     execute_journaled(database, what, _cycle_of(checked.identifier(pool, "pool")), now=moment)
     return cycle_status(pool, now=moment, db=database)
 
 
 def _cycle_of(pool: str) -> dict[str, Any]:
     return {"pool": pool, "interval_seconds": _settings.from_environment().cycle_seconds}
-
-
-def _moment(now: datetime | None) -> datetime:
-    return utc_now() if now is None else checked.instant(now, "now")

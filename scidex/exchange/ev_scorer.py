@@ -6,7 +6,6 @@ from datetime import datetime
 
 from scidex import settings as _settings
 from scidex.bidding import strategy_named
-from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
 from scidex.exchange.income import budget
 from scidex.exchange.quests import submission
@@ -19,8 +18,9 @@ __all__ = ["get_quest_budget_allocation", "score_all", "submit_bids_for_tasks"]
 
 def score_all(now: datetime | None = None, *, db: Database | None = None) -> list[ScoredTask]:
     """Return every active quest's unblocked tasks, the highest expected value first; nothing is written or spent."""
-    moment = _moment(now)
-    with checked.database(db).reading() as tx:
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    with database.reading() as tx:
         return [ScoredTask(rank=place, **row) for place, row in enumerate(tx.rows("ranked_tasks", now=moment), start=1)]
 
 
@@ -54,7 +54,8 @@ def submit_bids_for_tasks(
         "cycle_seconds": given.cycle_seconds,
         "cancels": True,
     }
-    return execute_journaled(checked.database(db), submission.submit_bids, arguments, now=_moment(now))
+    database = checked.database(db)
+    return execute_journaled(database, submission.submit_bids, arguments, now=checked.moment(now, database))
 
 
 def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | None = None) -> list[Allocation]:
@@ -65,9 +66,7 @@ def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | N
     days are UTC days. This is what agents go by in the fallback; it moves no tokens.
     """
     bucket = _settings.from_environment().daily_bucket_tokens
-    with checked.database(db).reading() as tx:
-        return budget.allocations(tx, _moment(now), bucket)
-
-
-def _moment(now: datetime | None) -> datetime:
-    return utc_now() if now is None else checked.instant(now, "now")
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    with database.reading() as tx:
+        return budget.allocations(tx, moment, bucket)

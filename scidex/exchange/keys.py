@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
-from scidex.clock import utc_now
 from scidex.errors import (
     InvalidArgument,
     InvalidId,
@@ -67,7 +66,8 @@ def create_key(
     `scopes` are of `bid`, `work`, `attest`, `read` and `admin`; a key that mints and clears cannot bid, and `admin`
     is for the account `system:treasury` alone. Raises UnknownAccount, InvalidId, InvalidTime, InvalidArgument.
     """
-    moment = _moment(now)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     account = checked.identifier(account_id, "account_id")
     arguments = {
         "account_id": account,
@@ -92,7 +92,8 @@ def rotate_key(
     The old key works on for `overlap_seconds` (0 to 30 days), or until it expires. Raises UnknownKey, KeyRevoked,
     InvalidTime, InvalidArgument.
     """
-    moment = _moment(now)
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     arguments = {
         "old_key_id": checked.identifier(key_id, "key_id"),
         "overlap_seconds": checked.count(overlap_seconds, "overlap_seconds", least=0, most=_MOST_OVERLAP_SECONDS),
@@ -108,8 +109,9 @@ def revoke_key(key_id: str, *, now: datetime | None = None, db: Database | None 
     Raises UnknownKey.
     """
     name = checked.identifier(key_id, "key_id")
-    execute_journaled(checked.database(db), _revoke_key, {"key_id": name}, now=_moment(now))
-    return get_key(name, db=db)
+    database = checked.database(db)
+    execute_journaled(database, _revoke_key, {"key_id": name}, now=checked.moment(now, database))
+    return get_key(name, db=database)
 
 
 def get_key(key_id: str, *, db: Database | None = None) -> Key:
@@ -133,13 +135,13 @@ def list_keys(
 
 def authenticate(text: str, *, now: datetime | None = None, db: Database | None = None) -> Principal:
     """Return who acts by a key's text. Raises NotAuthenticated, and does not tell why."""
-    key_id, secret = id_of(text), text[-64:]
-    with checked.database(db).reading() as tx:
+    key_id, secret, database = id_of(text), text[-64:], checked.database(db)
+    with database.reading() as tx:
         row = tx.row("key", key_id=key_id)
     known = hmac.compare_digest(_digest(secret), row["secret_sha256"] if row else _NOBODY)
     if row is None or not known:
         raise NotAuthenticated
-    return _principal(row, _moment(now))
+    return _principal(row, checked.moment(now, database))
 
 
 def id_of(text: str) -> str:
@@ -159,13 +161,15 @@ def principal_of(key_id: str, *, now: datetime | None = None, db: Database | Non
         row = tx.row("key", key_id=key_id)
     if row is None:
         raise NotAuthenticated
-    return _principal(row, _moment(now))
+    return _principal(row, checked.moment(now, database))
 
 
 def has_live_key(*, now: datetime | None = None, db: Database | None = None) -> bool:
     """Return whether anybody could be let in: whether a key has neither ended nor been revoked."""
-    with checked.database(db).reading() as tx:
-        return bool(tx.values("live_keys", now=_moment(now))[0])
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    with database.reading() as tx:
+        return bool(tx.values("live_keys", now=moment)[0])
 
 
 def note_key_uses(uses: Mapping[str, datetime], *, now: datetime | None = None, db: Database | None = None) -> None:
@@ -176,8 +180,9 @@ def note_key_uses(uses: Mapping[str, datetime], *, now: datetime | None = None, 
         {"key_id": checked.identifier(key_id, "uses"), "last_used_at": checked.instant(used_at, "uses")}
         for key_id, used_at in sorted(uses.items())
     ]
+    database = checked.database(db)
     if noted:
-        execute_journaled(checked.database(db), _note_key_uses, {"uses": noted}, now=_moment(now))
+        execute_journaled(database, _note_key_uses, {"uses": noted}, now=checked.moment(now, database))
 
 
 @effect("create_key")
@@ -299,7 +304,3 @@ def _expiry(expires_at: datetime | None, now: datetime) -> datetime | None:
     if moment <= now:
         raise InvalidTime(field="expires_at", value=expires_at, fact="must lie in the future")
     return moment
-
-
-def _moment(now: datetime | None) -> datetime:
-    return utc_now() if now is None else checked.instant(now, "now")

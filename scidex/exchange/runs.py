@@ -43,7 +43,7 @@ def record_usage(run_id: str, usage: Usage, *, now: datetime | None = None, db: 
     """
     database = checked.database(db)
     arguments = {"run_id": checked.identifier(run_id, "run_id"), "usage": usage_fields.checked(usage)}
-    execute_journaled(database, runs.record_usage, arguments, now=_moment(now, database))
+    execute_journaled(database, runs.record_usage, arguments, now=checked.moment(now, database))
 
 
 def get_usage(run_id: str, *, db: Database | None = None) -> list[Usage]:
@@ -85,7 +85,7 @@ def record_output(
         "seconds": checked.number(seconds, "seconds", least=0, most=_MOST_SECONDS),
     }
     arguments = {"run_id": checked.identifier(run_id, "run_id"), "output": output}
-    execute_journaled(database, runs.record_output, arguments, now=_moment(now, database))
+    execute_journaled(database, runs.record_output, arguments, now=checked.moment(now, database))
 
 
 def get_output(run_id: str, *, db: Database | None = None) -> RunOutput | None:
@@ -128,7 +128,7 @@ def record_pull_request(
         "checks": checked.choice(checks, "checks", ("pass", "fail", "pending", "none")),
         "merged_at": None if merged_at is None else checked.instant(merged_at, "merged_at"),
     }
-    return execute_journaled(database, runs.record_pull_request, arguments, now=_moment(now, database))
+    return execute_journaled(database, runs.record_pull_request, arguments, now=checked.moment(now, database))
 
 
 def is_sale(run_id: str, *, db: Database | None = None) -> bool:
@@ -170,7 +170,7 @@ def report_costs(
     InvalidArgument.
     """
     database = checked.database(db)
-    moment = _moment(now, database)
+    moment = checked.moment(now, database)
     end = moment if until is None else checked.instant(until, "until")
     span = timedelta(hours=checked.number(hours, "hours", least=0.001, most=24 * 366))
     begin = end - span if since is None else checked.instant(since, "since")
@@ -196,7 +196,3 @@ def _url(value: Any) -> str:
             field="url", value=value, fact=f"must be an http(s) address of at most {_MOST_URL} characters"
         )
     return text
-
-
-def _moment(now: datetime | None, db: Database) -> datetime:
-    return db.now() if now is None else checked.instant(now, "now")

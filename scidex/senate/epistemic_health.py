@@ -8,7 +8,6 @@ from math import exp, fsum, log
 from typing import NamedTuple
 
 from scidex.bidding.calibration import Calibration
-from scidex.clock import utc_now
 from scidex.exchange import arguments as checked
 from scidex.exchange.book import market_settings
 from scidex.exchange.book.pools import read_pools
@@ -57,9 +56,10 @@ def report(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Databas
     picked for their high claims, so that even honest estimates realise somewhat less than they claim. Raises
     UnknownPool.
     """
-    moment = utc_now() if now is None else checked.instant(now, "now")
+    database = checked.database(db)
+    moment = checked.moment(now, database)
     name = checked.identifier(pool, "pool")
-    with checked.database(db).reading() as tx:
+    with database.reading() as tx:
         read_pools(tx, [name])
         profile = market_settings.profiles_of(tx, [name])[name]
         rows = tx.tuples("claims_and_impacts", now=moment)

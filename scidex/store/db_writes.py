@@ -13,7 +13,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ParamSpec, TypeVar
 
-from scidex.clock import utc_now
 from scidex.errors import IdempotencyConflict, JournalMismatch, ScidexError, StoreError
 from scidex.store import answers, requests
 from scidex.store.database import Database, Transaction, text_of
@@ -193,7 +192,7 @@ def execute_journaled(
     changed nothing leaves no journal row, and neither does a dry run, which is undone. Raises what the effect raises,
     after undoing everything.
     """
-    made_at = utc_now() if now is None else now.astimezone(UTC)
+    made_at = db.now() if now is None else now.astimezone(UTC)
     actor = _ACTOR.get()
     verb = _VERBS[what]
     asked = requests.call_of(verb, dry_run=dry_run)

@@ -199,9 +199,10 @@ class PostgresDatabase(Database):
     def now(self) -> datetime:
         read_at, elapsed = self._clock
         if read_at is None or _steady() - elapsed > _CLOCK_SECONDS:
-            elapsed = _steady()
             with self.reading() as tx:
                 read_at = tx.rows("database_time")[0]["read_at"].astimezone(UTC)
+            # Noted after the answer: never ahead of the server's clock by what asking took, but behind it.
+            elapsed = _steady()
             self._clock = read_at, elapsed
         return read_at + timedelta(seconds=_steady() - elapsed)
 

@@ -6,13 +6,14 @@ import asyncio
 import logging
 import secrets
 import threading
+import time
 from collections.abc import MutableMapping
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 from starlette.concurrency import run_in_threadpool
 
-from scidex.clock import utc_now
 from scidex.errors import ScidexError
 from scidex.exchange.attempts import MOST_AT_ONCE, note_refusals
 from scidex.store import Database
@@ -72,7 +73,8 @@ class Attempts:
                 self._dropped += 1
             return
         attempt = {
-            "refused_at": utc_now(),
+            # By a clock that nobody sets, until the database's is asked.
+            "refused_at": time.monotonic(),
             "account_id": None if who is None else who.account_id,
             "key_id": state.get("shown_key_id") if who is None else who.key_id,
             "method": scope["method"] if scope["method"] in _METHODS else "other",
@@ -95,7 +97,10 @@ class Attempts:
             dropped, self._dropped = self._dropped, 0
         rows = [*noted, *([_too_many(dropped)] if dropped else [])]
         try:
-            note_refusals(rows, db=self._db)
+            now, elapsed = self._db.now(), time.monotonic()
+            ages = [elapsed - row["refused_at"] for row in rows]
+            told = [{**row, "refused_at": now - timedelta(seconds=age)} for row, age in zip(rows, ages, strict=True)]
+            note_refusals(told, db=self._db)
         except ScidexError as error:  # told again next time, or counted
             _LOG.warning("%d refused attempts could not be noted: %s", len(rows), error)
             with self._lock:
@@ -121,4 +126,4 @@ def _too_many(count: int) -> dict[str, Any]:
     """Return the row that stands for attempts that were counted and not kept."""
     texts = dict.fromkeys(("account_id", "key_id")) | dict.fromkeys(("request_id", "place"), "")
     told = {"method": "other", "route": "none", "status": 429, "error": "NotKept"}
-    return {**texts, **told, "refused_at": utc_now(), "attempts": count}
+    return {**texts, **told, "refused_at": time.monotonic(), "attempts": count}

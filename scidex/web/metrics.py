@@ -11,7 +11,6 @@ from prometheus_client import CollectorRegistry, Gauge, Histogram, generate_late
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from scidex.clock import utc_now
 from scidex.senate.market_health import MarketHealth
 from scidex.store import Database
 
@@ -88,11 +87,12 @@ class _Market(Collector):
     """Reads the market's numbers when they are asked for."""
 
     def __init__(self, db: Database) -> None:
+        self._db = db
         self._market = MarketHealth(db)
 
     def collect(self) -> Iterator[Metric]:
         families: dict[str, GaugeMetricFamily] = {}
-        for gauge in self._market.gauges(utc_now()):
+        for gauge in self._market.gauges(self._db.now()):
             if gauge.name not in families:
                 families[gauge.name] = GaugeMetricFamily(
                     f"scidex_{gauge.name}", GAUGES[gauge.name], labels=sorted(gauge.labels)

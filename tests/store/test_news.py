@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
 
 from scidex.clock import utc_now
 from scidex.store import Database, connect
+from scidex.store.database import Transaction
 
 
 def wait_until_listening(db: Database, topic: str) -> int:
@@ -71,3 +74,19 @@ def test_the_databases_clock_runs_on_between_two_looks_at_it(db):
     assert first <= second <= first + timedelta(seconds=5)
     assert abs(first - utc_now()) < timedelta(seconds=5)
     assert first.utcoffset() == timedelta(0)
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_the_databases_clock_is_not_ahead_by_what_asking_it_took(db, monkeypatch):
+    ask = db.reading
+
+    @contextmanager
+    def slowly() -> Iterator[Transaction]:
+        with ask() as tx:
+            yield tx
+        time.sleep(0.2)  # the answer is long on its way
+
+    monkeypatch.setattr(db, "reading", slowly)
+    said = db.now()
+
+    assert said <= utc_now() - timedelta(seconds=0.2)

@@ -11,7 +11,6 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from starlette.exceptions import HTTPException
 
-from scidex.clock import utc_now
 from scidex.errors import NotAllowed, ScidexError
 from scidex.exchange import compute_auction
 from scidex.records import Principal
@@ -91,7 +90,7 @@ class Pages:
         return self._html("reference.html", tags=operations_by_tag(description))
 
     def _facts(self, name: str, pool: str) -> dict[str, Any]:
-        now = utc_now()
+        now = self.db.now()
         gather: dict[str, Callable[[], dict[str, Any]]] = {
             "status": lambda: views.status(self.db, pool),
             "budget": lambda: views.budget(self.db, pool, now),
