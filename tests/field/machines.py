@@ -18,6 +18,7 @@ from scidex.agent.workplace import Workplace
 from scidex.errors import LeaseLost, WorkerLost
 from scidex.market import Market
 from scidex.records import Lease
+from scidex.settings import TREASURY
 from tests.field.clock import Clock
 from tests.field.worlds import DAY_SECONDS, TaskSpec, WorkerSpec
 
@@ -124,6 +125,7 @@ class Machine:
             self._work,
             market=self._market,
             pool=self.spec.pool,
+            provider_id=self.spec.account_id if self.spec.is_third_party else TREASURY,
             seats=self.spec.seats,
             offers=Offers(self.spec.reserve_price_tokens, max_seconds=self.spec.max_run_seconds),
             worker_id=f"{self.spec.account_id}#{self._agents}",

@@ -246,12 +246,21 @@ class Waits:
         field.on_start.append(self._served)
 
     def beyond_bound(self) -> Iterator[str]:
-        """Yield each quest that has waited for longer than the floor of its pool allows."""
+        """
+        Yield each quest that has waited for longer than the floor of its pool allows.
+
+        Where third parties alone provide, the treasury may have nothing to buy a slot with.
+        """
+        ours = {worker.pool for worker in self._field.spec.workers if not worker.is_third_party}
         profile = PROFILES[self._field.spec.profile]
         entitled = sum(quest.entitled for quest in self._field.spec.quests)
         for (pool, quest_id), rounds in self._rounds.items():
             queue = ceil(100 * entitled / profile.floor_most_percent)
-            if rounds > profile.floor_rounds + entitled and self._slots[pool, quest_id] > queue + 10 * entitled:
+            if (
+                pool in ours
+                and rounds > profile.floor_rounds + entitled
+                and self._slots[pool, quest_id] > queue + 10 * entitled
+            ):
                 yield (
                     f"quest {quest_id} is entitled in {pool} and has waited for {rounds} rounds with "
                     f"{self._slots[pool, quest_id]} slots"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import httpx2
 import pytest
@@ -158,7 +158,8 @@ def test_a_late_result_is_refused_by_name(client, db):
     client.keep_offers("w1", 1)
     sell(db, "t1")
     held = client.lease_next("w1")
-    sweeper.sweep(db.now() + timedelta(seconds=60), db=db)
+    late = db.now() + timedelta(seconds=60)
+    sweeper.sweep(late, db=db)
 
     with pytest.raises(LeaseLost) as refused:
         client.finish(held, succeeded=True, usage=USAGE)
@@ -166,6 +167,7 @@ def test_a_late_result_is_refused_by_name(client, db):
         client.check_in("w1", [held.fence])
 
     assert (refused.value.status, refused.value.fence) == ("expired", held.fence)
+    assert datetime.fromisoformat(refused.value.ended_at) == late
 
 
 def test_a_slot_is_leased_and_renewed_under_its_own_address(client, db, address):
