@@ -350,6 +350,10 @@ class NoMarket(StoreError):
     """There is no market here."""
 
 
+class BackupFailed(StoreError):
+    """The database could not be copied, or brought back."""
+
+
 class DatabaseBusy(StoreError):
     """The database was busy with other writers for longer than the deadline."""
 

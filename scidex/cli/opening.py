@@ -1,7 +1,8 @@
-"""`scidex init` and `scidex db migrate`: a market's database with its schema, set to a profile."""
+"""`scidex init` and `scidex db …`: a market's database with its schema, set to a profile, copied and brought back."""
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,15 +11,18 @@ from scidex.cli import output
 from scidex.cli.commands import command
 from scidex.cli.help import Command, Group
 from scidex.cli.options import POOL, DatabaseOption, JsonOption, PoolOption
+from scidex.settings import from_environment
 
 RECOMMENDED = "recommended"
 
-database = typer.Typer(cls=Group, help="The database: bring its schema up to date.", no_args_is_help=True)
+database = typer.Typer(
+    cls=Group, help="The database: bring its schema up to date, back it up, bring a backup back.", no_args_is_help=True
+)
 
 
 @database.callback()
 def _database() -> None:
-    """The database: bring its schema up to date."""
+    """The database: bring its schema up to date, back it up, bring a backup back."""
 
 
 @command("scidex init", "scidex init --db postgresql://market@db/market --profile brief")
@@ -75,3 +79,39 @@ def migrate(
     print("\n".join(taken) or "The schema was up to date.")
     if role is not None:
         print(f"The role {role} may do what a server does, and nothing else.")
+
+
+@database.command("backup", cls=Command)
+@command(
+    "scidex db backup market-2026-11-30.backup", "scidex db backup /backups/market.dump --db postgresql://db/market"
+)
+def backup(
+    path: Annotated[Path, typer.Argument(help="The file to write; it must not be there yet.")],
+    db: DatabaseOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Copy the database to a file, whole as of one moment, while the market is at work."""
+    from scidex.cli.progress import progress_on_terminal
+    from scidex.store.backups import back_up
+
+    with progress_on_terminal() as tell:
+        made = back_up((db or from_environment().database_url), path, on_progress=tell)
+    if as_json:
+        output.print_json({"path": str(made.path), "size_bytes": made.size_bytes})
+    else:
+        print(f"{made.path}, {made.size_bytes:,} bytes")
+
+
+@database.command("restore", cls=Command)
+@command("scidex db restore market.backup --db sqlite:///restored.db")
+def restore_(
+    path: Annotated[Path, typer.Argument(help="A file that `scidex db backup` wrote.")],
+    db: DatabaseOption = None,
+) -> None:
+    """Bring a backup back into a database that is not there yet; `scidex audit` proves it."""
+    from scidex.cli.progress import progress_on_terminal
+    from scidex.store.backups import restore
+
+    with progress_on_terminal() as tell:
+        restore(path, (db or from_environment().database_url), on_progress=tell)
+    print("restored; prove it with scidex audit")
