@@ -378,6 +378,16 @@ class Allocation(NamedTuple):
         return max(0, self.allocated_tokens - self.used_tokens)
 
 
+class QuestTrouble(NamedTuple):
+    """Why a quest with work cannot bid for any of it: a word, the fact, and the remedy."""
+
+    quest_id: str
+    account_id: str
+    reason: str
+    fact: str
+    remedy: str
+
+
 class Assignment(NamedTuple):
     """A task for an agent to run: in a slot that was sold (`auction`), left `unsold`, or by the `fallback`."""
 

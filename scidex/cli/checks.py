@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -12,8 +12,8 @@ from scidex import __version__
 from scidex.cli.markets import check_is_there
 from scidex.clock import utc_now
 from scidex.errors import NoMarket, StoreError
-from scidex.exchange import compute_auction, cycle, keys, token_ledger
-from scidex.records import CycleStatus, Key
+from scidex.exchange import compute_auction, cycle, ev_scorer, keys, token_ledger
+from scidex.records import CycleStatus, Key, QuestTrouble
 from scidex.settings import from_environment
 from scidex.store import Database, connect
 from scidex.store.migrate import migrations
@@ -25,6 +25,7 @@ OK, WARNING, FAULT = "ok", "warning", "fault"
 _MOST_SKEW = timedelta(seconds=2)
 _SOON = timedelta(days=7)
 _PORT_SECONDS = 2.0
+_MOST_QUESTS = 20
 
 
 class Finding(NamedTuple):
@@ -67,6 +68,7 @@ def _of_market(db: Database) -> Iterator[Finding]:
         check_role,
         check_clock,
         check_rounds,
+        check_quests,
         check_books,
         check_keys,
     )
@@ -132,10 +134,32 @@ def rounds_of(status: CycleStatus, now: datetime) -> Finding:
     if late > timedelta(seconds=status.interval_seconds):
         return Finding(check, FAULT, f"due since {late.total_seconds():,.0f} s", start)
     if status.mode == "fallback":
-        return Finding(
-            check, FAULT, f"in the fallback: {status.mode_reason}", "see what breaks: scidex clear --dry-run"
-        )
+        return Finding(check, FAULT, f"in the fallback: {status.mode_reason}", _way_out(status))
     return Finding(check, OK, f"on time, every {status.interval_seconds:g} s; {status.missed} missed so far")
+
+
+def _way_out(status: CycleStatus) -> str:
+    """Return what to do about a pool whose cycles do not complete: a quest that its reason names can be left out."""
+    head, colon, _ = status.mode_reason.partition(":")
+    if colon and head.startswith("quest "):
+        return f"let the others go on without it: scidex {head.replace('quest ', 'quest set ', 1)} --status paused"
+    return "see what breaks: scidex clear --dry-run"
+
+
+def check_quests(db: Database, now: datetime) -> Iterator[Finding]:
+    """Name each quest that has work and cannot bid for any of it, and why."""
+    yield from quests_of(ev_scorer.list_quest_troubles(now, db=db))
+
+
+def quests_of(troubles: Sequence[QuestTrouble]) -> Iterator[Finding]:
+    """Name each quest that is in trouble, up to a screenful of them."""
+    for one in troubles[:_MOST_QUESTS]:
+        yield Finding(f"quest {one.quest_id}", WARNING, f"cannot bid: {one.fact}", one.remedy)
+    if len(troubles) > _MOST_QUESTS:
+        more = f"{len(troubles) - _MOST_QUESTS:,} more quests cannot bid"
+        yield Finding("quests", WARNING, more, "see them all: GET /api/quest-troubles")
+    elif not troubles:
+        yield Finding("quests", OK, "none that has work is kept from bidding")
 
 
 def check_books(db: Database, now: datetime) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ from email.utils import parsedate_to_datetime
 import httpx2
 
 from scidex import __version__
-from scidex.cli.checks import FAULT, OK, WARNING, Finding, rounds_of
+from scidex.cli.checks import FAULT, OK, WARNING, Finding, quests_of, rounds_of
 from scidex.client import Client
 from scidex.clock import utc_now
 from scidex.errors import NotAllowed, NotAuthenticated, ScidexError
@@ -83,6 +83,7 @@ def _by_key(market: Client) -> Iterator[Finding]:
         return
     yield Finding("key", OK, f"acts for {who.account_id}; may {', '.join(sorted(who.scopes))}")
     yield from _rounds(market)
+    yield from quests_of(market.list_quest_troubles())
     yield _books(market, who)
 
 

@@ -22,6 +22,7 @@ from scidex.records import (
     NewKey,
     Principal,
     Quest,
+    QuestTrouble,
     ScoredTask,
     Task,
     Transfer,
@@ -131,6 +132,10 @@ class BacklogCalls:
     def get_quest_budget_allocation(self) -> list[Allocation]:
         """Return the proportional split of today's bucket."""
         return records_of(Allocation, self._market.get("/api/quest-budget-allocations"))
+
+    def list_quest_troubles(self) -> list[QuestTrouble]:
+        """Return every active quest that has work and cannot bid for any of it, with why and the remedy."""
+        return records_of(QuestTrouble, self._market.get("/api/quest-troubles"))
 
     def add_task(self, task_id: str, quest_id: str, title: str = "", **terms: Any) -> Task:
         """Add a task to a quest's backlog; `terms` are those of `backlog.add_task`."""

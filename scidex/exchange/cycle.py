@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -67,7 +68,7 @@ def run_cycle(
         facts["round"] = compute_auction.clear_round(moment, pool=pool, db=database)
     except Exception as failure:  # whatever broke the round, agents must be able to go on
         _LOG.exception("the cycle of pool %s did not complete", pool)
-        error = shown(f"{type(failure).__name__}: {failure}").strip("'\"")
+        error = _told(database, failure)
     mode = _note(database, pool, moment, error)
     if error is None:
         facts |= _sweep(database, pool, moment)
@@ -213,6 +214,16 @@ class CycleRunner:
         if status.paused or status.next_cycle_at is None:
             return most
         return min(most, max(0.001, (status.next_cycle_at - self.clock()).total_seconds()))
+
+
+def _told(db: Database, failure: Exception) -> str:
+    """Return what broke a cycle on one line, with the quest before it where the failure names its wallet."""
+    account_id = getattr(failure, "account_id", None)
+    with suppress(Exception), db.reading() as tx:
+        quests = tx.values("quests_of_account", account_id=str(account_id))
+        if quests:
+            return f"quest {quests[0]}: " + shown(f"{type(failure).__name__}: {failure}").strip("'\"")
+    return shown(f"{type(failure).__name__}: {failure}").strip("'\"")
 
 
 def _pay_income(db: Database, pool: str, now: datetime) -> int:

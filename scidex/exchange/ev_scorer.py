@@ -8,12 +8,12 @@ from scidex import settings as _settings
 from scidex.bidding import strategy_named
 from scidex.exchange import arguments as checked
 from scidex.exchange.income import budget
-from scidex.exchange.quests import submission
-from scidex.records import Allocation, Bid, ScoredTask
+from scidex.exchange.quests import submission, troubles
+from scidex.records import Allocation, Bid, QuestTrouble, ScoredTask
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
-__all__ = ["get_quest_budget_allocation", "score_all", "submit_bids_for_tasks"]
+__all__ = ["get_quest_budget_allocation", "list_quest_troubles", "score_all", "submit_bids_for_tasks"]
 
 
 def score_all(now: datetime | None = None, *, db: Database | None = None) -> list[ScoredTask]:
@@ -70,3 +70,16 @@ def get_quest_budget_allocation(now: datetime | None = None, *, db: Database | N
     moment = checked.moment(now, database)
     with database.reading() as tx:
         return budget.allocations(tx, moment, bucket)
+
+
+def list_quest_troubles(now: datetime | None = None, *, db: Database | None = None) -> list[QuestTrouble]:
+    """
+    Return every active quest that has work and cannot bid for any of it, with why and the remedy, by id.
+
+    A quest whose tasks run, or that bids once it is its pool's turn, is in no trouble.
+    """
+    given = _settings.from_environment()
+    database = checked.database(db)
+    moment = checked.moment(now, database)
+    with database.reading() as tx:
+        return troubles.find(tx, moment, tokens_per_usd=given.tokens_per_usd, cycle_seconds=given.cycle_seconds)

@@ -182,6 +182,7 @@ class EmbeddedMarket:
     set_task_status = _Verb(backlog.set_task_status)
     note_written_back = _Verb(backlog.note_written_back)
     get_quest_budget_allocation = _Verb(ev_scorer.get_quest_budget_allocation)
+    list_quest_troubles = _Verb(ev_scorer.list_quest_troubles)
     score_all = _Verb(ev_scorer.score_all)
 
     # --- workers and runs

@@ -31,6 +31,7 @@ from scidex.records import (
     Principal,
     PullRequest,
     Quest,
+    QuestTrouble,
     Quote,
     RefusedAttempt,
     Round,
@@ -294,6 +295,9 @@ class BacklogVerbs(Protocol):
 
     def note_written_back(self, task_id: str) -> Task:
         """Note that a task's end was written back to its source."""
+
+    def list_quest_troubles(self) -> list[QuestTrouble]:
+        """Return every active quest that has work and cannot bid for any of it, with why and the remedy."""
 
     def score_all(self) -> list[ScoredTask]:
         """Return the unblocked tasks, the highest expected value first."""

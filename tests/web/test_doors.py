@@ -60,6 +60,7 @@ ROUTES: dict[str, frozenset[str]] = {
             "GET /api/quests",
             "GET /api/quests/{quest_id}",
             "GET /api/quest-budget-allocations",
+            "GET /api/quest-troubles",
             "GET /api/tasks",
             "GET /api/tasks/{task_id}",
             "GET /api/tasks/{task_id}/bids",

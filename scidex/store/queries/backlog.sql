@@ -167,6 +167,29 @@ GROUP BY bidder_id;
 -- How many tasks of each quest are in each state.
 SELECT quest_id, status, COUNT(*) AS tasks FROM tasks GROUP BY quest_id, status ORDER BY quest_id, status;
 
+-- name: quests_of_account
+-- The quests that bid from an account.
+SELECT quest_id FROM quests WHERE account_id = :account_id ORDER BY quest_id;
+
+-- name: quests_without_bids
+-- Active quests that have work and no bid for it in the open round of any book, with their wallets.
+SELECT q.quest_id, q.account_id, w.balance_tokens, w.held_tokens, COUNT(*) AS tasks,
+    CAST(SUM(CASE WHEN t.status = 'open' AND c.slot_id IS NULL AND (t.deadline_at IS NULL OR t.deadline_at > :now)
+        THEN 1 ELSE 0 END) AS BIGINT) AS open_tasks,
+    CAST(SUM(CASE WHEN t.status = 'running' OR c.slot_id IS NOT NULL THEN 1 ELSE 0 END) AS BIGINT) AS running_tasks,
+    MAX(CASE WHEN t.status = 'open' AND c.slot_id IS NULL THEN t.expected_value_usd ELSE 0.0 END) AS best_usd
+FROM quests q
+JOIN token_wallets w ON w.account_id = q.account_id
+JOIN tasks t ON t.quest_id = q.quest_id
+LEFT JOIN compute_auction_clears c ON c.winning_task_id = t.task_id AND c.status IN ('won', 'running')
+WHERE q.status = 'active' AND t.kind = 'task' AND t.status IN ('open', 'blocked', 'running', 'held')
+    AND NOT EXISTS (
+        SELECT 1 FROM compute_auction_bids b JOIN compute_auction_pools p ON p.pool = b.pool
+        WHERE b.pool = p.pool AND b.round_id IN (0, p.open_round_id) AND b.bidder_id = q.account_id
+            AND b.status = 'open' AND b.for_backlog = 1)
+GROUP BY q.quest_id, q.account_id, w.balance_tokens, w.held_tokens
+ORDER BY q.quest_id;
+
 -- name: bidders_for_backlogs
 -- The accounts with open bids for backlogs in pools, of the given rounds (0: those that rest).
 SELECT DISTINCT bidder_id FROM compute_auction_bids

@@ -21,7 +21,7 @@ from scidex.exchange import (
 )
 from scidex.mechanism import Ask as OfferedSlot
 from scidex.mechanism import Bid as StandingBid
-from scidex.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, RoundSummary
+from scidex.records import Allocation, Balance, Bid, BidderStats, LeaseState, Quest, QuestTrouble, RoundSummary
 from scidex.senate import epistemic_health, market_health
 from scidex.store import Database
 from scidex.web.dashboard import figures
@@ -49,6 +49,7 @@ class QuestRow(NamedTuple):
     wallet: Balance
     tasks: Mapping[str, int]
     stats: BidderStats | None
+    trouble: QuestTrouble | None
 
 
 def status(db: Database, pool: str) -> dict[str, Any]:
@@ -87,6 +88,7 @@ def budget(db: Database, pool: str, now: datetime) -> dict[str, Any]:
     quests = backlog.list_quests(limit=1_000, db=db)
     stats = {one.bidder_id: one for one in compute_auction.get_bidder_stats(pool=pool, now=now, db=db)}
     tasks = backlog.count_tasks(db=db)
+    troubles = {one.quest_id: one for one in ev_scorer.list_quest_troubles(now, db=db)}
 
     shares = {one.quest_id: one.allocated_tokens / bucket for one in allocations.values() if bucket}
     ranked = sorted(quests, key=lambda quest: (-shares.get(quest.quest_id, 0.0), quest.quest_id))[:_MOST_QUESTS]
@@ -99,6 +101,7 @@ def budget(db: Database, pool: str, now: datetime) -> dict[str, Any]:
             wallet=token_ledger.get_balance(quest.account_id, db=db),
             tasks=tasks.get(quest.quest_id, {}),
             stats=stats.get(quest.account_id),
+            trouble=troubles.get(quest.quest_id),
         )
         for place, quest in enumerate(ranked)
     ]

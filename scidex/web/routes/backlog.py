@@ -8,7 +8,7 @@ from fastapi import Query, Request, Response
 
 from scidex.errors import UnknownTask
 from scidex.exchange import backlog, compute_auction, ev_scorer, ownership
-from scidex.records import Allocation, Bid, Imported, Principal, Quest, ScoredTask, Task
+from scidex.records import Allocation, Bid, Imported, Principal, Quest, QuestTrouble, ScoredTask, Task
 from scidex.store import Database
 from scidex.web import schemas
 from scidex.web.access import allows
@@ -65,6 +65,13 @@ def entitle_quest(quest_id: Name, floor: schemas.Entitlement, db: Db) -> Quest:
 def list_allocations(db: Db) -> list[Allocation]:
     """Return the proportional split of today's bucket, which agents go by in the fallback."""
     return ev_scorer.get_quest_budget_allocation(db=db)
+
+
+@routes.get("/quest-troubles", response_model=schemas.QuestTroubles)
+@allows(*ANY)
+def list_quest_troubles(db: Db) -> list[QuestTrouble]:
+    """Return every active quest that has work and cannot bid for any of it, with why and the remedy."""
+    return ev_scorer.list_quest_troubles(db=db)
 
 
 @routes.get("/tasks", response_model=schemas.Tasks)
