@@ -199,7 +199,7 @@ def offer_slots(
         "max_seconds": None if max_seconds is None else checked.count(max_seconds, "max_seconds", most=_MOST_SECONDS),
         "idempotency_key": _key(idempotency_key),
     }
-    return _journaled(db, asks.offer_slots, arguments, now)
+    return _journaled(db, asks.offer_slots, arguments, now, has_own_key=idempotency_key is not None)
 
 
 def withdraw_slot(slot_id: str, *, now: datetime | None = None, db: Database | None = None) -> Ask:
@@ -599,9 +599,10 @@ def _journaled(
     now: datetime | None,
     *,
     dry_run: bool = False,
+    has_own_key: bool = False,
 ) -> Result:
-    moment = _instant(now, "now")
-    return execute_journaled(checked.database(db), what, arguments, now=moment, dry_run=dry_run)
+    moment, database = _instant(now, "now"), checked.database(db)
+    return execute_journaled(database, what, arguments, now=moment, dry_run=dry_run, has_own_key=has_own_key)
 
 
 def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database | None) -> list[Bid]:
@@ -610,7 +611,8 @@ def _placed(requests: list[dict[str, Any]], now: datetime | None, db: Database |
         "bid_hours": _settings.one("bid_hours"),
         "most_open_bids": _settings.one("most_open_bids"),
     }
-    return _journaled(db, book_bids.place_bids, arguments, now)
+    has_own_key = all(request["idempotency_key"] is not None for request in requests)
+    return _journaled(db, book_bids.place_bids, arguments, now, has_own_key=has_own_key)
 
 
 _BID_DEFAULTS = {

@@ -220,7 +220,8 @@ def _journaled(
     db: Database | None, what: Callable[..., Result], arguments: dict[str, Any], now: datetime | None
 ) -> Result:
     moment = None if now is None else checked.instant(now, "now")
-    return execute_journaled(checked.database(db), what, arguments, now=moment)
+    has_own_key = arguments.get("idempotency_key") is not None
+    return execute_journaled(checked.database(db), what, arguments, now=moment, has_own_key=has_own_key)
 
 
 def _payable(account_id: str) -> str:

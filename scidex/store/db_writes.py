@@ -42,6 +42,13 @@ class JournalEntry:
     made_at: datetime
 
 
+def fields_of(result: Any) -> Any:
+    """Return a record, or a list of them, as objects of their fields."""
+    if isinstance(result, list):
+        return [fields_of(item) for item in result]
+    return result._asdict() if hasattr(result, "_asdict") else result
+
+
 class Work:
     """What an effect may use: its transaction, the time of the verb, and things made up that replay gives back."""
 
@@ -91,28 +98,32 @@ class Work:
         self,
         scope: str,
         key: str | None,
-        arguments: dict[str, Any],
+        asked: dict[str, Any],
         act: Callable[[], Result],
         revive: Callable[[Any], Result],
+        keep: Callable[[Result], Any] = fields_of,
     ) -> Result:
         """
-        Return `act()`, or the first answer where `key` was used in `scope` before.
+        Return `act()`, or what it answered where `key` was used in `scope` before.
 
-        Raises IdempotencyConflict where it was used with other arguments.
+        Raises IdempotencyConflict where it was used for something else than is `asked` now.
         """
         if key is None:
             return act()
-        answer = self.first_answer(scope, key, arguments)
-        if answer is not None:
+        first = self.first_answer(scope, key, asked)
+        if first is not None:
             self.changed = False
-            return revive(answer)
+            return revive(first)
         result = act()
-        self.keep_answer(scope, key, result)
+        if self.changed:
+            self.keep_answer(scope, key, keep(result))
+        else:  # asked again it may do something then: a worker that found nothing asks again and again
+            self.tx.run("forget_key", scope=scope, idempotency_key=key)
         return result
 
-    def first_answer(self, scope: str, key: str, arguments: dict[str, Any]) -> Any:
+    def first_answer(self, scope: str, key: str, asked: dict[str, Any]) -> Any:
         """Return the answer that `key` got in `scope`, or None and take the key. Raises IdempotencyConflict."""
-        digest = hashlib.sha256(as_json(arguments).encode()).hexdigest()
+        digest = hashlib.sha256(as_json(asked).encode()).hexdigest()
         # Whoever comes second with a key waits here until the first has committed.
         if self.tx.run("claim_key", scope=scope, idempotency_key=key, arguments_digest=digest, made_at=self.now):
             return None
@@ -121,31 +132,21 @@ class Work:
             raise IdempotencyConflict(field="idempotency_key", idempotency_key=key)
         return with_times(json.loads(known["answer"]))
 
-    def answered(self, asked: requests.Call, act: Callable[[], Result]) -> Result:
-        """
-        Return `act()`, or what it answered when the same request asked for it before.
-
-        The key is journaled with the effect; of one that changed nothing no answer is kept. Raises IdempotencyConflict.
-        """
-        if asked.idempotency_key is None:
-            return act()
-        body = {"digest": asked.digest}
-        first = self.first_answer(asked.scope, asked.idempotency_key, body)
-        if first is not None:
-            self.changed = False
-            result: Result = answers.unpacked(first["result"])
-            return result
-        result = act()
-        if not self.changed:  # asked again it may do something then: a worker that found nothing asks again and again
-            self.tx.run("forget_key", scope=asked.scope, idempotency_key=asked.idempotency_key)
-            return result
-        self.keep_answer(asked.scope, asked.idempotency_key, {"result": answers.packed(result)})
-        self.generated["request"] = [asked.scope, asked.idempotency_key, asked.digest]
-        return result
-
-    def keep_answer(self, scope: str, key: str, result: Any) -> None:
+    def keep_answer(self, scope: str, key: str, answer: Any) -> None:
         """Remember the first answer to a key that was taken."""
-        self.tx.run("store_answer", scope=scope, idempotency_key=key, answer=as_json(_fields_of(result)))
+        self.tx.run("store_answer", scope=scope, idempotency_key=key, answer=as_json(answer))
+
+    def answered(self, call: requests.Call, act: Callable[[], Result]) -> Result:
+        """
+        Return `act()`, or what it answered when the same request asked for it before; the key is journaled with it.
+
+        Raises IdempotencyConflict.
+        """
+        asked = {"digest": call.digest}
+        result: Result = self.once(call.scope, call.idempotency_key, asked, act, _unpacked_answer, _packed_answer)
+        if call.idempotency_key is not None and self.changed:
+            self.generated["request"] = [call.scope, call.idempotency_key, call.digest]
+        return result
 
 
 class _Undo(Exception):
@@ -184,25 +185,28 @@ def execute_journaled(
     *,
     now: datetime | None = None,
     dry_run: bool = False,
+    has_own_key: bool = False,
 ) -> Result:
     """
     Do an effect and journal it, in one transaction; return what it returns.
 
-    `arguments` are all that it may depend on beside the database, and are journaled under its verb. An effect that
-    changed nothing leaves no journal row, and neither does a dry run, which is undone. Raises what the effect raises,
-    after undoing everything.
+    `arguments` are all that it may depend on beside the database, and are journaled under its verb. With `has_own_key`
+    all that it writes is kept under idempotency keys among them, and so not under that of the request as well.
+
+    An effect that changed nothing leaves no journal row, and neither does a dry run, which is undone. Raises what the
+    effect raises, after undoing everything.
     """
     made_at = db.now() if now is None else now.astimezone(UTC)
     actor = _ACTOR.get()
     verb = _VERBS[what]
-    asked = requests.call_of(verb, dry_run=dry_run)
+    call = requests.call_of(verb, keeps_answer=not (dry_run or has_own_key))
 
     def work(tx: Transaction) -> Result:
         doing = Work(tx, made_at, actor)
         doing.dry_run = dry_run
-        if asked.key_id is not None:
-            requests.assert_key_lives(tx, asked.key_id, made_at)
-        result = doing.answered(asked, partial(what, doing, **arguments))
+        if call.key_id is not None:
+            requests.assert_key_lives(tx, call.key_id, made_at)
+        result = doing.answered(call, partial(what, doing, **arguments))
         if dry_run:
             raise _Undo(result)
         if doing.changed:
@@ -341,10 +345,12 @@ def as_json(value: Any) -> str:
     return _JSON.encode(value)
 
 
-def _fields_of(result: Any) -> Any:
-    if isinstance(result, list):
-        return [_fields_of(item) for item in result]
-    return result._asdict() if hasattr(result, "_asdict") else result
+def _packed_answer(result: Any) -> Any:
+    return {"result": answers.packed(result)}
+
+
+def _unpacked_answer(kept: Any) -> Any:
+    return answers.unpacked(kept["result"])
 
 
 def _plain(value: Any) -> Any:

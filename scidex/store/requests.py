@@ -59,12 +59,12 @@ def serving(request: Request) -> Iterator[None]:
         _SERVED.reset(token)
 
 
-def call_of(verb: str, *, dry_run: bool) -> Call:
-    """Return for whom a verb is done now. A dry run is undone, so no answer of it is kept."""
+def call_of(verb: str, *, keeps_answer: bool) -> Call:
+    """Return for whom a verb is done now, and under which key of the request its answer is kept, if it is."""
     request = _SERVED.get()
     if request is None:
         return _NOBODY
-    return Call(request.key_id) if dry_run else request.call_of(verb)
+    return request.call_of(verb) if keeps_answer else Call(request.key_id)
 
 
 def assert_key_lives(tx: Transaction, key_id: str, now: datetime) -> None:

@@ -19,6 +19,8 @@ from scidex.store import Database, connect
 from scidex.store.db_writes import JournalEntry, read_journal
 from scidex.web.gate import MOST_BODY_BYTES
 from scidex.web.serving import running_server
+from tests.databases import assert_journal_tells_all
+from tests.raw_sql import query
 from tests.web.doors import EveryKey
 
 BIDS = "/api/compute-auction/bids"
@@ -180,6 +182,39 @@ def test_the_same_key_with_another_body_is_refused(client):
 
     refused(other, 422, "idempotency_key")
     assert client.get("/api/wallets/ada").json()["balance"] == 995
+
+
+@pytest.mark.parametrize(
+    ("address", "body"),
+    [
+        (BIDS, {"task_id": "t", "max_price_tokens": 5, "idempotency_key": "own"}),
+        (BIDS, [{"task_id": "t", "max_price_tokens": 5, "idempotency_key": "own"}]),
+        ("/api/wallets/ada/transfers", {"credit": "system:treasury", "amount_tokens": 5, "idempotency_key": "own"}),
+        ("/api/wallets/ada/mint", {"amount_tokens": 5, "idempotency_key": "own"}),
+        ("/api/compute-auction/asks", {"count": 1, "idempotency_key": "own"}),
+    ],
+    ids=["a bid", "bids", "a transfer", "a mint", "an offer"],
+)
+def test_what_is_sent_with_two_keys_is_done_and_kept_once(client, db, address, body):
+    answers = [client.post(address, json=body, headers={"Idempotency-Key": key}) for key in ("k1", "k2", "k2")]
+
+    assert [answer.status_code for answer in answers] == [201, 201, 201]
+    assert answers[0].json() == answers[1].json() == answers[2].json()
+    kept = query(db, "SELECT idempotency_key FROM idempotency_keys WHERE answer IS NOT NULL")
+    assert [row["idempotency_key"] for row in kept] == ["own"]
+    assert_journal_tells_all(db)
+
+
+def test_a_list_of_which_some_have_keys_is_kept_under_the_requests_too(client):
+    bids = [
+        {"task_id": "t1", "max_price_tokens": 5, "idempotency_key": "own"},
+        {"task_id": "t2", "max_price_tokens": 5},
+    ]
+    first, again = (client.post(BIDS, json=bids, headers={"Idempotency-Key": "k"}) for _ in range(2))
+
+    assert first.json() == again.json()
+    other = [bids[0], {**bids[1], "max_price_tokens": 6}]
+    refused(client.post(BIDS, json=other, headers={"Idempotency-Key": "k"}), 422, "idempotency_key")
 
 
 def test_quests_and_tasks_are_added_changed_and_read(client):

@@ -33,7 +33,7 @@ from scidex.exchange.ledger.wallets import BidHold, Wallet
 from scidex.mechanism.hold import covered, most_owed
 from scidex.records import Bid
 from scidex.store.database import Row
-from scidex.store.db_writes import Work, as_json, effect
+from scidex.store.db_writes import Work, as_json, effect, fields_of
 
 Pair = tuple[str, str]
 Triple = tuple[str, str, str]
@@ -50,7 +50,7 @@ def place_bids(work: Work, *, bids: list[Request], bid_hours: int, most_open_bid
         answers |= _place(work, fresh, timedelta(hours=bid_hours), most_open_bids)
     for index, request in fresh.items():
         if key := request["idempotency_key"]:
-            work.keep_answer(f"bid {request['bidder_id']}", key, answers[index])
+            work.keep_answer(f"bid {request['bidder_id']}", key, fields_of(answers[index]))
     work.changed = bool(fresh)
     return [answers[index] for index in range(len(bids))]
 
