@@ -6,7 +6,8 @@ import json
 import re
 import shutil
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +39,7 @@ class Workplace:
 
     directory: Path
     assignment: Assignment
+    began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
     def prepare(cls, root: Path, assignment: Assignment) -> Workplace:

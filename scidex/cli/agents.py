@@ -149,17 +149,25 @@ def logs(session: Session, run_id: Annotated[str, typer.Argument(help="The slot'
 def revisit(
     attester: Annotated[str, typer.Option(help="The evaluator's account.")],
     merged_usd: Annotated[float, typer.Option(min=0.0, max=1e15, help="What a merged pull request is worth.")],
+    passed_usd: Annotated[
+        float | None,
+        typer.Option(min=0.0, max=1e15, help="What an open one is worth whose checks passed.", show_default=False),
+    ] = None,
+    merged_days: Annotated[
+        float, typer.Option(min=0.0, max=366.0, help="How long after a merge to look for its revert.")
+    ] = 14.0,
     limit: Annotated[int, typer.Option(min=1, max=1_000, help="The number of pull requests at most.")] = 100,
     db: DatabaseOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Look again at the pull requests that were open, and attest what became of them."""
+    """Look again at pull requests that were open or merged lately, and attest what became of them."""
     from scidex.agent.evaluators import revisiting
     from scidex.agent.evaluators.pull_requests import PullRequestEvaluator
     from scidex.cli.markets import opened
 
     with opened(db) as market:
-        seen = revisiting.revisit(PullRequestEvaluator(attester, merged_usd), limit=limit, db=market)
+        evaluator = PullRequestEvaluator(attester, merged_usd, passed_usd)
+        seen = revisiting.revisit(evaluator, limit=limit, merged_days=merged_days, db=market)
     output.print_table([output.as_row(one) for one in seen], _PULL_REQUESTS, as_json=as_json)
 
 

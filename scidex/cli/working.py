@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 PROGRAM_NAMES = "claude, codex, gemini, opencode, mini or aider"
 METERS = "file, claude, codex, gemini, opencode, mini, aider, litellm:URL, openrouter, clock:TOKENS_PER_HOUR or none"
-EVALUATORS = "a command, exit-code:USD, or pull-request:USD_MERGED[,USD_PASSED]"
+EVALUATORS = "a command, judge:COMMAND, tests:USD COMMAND, exit-code:USD, or pull-request:USD_MERGED[,USD_PASSED]"
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,10 @@ class Options:
     ] = None
     attester: Annotated[
         str | None, typer.Option(help="The evaluator's account, which exists already.", show_default=False)
+    ] = None
+    repository: Annotated[
+        str | None,
+        typer.Option(metavar="OWNER/NAME", help="The repository of pull requests; the task's own unless given."),
     ] = None
     shell: Annotated[str | None, typer.Option(help="A line for /bin/sh in place of COMMAND.", show_default=False)] = (
         None
@@ -165,6 +170,7 @@ class Options:
         from scidex.agent.evaluators.command import CommandEvaluator
         from scidex.agent.evaluators.exit_code import ExitCodeEvaluator, warning_for
         from scidex.agent.evaluators.pull_requests import PullRequestEvaluator
+        from scidex.agent.evaluators.tests import TestsEvaluator
         from scidex.agent.executors.local import LocalExecutor
 
         if (self.evaluator is None) != (self.attester is None):
@@ -178,8 +184,17 @@ class Options:
             return ExitCodeEvaluator(self.attester, amounts(rest, 1)[0])
         if kind == "pull-request":
             merged, *passed = amounts(rest, 2)
-            return PullRequestEvaluator(self.attester, merged, passed[0] if passed else None)
-        return CommandEvaluator(_words(self.evaluator), self.attester, LocalExecutor())
+            return PullRequestEvaluator(self.attester, merged, passed[0] if passed else None, self._repository())
+        local = LocalExecutor()
+        if kind == "tests":
+            usd, _, command = rest.strip().partition(" ")
+            return TestsEvaluator(self.attester, amounts(usd, 1)[0], _words(command), local)
+        return CommandEvaluator(_words(rest if kind == "judge" else self.evaluator), self.attester, local)
+
+    def _repository(self) -> str | None:
+        if self.repository is not None and not re.fullmatch(r"[\w.-]+/[\w.-]+", self.repository):
+            raise typer.BadParameter("must be OWNER/NAME", param_hint="--repository")
+        return self.repository
 
 
 def _printed(name: str, file: str) -> PrintedMeter | None:
@@ -233,4 +248,6 @@ def _words(command: str) -> tuple[str, ...]:
         words = shlex.split(command)
     except ValueError as error:
         raise typer.BadParameter(str(error), param_hint="--evaluator") from None
-    return tuple(found(words)) if words else ()
+    if not words:
+        raise typer.BadParameter(f"must be {EVALUATORS}", param_hint="--evaluator")
+    return tuple(found(words))

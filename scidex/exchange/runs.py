@@ -10,14 +10,14 @@ from scidex.exchange import arguments as checked
 from scidex.exchange.views import costs
 from scidex.exchange.work import runs
 from scidex.exchange.work import usage as usage_fields
-from scidex.records import CostReport, PullRequest, RunOutput, Usage
+from scidex.records import Clear, CostReport, PullRequest, RunOutput, Usage
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = [
     "get_output",
+    "get_sale",
     "get_usage",
-    "is_sale",
     "list_pull_requests",
     "record_output",
     "record_pull_request",
@@ -131,24 +131,35 @@ def record_pull_request(
     return execute_journaled(database, runs.record_pull_request, arguments, now=checked.moment(now, database))
 
 
-def is_sale(run_id: str, *, db: Database | None = None) -> bool:
-    """Tell whether a run is of a slot that was sold, which impact may be attested to. Raises UnknownRun."""
+def get_sale(run_id: str, *, db: Database | None = None) -> Clear | None:
+    """Return the sale that a run is of, which impact may be attested to; None where it has none. Raises UnknownRun."""
     name = checked.identifier(run_id, "run_id")
     with checked.database(db).reading() as tx:
         runs.assert_run(tx, name)
-        return tx.row("clear", slot_id=name) is not None
+        row = tx.row("clear", slot_id=name)
+        return None if row is None else Clear(**row)
 
 
-def list_pull_requests(run_id: str | None = None, *, limit: int = 100, db: Database | None = None) -> list[PullRequest]:
+def list_pull_requests(
+    run_id: str | None = None,
+    *,
+    merged_days: float = 0,
+    limit: int = 100,
+    now: datetime | None = None,
+    db: Database | None = None,
+) -> list[PullRequest]:
     """
     Return a run's pull requests; without one those of all runs that are open, those not seen for longest first.
 
-    Raises UnknownRun.
+    With `merged_days` also those that were merged within so many days. Raises UnknownRun.
     """
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    with checked.database(db).reading() as tx:
+    days = checked.number(merged_days, "merged_days", least=0, most=366)
+    database = checked.database(db)
+    since = _moment(now, database) - timedelta(days=days)
+    with database.reading() as tx:
         if run_id is None:
-            return [PullRequest(**row) for row in tx.rows("pull_requests_open", page=page)]
+            return [PullRequest(**row) for row in tx.rows("pull_requests_open", merged_since_at=since, page=page)]
         runs.assert_run(tx, checked.identifier(run_id, "run_id"))
         return runs.pull_requests(tx, run_id)[:page]
 

@@ -113,6 +113,11 @@ def test_an_evaluators_last_line_is_the_impact(place):
     assert impact == Impact(4.5, "evaluator:ci")
 
 
+@pytest.mark.parametrize(("said", "usd"), [("4.5", 4.5), ("-3", -3.0), ("0", 0.0), ("thinking\n12 \n\n", 12.0)])
+def test_an_evaluators_last_line_may_be_a_number(place, said, usd):
+    assert evaluator(f"print({said!r})").judge(place, result()) == Impact(usd, "evaluator:ci")
+
+
 def test_an_evaluator_reads_the_task_and_how_the_run_ended(place):
     code = (
         "import json, os\n"
@@ -135,6 +140,10 @@ def test_without_an_evaluator_the_impact_is_not_known_yet(place):
         ("pass", "is no JSON"),
         ("print('great work')", "is no JSON"),
         ("print('{}')", "impact_usd: None"),
+        ("print('4.5 USD')", "is no JSON"),
+        ("print('1_000')", "is no JSON"),
+        ("print('1e9')", "no object"),
+        ("print('NaN')", "no object"),
         ("print('{\"impact_usd\": true}')", "impact_usd: True"),
         ("print('{\"impact_usd\": NaN}')", "impact_usd: nan"),
         ("print('{\"impact_usd\": 1e999}')", "impact_usd: inf"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from scidex.agent.evaluators import Impact
@@ -10,12 +11,13 @@ from scidex.agent.workplace import Workplace, parse_object
 from scidex.errors import shown
 
 _MOST_USD = 1e15
+_NUMBER = re.compile(r"-?\d{1,16}(?:\.\d{1,16})?", re.ASCII)
 
 
 @dataclass(frozen=True)
 class CommandEvaluator:
     """
-    Runs a command in the run's directory; the last line that it prints is a JSON object with `impact_usd`.
+    Runs a command in the run's directory; the last line that it prints is a number, or an object with `impact_usd`.
 
     `attester_id` is the evaluator's account, which the operator created and which is not the bidder's. A command that
     fails or says something else leaves the impact unknown, to be attested later.
@@ -39,8 +41,8 @@ class CommandEvaluator:
 def _impact_usd(said: RunResult) -> float:
     if not said.succeeded:
         raise ValueError(said.reason)
-    lines = said.stdout.strip().splitlines()
-    impact = parse_object(lines[-1] if lines else "").get("impact_usd")
+    last = said.stdout.strip().rpartition("\n")[2].strip()
+    impact = float(last) if _NUMBER.fullmatch(last) else parse_object(last).get("impact_usd")
     if isinstance(impact, (int, float)) and not isinstance(impact, bool) and abs(impact) <= _MOST_USD:
         return float(impact)
     raise ValueError(f"gives no number of impact_usd: {shown(impact)}")

@@ -1,121 +1,137 @@
-"""Asks `gh` what became of a run's pull request: whether its checks passed, and whether it was merged."""
+"""What a run's pull request is worth: the run's own, in its task's repository, and merged after the run began."""
 
 from __future__ import annotations
 
-import json
 import re
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 from scidex.agent.evaluators import Impact
-from scidex.agent.executors import Executor, Run, RunResult
-from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
-from scidex.agent.workplace import Workplace, parse_object, read_text
-from scidex.errors import shown
-from scidex.records import SeenPullRequest
+from scidex.agent.evaluators.github import Address, Facts, PullRequests, addresses_in
+from scidex.agent.executors import RunResult
+from scidex.agent.workplace import Workplace, read_text
+from scidex.records import Assignment
 
-# What `gh` needs to know who asks, beside what every command gets.
-GH_ENVIRONMENT = (*ENVIRONMENT, "GH_TOKEN", "GITHUB_TOKEN", "GH_HOST", "GH_CONFIG_DIR", "XDG_CONFIG_HOME")
-
-_ADDRESS = re.compile(r"https?://[^\s/]+/[\w.-]+/[\w.-]+/pull/\d+")
-_STATES = {"OPEN": "open", "MERGED": "merged", "CLOSED": "closed"}
-_PENDING = 8
-_NO_CHECKS = "no checks reported"
-
-
-@dataclass(frozen=True)
-class PullRequests:
-    """Reads pull requests by the program `gh`, which must be installed and logged in."""
-
-    executor: Executor = field(default_factory=lambda: LocalExecutor(environment=GH_ENVIRONMENT))
-    program: str = "gh"
-    max_seconds: float = 60.0
-
-    def see(self, url: str) -> SeenPullRequest:
-        """Return a pull request as it is now. Raises ValueError where `gh` does not say, OSError."""
-        told = parse_object(_said(self._gh("view", url, "state,mergedAt")))
-        state = _STATES.get(str(told.get("state")))
-        if state is None:
-            raise ValueError(f"gives no state of {url}: {shown(told.get('state'))}")
-        merged_at = _instant(told.get("mergedAt")) if state == "merged" else None
-        return SeenPullRequest(url, state, self._checks(url), merged_at)
-
-    def _checks(self, url: str) -> str:
-        result = self._gh("checks", url, "name,state,bucket,link,workflow")
-        if result.exit_code not in (0, 1, _PENDING):
-            raise ValueError(f"does not tell the checks of {url}: {result.reason}")
-        if _NO_CHECKS in result.stderr:
-            return "none"
-        # It ends with 1 where checks failed, and with 8 while they run, and prints them all the same.
-        return checks_in_all(_buckets(result.stdout))
-
-    def _gh(self, verb: str, url: str, fields: str) -> RunResult:
-        with tempfile.TemporaryDirectory(prefix="scidex-gh-") as place:
-            command = (self.program, "pr", verb, url, "--json", fields)
-            return self.executor.run(Run(command, Path(place), self.max_seconds))
+_MOST_ASKED_ABOUT = 5
+# Two machines' clocks need not agree to the minute.
+_SLACK = timedelta(minutes=2)
+_NAME = re.compile(r"[\w.-]+/[\w.-]+")
+_IN_AN_ADDRESS = re.compile(r"(?:https?://|ssh://git@|git@)[^\s/:]+[/:]([\w.-]+/[\w.-]+?)(?:\.git)?(?:/.*)?$")
+_IN_A_TASK_ID = re.compile(r"([\w.-]+/[\w.-]+)#\d+")
 
 
 @dataclass(frozen=True)
 class PullRequestEvaluator:
     """
-    Attests impact by what became of the pull request that a run names: `merged_usd` once merged, 0 when closed.
+    Attests impact by what became of the pull request that a run opened or pushed to.
 
-    While it is open its impact is not known, unless passed checks alone are worth `passed_usd` already: then failed
-    ones are worth 0. The operator says what these are worth; what a bidder claims plays no part.
+    That is `merged_usd` once it is merged, 0 when it is closed, or merged and then reverted. While it is open its
+    impact is not known, unless passed checks alone are worth `passed_usd` already: then failed ones are worth 0. The
+    operator says what these are worth; what a bidder claims plays no part.
     """
 
     attester_id: str
     merged_usd: float
     passed_usd: float | None = None
+    repository: str | None = None
     pull_requests: PullRequests = field(default_factory=PullRequests)
 
     def judge(self, place: Workplace, result: RunResult) -> Impact:
         """Return the impact of a run's pull request as it is now. Never raises."""
         try:
-            url = address_of(place, result)
+            named = named_by(place, result)
+            repositories = self._repositories(place)
         except (OSError, ValueError) as error:
             return Impact(None, note=f"no pull request: {error}")
-        try:
-            seen = self.pull_requests.see(url)
-        except (OSError, ValueError) as error:
-            return Impact(None, note=f"gh {error}")
-        usd = self.worth(seen)
-        note = f"pull request {seen.state}, checks {seen.checks}"
-        return Impact(usd, None if usd is None else self.attester_id, note, seen)
+        why_not = "the run names none"
+        for address in named[:_MOST_ASKED_ABOUT]:
+            if address.repository.lower() not in repositories:
+                of = " or ".join(sorted(repositories)) or "no repository that is known: name it by --repository"
+                why_not = f"{address.url} is not of the task's repository ({of})"
+                continue
+            try:
+                facts = self.pull_requests.see(address)
+            except (OSError, ValueError) as error:
+                return Impact(None, note=f"gh {error}")
+            reason = not_of_the_run(facts, place.began_at, datetime.now(UTC))
+            if reason is None:
+                return self._impact(facts)
+            why_not = f"{address.url} {reason}"
+        return Impact(None, note=f"no pull request: {why_not}")
 
-    def worth(self, seen: SeenPullRequest) -> float | None:
+    def worth(self, facts: Facts) -> float | None:
         """Return what a pull request is worth as it was seen, None where that is not known yet."""
-        if seen.state != "open":
-            return self.merged_usd if seen.state == "merged" else 0.0
-        if self.passed_usd is None or seen.checks not in ("pass", "fail"):
+        if facts.is_unclear:
             return None
-        return self.passed_usd if seen.checks == "pass" else 0.0
+        if facts.seen.state != "open":
+            return self.merged_usd if facts.seen.state == "merged" and not facts.is_reverted else 0.0
+        if self.passed_usd is None or facts.seen.checks not in ("pass", "fail"):
+            return None
+        return self.passed_usd if facts.seen.checks == "pass" else 0.0
+
+    def _impact(self, facts: Facts) -> Impact:
+        usd = self.worth(facts)
+        state = "merged and reverted" if facts.is_reverted else facts.seen.state
+        note = f"pull request {state}, checks {facts.seen.checks}"
+        return Impact(usd, None if usd is None else self.attester_id, note, facts.seen)
+
+    def _repositories(self, place: Workplace) -> set[str]:
+        """Return the repositories that the task may be about, as the operator, the task, or the run's clones say."""
+        if self.repository is not None:
+            return {self.repository.lower()}
+        return repositories_of(place.assignment) or repositories_in(place.directory)
 
 
-def address_of(place: Workplace, result: RunResult) -> str:
+def named_by(place: Workplace, result: RunResult) -> list[Address]:
     """
-    Return the address of a run's pull request: from its file, else its task's payload, else the last one it printed.
+    Return the pull requests that a run names: in its file, else its task's payload, else in its output, the last first.
 
-    Raises OSError, ValueError where there is none.
+    Raises OSError, ValueError.
     """
     told = place.assignment.payload.get("pull_request")
-    for text in (_left(place.pull_request_file), told if isinstance(told, str) else "", result.stdout):
-        if found := _ADDRESS.findall(text):
-            return str(found[-1])
-    raise ValueError("the run names none")
+    for text in (_left(place.pull_request_file), told if isinstance(told, str) else "", place.printed(result)):
+        if found := addresses_in(text):
+            return found
+    return []
 
 
-def checks_in_all(buckets: list[str]) -> str:
-    """Return what checks come to: `fail` where one failed or was cancelled, `pending` where one still runs."""
-    if any(bucket in ("fail", "cancel") for bucket in buckets):
-        return "fail"
-    if "pending" in buckets:
-        return "pending"
-    return "pass" if "pass" in buckets else "none"
+def repositories_of(task: Assignment) -> set[str]:
+    """Return the repository that a task says it is about, by its payload or its id; none where it says nothing."""
+    for name in ("repository", "repo", "pull_request", "url"):
+        told = task.payload.get(name)
+        if not isinstance(told, str):
+            continue
+        if found := _NAME.fullmatch(told):
+            return {found[0].lower()}
+        if found := _IN_AN_ADDRESS.search(told):
+            return {found[1].lower()}
+    named = _IN_A_TASK_ID.fullmatch(task.task_id)
+    return {named[1].lower()} if named else set()
+
+
+def repositories_in(directory: Path) -> set[str]:
+    """Return the repositories that a run's directory, and the folders in it, are clones of. Raises OSError."""
+    found = set()
+    for folder in (directory, *(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink())):
+        config = folder / ".git" / "config"
+        if config.is_file():
+            for line in read_text(config).split("\n"):
+                name, _, address = line.partition("=")
+                if name.strip() in ("url", "pushurl") and (where := _IN_AN_ADDRESS.search(address.strip())):
+                    found.add(where[1].lower())
+    return found
+
+
+def not_of_the_run(facts: Facts, began_at: datetime, ended_at: datetime) -> str | None:
+    """Return why a pull request is not the work of a run that lasted from one time to another; None where it is."""
+    if facts.seen.merged_at is not None and facts.seen.merged_at < began_at:
+        return "was merged before the run began"
+    if any(
+        at is not None and began_at - _SLACK <= at <= ended_at + _SLACK for at in (facts.created_at, facts.pushed_at)
+    ):
+        return None
+    return "was neither opened nor pushed to by the run"
 
 
 def _left(file: Path) -> str:
@@ -123,32 +139,3 @@ def _left(file: Path) -> str:
         return read_text(file)
     except FileNotFoundError:
         return ""
-
-
-def _buckets(text: str) -> list[str]:
-    try:
-        checks = json.loads(text or "[]")
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"prints checks that are no JSON: {error}") from error
-    if not isinstance(checks, list) or not all(isinstance(check, Mapping) for check in checks):
-        raise ValueError("prints checks that are no list of objects")
-    buckets = [str(check.get("bucket")) for check in checks]
-    if unknown := set(buckets) - {"pass", "fail", "pending", "skipping", "cancel"}:
-        raise ValueError(f"tells of a check in no known bucket: {shown(min(unknown))}")
-    return buckets
-
-
-def _said(result: RunResult) -> str:
-    if not result.succeeded:
-        raise ValueError(f"{result.reason}: {result.stderr.strip()[:200]}")
-    return result.stdout
-
-
-def _instant(value: Any) -> datetime:
-    try:
-        moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
-        raise ValueError(f"gives no mergedAt: {shown(value)}") from None
-    if moment.tzinfo is None:
-        raise ValueError(f"gives a mergedAt without its zone: {shown(value)}")
-    return moment

@@ -42,10 +42,11 @@ ON CONFLICT (run_id, url) DO UPDATE SET state = excluded.state, checks = exclude
     merged_at = excluded.merged_at, seen_at = excluded.seen_at;
 
 -- name: pull_requests_open
--- Pull requests that were open when they were last seen, those not seen for longest first.
+-- Pull requests that were open when they were last seen, or merged since a time, those not seen for longest first.
 SELECT p.run_id, p.url, p.state, p.checks, p.merged_at, p.seen_at,
     (SELECT q.run_id FROM run_pull_requests q WHERE q.url = p.url ORDER BY q.named_at, q.run_id LIMIT 1) AS counts_for
-FROM run_pull_requests p WHERE p.state = 'open' ORDER BY p.seen_at, p.run_id, p.url LIMIT :page;
+FROM run_pull_requests p WHERE p.state = 'open' OR (p.state = 'merged' AND p.merged_at > :merged_since_at)
+ORDER BY p.seen_at, p.run_id, p.url LIMIT :page;
 
 -- name: runs_ended
 -- Runs that were begun and ended in a span, each with the latest word on what it used.
