@@ -104,7 +104,7 @@ def test_checks_that_a_key_may_not_read_one_way_are_read_the_other():
     assert PullRequests(executor=hub).see(address_of(URL)).seen.checks == "pending"
 
     hub.refuses |= {"statusCheckRollup"}
-    with pytest.raises(ValueError, match=r"api 'repos/ada/tool/commits/a+/check-runs.*Not Found"):
+    with pytest.raises(ValueError, match=r"api .repos/ada/tool/commits/a+/check-runs.*Not Found"):
         PullRequests(executor=hub).see(address_of(URL))
 
 
