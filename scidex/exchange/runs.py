@@ -156,7 +156,7 @@ def list_pull_requests(
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     days = checked.number(merged_days, "merged_days", least=0, most=366)
     database = checked.database(db)
-    since = _moment(now, database) - timedelta(days=days)
+    since = checked.moment(now, database) - timedelta(days=days)
     with database.reading() as tx:
         if run_id is None:
             return [PullRequest(**row) for row in tx.rows("pull_requests_open", merged_since_at=since, page=page)]
