@@ -40,8 +40,8 @@ def test_what_is_null_was_left_out():
 @pytest.mark.parametrize(
     ("told", "complaint"),
     [
-        ({"tokens": 5, "cache_reads": 900}, "'cache_reads', which is not a name of usage"),
-        ({"input_tokens": 5, "output_tokens": 1, "cached_tokens": 9}, "'cached_tokens', which is not"),
+        ({"tokens": 5, "cache_reads": 900}, '"cache_reads", which is not a name of usage'),
+        ({"input_tokens": 5, "output_tokens": 1, "cached_tokens": 9}, '"cached_tokens", which is not'),
         ({"input_tokens": 5, "prompt_tokens": 5, "output_tokens": 1}, "both input_tokens and prompt_tokens"),
         ({"tokens": 5, "total_tokens": 5}, "both tokens and total_tokens"),
         (
@@ -50,9 +50,9 @@ def test_what_is_null_was_left_out():
         ),
         ({"input_tokens": 5, "cached_input_tokens": 6, "output_tokens": 1}, "more than the whole"),
         ({"tokens": 7, "input_tokens": 5, "output_tokens": 1}, "tokens that are not the sum of its parts: 7"),
-        ({"input_tokens": "5", "output_tokens": 1}, "no whole number of input_tokens: '5'"),
-        ({"input_tokens": 5, "output_tokens": 1, "cache_read_input_tokens": "3"}, "cache_read_input_tokens: '3'"),
-        ({"input_tokens": 5}, "output_tokens: None"),
+        ({"input_tokens": "5", "output_tokens": 1}, 'no whole number of input_tokens: "5"'),
+        ({"input_tokens": 5, "output_tokens": 1, "cache_read_input_tokens": "3"}, 'cache_read_input_tokens: "3"'),
+        ({"input_tokens": 5}, "output_tokens: nothing"),
         ({"tokens": 5, "cost_usd": "0.1"}, "no amount of cost_usd"),
     ],
 )
