@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard scidex tests benchmarks api.py)
+SOURCES := $(wildcard scidex tests benchmarks api.py hatch_build.py)
 
 # uv where it is there, else the environment's own pip.
 UV := $(shell command -v uv 2>/dev/null)
@@ -15,7 +15,7 @@ NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm --loglevel=error
 VENDOR := scidex/web/dashboard/static/vendor
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-ray frontend postgres chromium lint format test demo bench lock clean
+.PHONY: help setup setup-ray frontend postgres chromium lint format test demo dist bench lock clean
 
 help: ## List the chores
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -101,6 +101,9 @@ test: setup setup-ray postgres chromium ## Run the tests (PYTEST_ARGS adds to th
 
 demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See a fleet at work (DEMO_SECONDS=60 stops by itself; DEMO_ARGS)
 	@$(BIN)/python -m scidex up --demo $(DEMO_ARGS)
+
+dist: setup frontend ## Build the wheel and the source package in dist/
+	$(BIN)/python -m hatchling build
 
 bench: setup postgres ## Measure against the limits in benchmarks/
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)

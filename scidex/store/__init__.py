@@ -27,7 +27,11 @@ def connect(url: str | None = None, *, settings: _settings.Settings | None = Non
 
         return SqliteDatabase(url, deadline_seconds=settings.database_deadline_seconds)
     if scheme in ("postgresql", "postgres"):
-        from scidex.store.postgres import PostgresDatabase  # noqa: PLC0415
+        try:
+            from scidex.store.postgres import PostgresDatabase  # noqa: PLC0415
+        except ModuleNotFoundError as error:
+            fact = f"needs {error.name}: install scidex with its extra `postgres`"
+            raise InvalidDatabaseUrl(field="database_url", fact=fact) from None
 
         return PostgresDatabase(
             url,

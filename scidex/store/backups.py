@@ -75,11 +75,12 @@ def restore(path: Path, url: str, *, on_progress: Progress | None = None) -> Non
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as source:
             whole = source.execute("PRAGMA integrity_check").fetchone()[0]
-            source.execute("SELECT COUNT(*) FROM schema_migrations")
+            if whole == "ok" and not source.execute("PRAGMA table_info(schema_migrations)").fetchall():
+                whole = "it holds no market"
     except sqlite3.Error as error:
         raise InvalidArgument(field="path", value=str(path), fact=f"must be a backup: {error}") from error
     if whole != "ok":
-        raise InvalidArgument(field="path", value=str(path), fact=f"must be a whole database: {whole[:200]}")
+        raise InvalidArgument(field="path", value=str(path), fact=f"must be a backup of a market: {whole[:200]}")
     part = target.with_name(f"{target.name}.{os.getpid()}.part")
     try:
         os.close(os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _PRIVATE))
