@@ -52,7 +52,7 @@ def _text_of(value: object) -> str:
         case None:
             return "nothing"
         case str():
-            return json.dumps(value, ensure_ascii=not value.isprintable())
+            return json.dumps(value)  # in ASCII, so that letters which look alike can be told apart
         case datetime():
             return value.isoformat()
     try:

@@ -28,6 +28,7 @@ from scidex.agent.offers import Offers
 from scidex.agent.pauses import Pauses
 from scidex.agent.provider_answers import retry_at_of
 from scidex.agent.workplace import TRANSCRIPT_NAME, Workplace, read_text
+from scidex.agent.worktrees import Worktrees
 from scidex.errors import LeaseLost, MeterUnavailable, ScidexError, StoreError, WorkerLost
 from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.market import Market
@@ -74,6 +75,8 @@ class Work:
     # For a slot that came without a limit of its own.
     max_seconds: float = 3_600.0
     keep_directories: bool = True
+    # Each run works in a checkout of its own, where there is a repository to check out.
+    worktrees: Worktrees | None = None
 
 
 class Agent:
@@ -253,7 +256,7 @@ class Agent:
 
     def _settled(self, run: HeldRun) -> Report | None:
         assignment = run.lease.assignment
-        place = Workplace.prepare(self._work.directory, assignment)
+        place = Workplace.prepare(self._work.directory, assignment, self._work.worktrees)
         self._note_step(run, "started")
         with self._work.meter.watching(place, self._limit_of(assignment)) as told:
             self._pauses.end()
@@ -269,8 +272,7 @@ class Agent:
         impact = self._work.evaluator.judge(place, result) if result.succeeded else Impact(0.0)
         if impact.pull_request is not None:
             impact = self._counted_once(assignment, impact, impact.pull_request)
-        if not self._work.keep_directories:
-            place.discard()
+        self._tidy(place, succeeded=result.succeeded)
         finished = self._tell(run, result, usage, impact)
         return Report(assignment, result, usage, impact, finished, ending, windows)
 
@@ -298,6 +300,19 @@ class Agent:
         self._keep_output(place, result)
         with self._patience():
             self._market.record_usage(place.assignment.assignment_id, usage)
+        self._tidy(place, succeeded=False)
+
+    def _tidy(self, place: Workplace, *, succeeded: bool) -> None:
+        """Remove what need not be kept of a run's worktree and directory."""
+        try:
+            if place.tree is not None and self._work.worktrees is not None:
+                kept = not self._work.worktrees.leave(place.tree, succeeded=succeeded)
+                if kept:
+                    _log.warning("task %s: kept in %s", place.assignment.task_id, place.tree.path)
+                    return
+        except OSError as error:
+            _log.warning("task %s: its worktree is kept: %s", place.assignment.task_id, error)
+            return
         if not self._work.keep_directories:
             place.discard()
 
@@ -330,7 +345,9 @@ class Agent:
         environment = {**place.environment(), **told}
         assignment = place.assignment
         command, needs = self._work.command_for(assignment), needs_of(assignment)
-        return Run(command, place.directory, self._limit_of(assignment), environment, needs, TRANSCRIPT_NAME)
+        return Run(
+            command, place.directory, self._limit_of(assignment), environment, needs, TRANSCRIPT_NAME, place.works_in
+        )
 
     def _note_step(self, run: HeldRun, step: str, note: str = "") -> None:
         """Note how far a run has come; nothing hangs on it, but that the lease stands. Raises LeaseLost."""

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from scidex.agent.executors import RunResult
+from scidex.agent.worktrees import Worktree, Worktrees
 from scidex.records import Assignment
 
 _USAGE_NAME = "usage.json"
 _TASK_NAME = "task.json"
+_TREE_NAME = "tree"
 _RESULT_NAME = "result.json"
 _PULL_REQUEST_NAME = "pull_request"
 _RETRY_AT_NAME = "retry_at"
@@ -39,15 +41,24 @@ class Workplace:
 
     directory: Path
     assignment: Assignment
+    # The checkout that the command works in, beside the files of its run; without one it works in the directory.
+    tree: Worktree | None = None
     began_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     @classmethod
-    def prepare(cls, root: Path, assignment: Assignment) -> Workplace:
-        """Make the directory, and write the task into it. Raises OSError."""
+    def prepare(cls, root: Path, assignment: Assignment, worktrees: Worktrees | None = None) -> Workplace:
+        """Make the directory, with a worktree of a repository if there is one, and the task in it. Raises OSError."""
         root.mkdir(parents=True, exist_ok=True, mode=0o700)
-        place = cls(Path(tempfile.mkdtemp(prefix="run-", dir=root)).resolve(), assignment)
+        directory = Path(tempfile.mkdtemp(prefix="run-", dir=root)).resolve()
+        tree = None if worktrees is None else worktrees.add(directory / _TREE_NAME, assignment.task_id)
+        place = cls(directory, assignment, tree)
         (place.directory / _TASK_NAME).write_text(json.dumps(place.task(), indent=2) + "\n")
         return place
+
+    @property
+    def works_in(self) -> Path:
+        """Where the command is started: its worktree, or its directory."""
+        return self.directory if self.tree is None else self.tree.path
 
     @property
     def usage_file(self) -> Path:
@@ -82,6 +93,7 @@ class Workplace:
         told = {
             "SCIDEX_TASK_ID": self.assignment.task_id,
             "SCIDEX_TASK_TITLE": self.assignment.title or "",
+            **({} if self.tree is None else {"SCIDEX_BRANCH": self.tree.branch}),
             "SCIDEX_AGENT_ID": self.assignment.agent_id,
             "SCIDEX_TASK_FILE": str(self.directory / _TASK_NAME),
             "SCIDEX_USAGE_FILE": str(self.usage_file),

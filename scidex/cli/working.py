@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from scidex.agent.executors.local import LocalExecutor
     from scidex.agent.meters import Meter
     from scidex.agent.meters.printed import PrintedMeter
+    from scidex.agent.worktrees import Worktrees
 
 PROGRAM_NAMES = "claude, codex, gemini, opencode, mini or aider"
 METERS = "file, claude, codex, gemini, opencode, mini, aider, litellm:URL, openrouter, clock:TOKENS_PER_HOUR or none"
@@ -75,6 +76,14 @@ class Options:
     task_commands: Annotated[
         bool, typer.Option("--task-commands", help="Run the command that each task brings: trust who adds tasks.")
     ] = False
+    worktree: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="REPO",
+            help="Give each run a worktree of this git repository, on a branch of its own.",
+            show_default=False,
+        ),
+    ] = None
     directory: Annotated[Path, typer.Option(help="Where runs get their directories.")] = Path(".scidex-agent")
 
     def work(self) -> Work:
@@ -94,7 +103,22 @@ class Options:
             outcome=self._outcome(),
             evaluator=self._evaluator(),
             max_seconds=float(self.max_seconds),
+            worktrees=self._worktrees(),
         )
+
+    def _worktrees(self) -> Worktrees | None:
+        from scidex.agent.worktrees import GitFailed, Worktrees
+
+        if self.worktree is None:
+            return None
+        if self.executor != "local":
+            raise typer.BadParameter("goes with --executor local", param_hint="--worktree")
+        try:
+            return Worktrees(self.worktree)
+        except GitFailed as error:
+            raise typer.BadParameter(
+                f"is not a git repository with a commit: {error}", param_hint="--worktree"
+            ) from None
 
     def _command_for(self) -> CommandFor:
         from scidex.agent.commands import command_of_task, same_command, shell_command

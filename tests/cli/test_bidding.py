@@ -135,7 +135,7 @@ def test_a_wrong_word_is_told_with_its_option(cli, words, complaint):
 def test_what_the_market_refuses_is_refused_and_changes_nothing(cli, market_url):
     assert cli("bid", "t", "5000", "--as", "agent:ada")[0] == 1
     assert cli("bid", "t", "-5", "--as", "agent:ada")[0] == 2
-    assert cli("slots", "offer", "0")[0] == 1
+    assert cli("slots", "offer", "0")[0] == 2
     assert cli("task", "add", "t", "nowhere")[0] == 1
     with connect(market_url) as db:
         assert token_ledger.get_balance("agent:ada", db=db).held == 300

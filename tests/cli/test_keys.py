@@ -49,10 +49,10 @@ def test_a_key_from_its_making_to_its_end(market):
     ("words", "code"),
     [
         (("create", "--account", "nobody", "--scope", "bid"), 1),
-        (("create", "--account", "ada", "--scope", "fly"), 1),
+        (("create", "--account", "ada", "--scope", "fly"), 2),
         (("create", "--account", "ada"), 2),
         (("create", "--account", "ada", "--scope", "bid", "--expires", "soon"), 2),
-        (("create", "--account", "ada", "--scope", "bid", "--expires", "2001-01-01T00:00:00Z"), 1),
+        (("create", "--account", "ada", "--scope", "bid", "--expires", "2001-01-01T00:00:00Z"), 2),
         (("rotate", "none"), 1),
         (("rotate", "none", "--overlap", "long"), 2),
         (("revoke", "none"), 1),

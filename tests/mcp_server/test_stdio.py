@@ -107,9 +107,9 @@ def test_refusals_name_the_field_and_the_fact_and_write_nothing(market):
     starts = [
         "The wallet holds fewer available tokens than this needs.",
         "max_price_tokens ",
-        "max_price_tokens: Input should be a valid integer; got True",
+        "max_price_tokens: Input should be a valid integer; got true",
         "max_price_tokens: Field required",
-        "idempotence_key is no argument of bid; got 'a'",
+        'idempotence_key is no argument of bid; got "a"',
         "ttl_at ",
         "No bid has this id.",
         "No bid has this id.",
@@ -173,11 +173,11 @@ def test_a_wrong_command_line_is_told_of(words, code, says):
     assert says in err
 
 
-def test_an_account_that_is_not_there_is_told_of(tmp_path):
-    code, _, err = scidex("mcp", "--db", f"sqlite:///{tmp_path}/m.db", "--account", "nobody")
+def test_an_account_that_is_not_there_is_told_of(market):
+    code, _, err = scidex("mcp", "--db", market.url, "--account", "nobody")
 
     assert code == 1
-    assert err == "scidex: no account 'nobody'\n"
+    assert err == 'scidex: no account "nobody"\n'
 
 
 def test_without_the_extra_the_command_says_what_to_install(tmp_path):
@@ -185,5 +185,5 @@ def test_without_the_extra_the_command_says_what_to_install(tmp_path):
 
     code, out, err = scidex("mcp", "--account", "ada", PYTHONPATH=f"{tmp_path}:.")
 
-    assert (code, out) == (1, "")
-    assert 'pip install "scidex[mcp]"' in err
+    assert (code, out) == (8, "")
+    assert "scidex[mcp]" in err

@@ -32,7 +32,7 @@ class CommandEvaluator:
         """Return what the command says a run was worth. Never raises."""
         try:
             environment = place.record(result)
-            said = self.executor.run(Run(self.command, place.directory, self.max_seconds, environment))
+            said = self.executor.run(Run(self.command, place.works_in, self.max_seconds, environment))
             return Impact(_impact_usd(said), self.attester_id)
         except (OSError, ValueError) as error:
             return Impact(None, note=f"the evaluator {error}")

@@ -114,13 +114,23 @@ def repositories_in(directory: Path) -> set[str]:
     """Return the repositories that a run's directory, and the folders in it, are clones of. Raises OSError."""
     found = set()
     for folder in (directory, *(path for path in directory.iterdir() if path.is_dir() and not path.is_symlink())):
-        config = folder / ".git" / "config"
+        config = _config_of(folder)
         if config.is_file():
             for line in read_text(config).split("\n"):
                 name, _, address = line.partition("=")
                 if name.strip() in ("url", "pushurl") and (where := _IN_AN_ADDRESS.search(address.strip())):
                     found.add(where[1].lower())
     return found
+
+
+def _config_of(folder: Path) -> Path:
+    """Return where a checkout's configuration is: a worktree's is that of the repository whose it is. Raises OSError."""
+    git = folder / ".git"
+    if not git.is_file():
+        return git / "config"
+    own = folder / read_text(git).partition("gitdir:")[2].strip()
+    shared = own / "commondir"
+    return (own / read_text(shared).strip() if shared.is_file() else own) / "config"
 
 
 def not_of_the_run(facts: Facts, began_at: datetime, ended_at: datetime) -> str | None:

@@ -107,7 +107,7 @@ class LocalExecutor:
         name, _, value = mark.partition("=")
         return subprocess.Popen(  # noqa: S603  (the words of the command go to the system as they are, not to a shell)
             list(run.command),
-            cwd=run.directory,
+            cwd=run.works_in or run.directory,
             env={**passed_on, **run.environment, name: value},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,

@@ -19,7 +19,8 @@ class Run:
     A command to run: its words, the directory it works in, how long it may take, and what it needs of a cluster.
 
     `needs` are amounts by name: `cpus`, `gpus`, `memory_bytes`, and whatever else a cluster's nodes were labelled with.
-    With `transcript` all that it prints is kept in a file of that name in its directory, from the first byte on.
+    It is started in `works_in`, or else in its directory. With `transcript` all that it prints is kept in a file of
+    that name in its directory, from the first byte on.
     """
 
     command: tuple[str, ...]
@@ -28,6 +29,7 @@ class Run:
     environment: Mapping[str, str] = field(default_factory=dict)
     needs: Mapping[str, float] = field(default_factory=dict)
     transcript: str = ""
+    works_in: Path | None = None
 
 
 @dataclass(frozen=True)

@@ -69,7 +69,7 @@ class PrintedMeter(PlainMeter):
         return usage
 
     def _text(self, place: Workplace, result: RunResult) -> str:
-        return place.printed(result) if self.file is None else read_text(place.directory / self.file)
+        return place.printed(result) if self.file is None else read_text(place.works_in / self.file)
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ _THREAD_ID = re.compile(r"[0-9A-Za-z-]{8,64}")
 
 
 def _rollout_of(thread_id: str, place: Workplace) -> Path | None:
-    homes = [place.directory / ".codex", Path.home() / ".codex"]
+    homes = [place.works_in / ".codex", Path.home() / ".codex"]
     if named := os.environ.get("CODEX_HOME"):
         homes.insert(1, Path(named))
     if not _THREAD_ID.fullmatch(thread_id):
@@ -139,7 +139,7 @@ class TrajectoryMeter(PrintedMeter):
             self._whole.pop(place.directory, None)
 
     def _look(self, place: Workplace, over: threading.Event) -> None:
-        file, seen = place.directory / (self.file or ""), 0
+        file, seen = place.works_in / (self.file or ""), 0
         while not over.wait(_LOOK_SECONDS):
             with suppress(OSError, ValueError):
                 changed = file.stat().st_mtime_ns
