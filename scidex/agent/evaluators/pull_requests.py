@@ -124,7 +124,7 @@ def repositories_in(directory: Path) -> set[str]:
 
 
 def _config_of(folder: Path) -> Path:
-    """Return where a checkout's configuration is: a worktree's is that of the repository whose it is. Raises OSError."""
+    """Return where a checkout keeps its configuration: a worktree with the repository it is of. Raises OSError."""
     git = folder / ".git"
     if not git.is_file():
         return git / "config"
