@@ -157,11 +157,15 @@ def list_leases(
 ) -> list[LeaseState]:
     """Return live leases, the latest first, and on request those that ended; of one worker or of all."""
     page = checked.count(limit, "limit", most=_MOST_PAGE)
-    name = None if worker_id is None else checked.identifier(worker_id, "worker_id")
-    which = {} if name is None else {"worker_id": name}
-    statement = f"{'leases' if checked.flag(ended_too, 'ended_too') else 'live_leases'}{'_of_worker' * len(which)}_page"
+    every = checked.flag(ended_too, "ended_too")
     with checked.database(db).reading() as tx:
-        return [LeaseState(**row) for row in tx.rows(statement, **which, page=page)]
+        if worker_id is None:
+            rows = tx.rows("leases_page" if every else "live_leases_page", page=page)
+        else:
+            name = checked.identifier(worker_id, "worker_id")
+            statement = "leases_of_worker_page" if every else "live_leases_of_worker_page"
+            rows = tx.rows(statement, worker_id=name, page=page)
+    return [LeaseState(**row) for row in rows]
 
 
 def wait_for_round(after: int, seconds: float = 10.0, *, pool: str = DEFAULT_POOL, db: Database | None = None) -> int:

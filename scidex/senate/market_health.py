@@ -142,7 +142,7 @@ def income_by_day(pool: str, *, days: int, db: Database) -> tuple[list[IncomeOfD
     """Return what a pool paid on its last days of income, newest first, and each account's part of the newest."""
     with db.reading() as tx:
         found = [IncomeOfDay(**row) for row in tx.rows("income_by_day", pool=pool, page=days)]
-        rows = tx.rows("income_of_day", pool=pool, day=found[0].day) if found else []
+        rows = tx.rows("income_paid_on", pool=pool, day=found[0].day) if found else []
     return found, {row["account_id"]: row["base_tokens"] + row["impact_tokens"] for row in rows}
 
 

@@ -47,9 +47,12 @@ def load(dialect: Dialect) -> dict[str, Statement]:
     statements: dict[str, Statement] = {}
     root = resources.files("scidex.store") / "queries"
     for folder in (root, root / dialect):
+        named: set[str] = set()
         files = sorted((f for f in folder.iterdir() if f.name.endswith(".sql")), key=lambda f: f.name)
         for file in files:
             for statement in _parse(file.read_text(encoding="utf-8"), dialect):
+                assert statement.name not in named, f"{file.name} has a second statement {statement.name}"
+                named.add(statement.name)
                 statements[statement.name] = _over(statements.get(statement.name), statement)
     return statements
 

@@ -81,6 +81,6 @@ SELECT day, CAST(SUM(base_tokens) AS BIGINT) AS base_tokens, CAST(SUM(impact_tok
     CAST(SUM(garnished_tokens) AS BIGINT) AS garnished_tokens, CAST(SUM(burnt_tokens) AS BIGINT) AS burnt_tokens
 FROM income_shares WHERE pool = :pool GROUP BY day ORDER BY day DESC LIMIT :page;
 
--- name: income_of_day
+-- name: income_paid_on
 -- What each account got of a pool's income on a day.
 SELECT account_id, base_tokens, impact_tokens FROM income_shares WHERE pool = :pool AND day = :day;
