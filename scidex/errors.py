@@ -374,6 +374,10 @@ class SchemaTooOld(StoreError):
     """The database's schema is older than this program."""
 
 
+class MigrationEdited(StoreError):
+    """A migration that the database has taken has been edited since."""
+
+
 class SchemaTooNew(StoreError):
     """The database was written by a newer version of this program."""
 

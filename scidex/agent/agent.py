@@ -31,6 +31,7 @@ from scidex.agent.workplace import TRANSCRIPT_NAME, Workplace, read_text
 from scidex.agent.worktrees import Worktrees
 from scidex.errors import LeaseLost, MeterUnavailable, ScidexError, StoreError, WorkerLost
 from scidex.exchange.runs import KEPT_CHARACTERS
+from scidex.loops import Loop
 from scidex.market import Market
 from scidex.records import Assignment, Finished, Lease, SeenPullRequest
 from scidex.settings import DEFAULT_POOL, TREASURY, Settings
@@ -41,7 +42,8 @@ _log = logging.getLogger(__name__)
 _TELL_AGAIN_SECONDS = (0.1, 0.5, 2.0, 10.0, 30.0)
 
 _MOST_PAUSE_SECONDS = 5.0
-_WAIT_FOR_ROUND_SECONDS = 10.0
+# Also how much longer it may take to stop.
+_WAIT_FOR_ROUND_SECONDS = 2.0
 _STOP_LOOK_SECONDS = 0.1
 _CORRECT_SECONDS = 10.0
 _MOST_NOTE_CHARACTERS = 300
@@ -122,7 +124,11 @@ class Agent:
         self._may_hold_more = False
         self._pauses = Pauses()
         self._news = threading.Condition()
-        self._stopping = threading.Event()
+        self._known_round = 0
+        self._loops = (
+            Loop(f"news of {self.worker_id}", self._hear),
+            Loop(f"bills of {self.worker_id}", self._correct, begins_after=_CORRECT_SECONDS),
+        )
 
     def run(self, stop: threading.Event) -> None:
         """
@@ -132,15 +138,16 @@ class Agent:
         logged, and looked at again later. An interrupt ends all runs at once.
         """
         self._runs.start()
-        for look, name in ((self._hear, "news"), (self._correct, "bills")):
-            threading.Thread(target=look, name=f"{name} of {self.worker_id}", daemon=True).start()
+        for loop in self._loops:
+            loop.start()
         with ThreadPoolExecutor(self._seats, thread_name_prefix=self.worker_id) as threads:
             try:
                 self._take_turns(stop, threads)
                 self._leave()
             finally:
-                self._stopping.set()
                 self._runs.end_all()
+        for loop in self._loops:
+            loop.stop()
         self._runs.stop()
 
     def take(self) -> Iterator[Lease]:
@@ -389,25 +396,20 @@ class Agent:
 
     # -- news ------------------------------------------------------------------------------------------------------
 
-    def _hear(self) -> None:
-        """Wake the loop when a round has cleared, until it stops."""
-        known = 0
-        while not self._stopping.is_set():
-            try:
-                heard = self._market.wait_for_round(self._pool, known, _WAIT_FOR_ROUND_SECONDS)
-            except Exception:  # the loop looks by itself anyway
-                self._stopping.wait(_MOST_PAUSE_SECONDS)
-                continue
-            if heard != known:
-                known = heard
-                self._wake()
+    def _hear(self) -> float:
+        """Wait for a round to clear, and wake who offers and leases."""
+        heard = self._market.wait_for_round(self._pool, self._known_round, _WAIT_FOR_ROUND_SECONDS)
+        if heard != self._known_round:
+            self._known_round = heard
+            self._wake()
+        return 0.0
 
-    def _correct(self) -> None:
-        """Keep what is learnt of the cost of runs after they were settled, until the loop stops."""
-        while not self._stopping.wait(_CORRECT_SECONDS):
-            for run_id, usage in self._work.meter.corrections():
-                with self._patience():
-                    self._market.record_usage(run_id, usage)
+    def _correct(self) -> float:
+        """Keep what is learnt of the cost of runs after they were settled."""
+        for run_id, usage in self._work.meter.corrections():
+            with self._patience():
+                self._market.record_usage(run_id, usage)
+        return _CORRECT_SECONDS
 
     def _wait(self, seconds: float, stop: threading.Event) -> None:
         """Wait for news, a free seat or the next look; a stop is noticed within a moment."""

@@ -6,8 +6,10 @@ import logging
 import threading
 import time
 from dataclasses import dataclass, field
+from functools import partial
 
-from scidex.errors import ScidexError, UnknownWorker, WorkerLost
+from scidex.errors import UnknownWorker, WorkerLost
+from scidex.loops import Loop
 from scidex.market import Market
 from scidex.records import Lease
 
@@ -38,7 +40,7 @@ class HeldRun:
 
 class HeldRuns:
     """
-    All runs of a worker. Two threads look after them: one speaks to the market, one watches the time.
+    All runs of a worker. Two loops look after them: one speaks to the market, one watches the time.
 
     The second is there since the first may wait for an answer for longer than a lease lasts.
     """
@@ -49,8 +51,11 @@ class HeldRuns:
         self._lease_seconds = lease_seconds
         self._runs: dict[int, HeldRun] = {}
         self._lock = threading.Lock()
-        self._over = threading.Event()
-        self._threads: list[threading.Thread] = []
+        heartbeat = lease_seconds / _HEARTBEATS_A_LEASE
+        self._loops = (
+            Loop(f"heartbeats of {worker_id}", partial(self._speak, heartbeat), begins_after=heartbeat),
+            Loop(f"watch of {worker_id}", partial(self._watch, min(1.0, lease_seconds / _LOOKS_A_LEASE))),
+        )
         self.is_unknown = threading.Event()
         """Set when the market takes this worker for lost: it must register again."""
 
@@ -83,16 +88,13 @@ class HeldRuns:
 
     def start(self) -> None:
         """Begin to look after runs."""
-        for name, look in (("heartbeats", self._speak), ("watch", self._watch)):
-            thread = threading.Thread(target=look, name=f"{name} of {self._worker_id}", daemon=True)
-            thread.start()
-            self._threads.append(thread)
+        for loop in self._loops:
+            loop.start()
 
     def stop(self) -> None:
         """Stop looking after runs."""
-        self._over.set()
-        for thread in self._threads:
-            thread.join(self._lease_seconds)
+        for loop in self._loops:
+            loop.stop()
 
     def check_in(self) -> None:
         """Say that the worker lives, and end the runs whose leases the market does not know any more."""
@@ -109,20 +111,15 @@ class HeldRuns:
             elif run.lease.fence in self:
                 run.lose("the market says that its lease has ended")
 
-    def _speak(self) -> None:
-        while not self._over.wait(self._lease_seconds / _HEARTBEATS_A_LEASE):
-            try:
-                self.check_in()
-            except ScidexError as refusal:
-                _log.warning("%s: no heartbeat: %s", self._worker_id, refusal)
-            except Exception:
-                _log.exception("%s: no heartbeat", self._worker_id)
+    def _speak(self, seconds: float) -> float:
+        self.check_in()
+        return seconds
 
-    def _watch(self) -> None:
-        while not self._over.wait(min(1.0, self._lease_seconds / _LOOKS_A_LEASE)):
-            for run in self._all():
-                if time.monotonic() >= run.stands_until:
-                    run.lose("its lease could not be renewed in time")
+    def _watch(self, seconds: float) -> float:
+        for run in self._all():
+            if time.monotonic() >= run.stands_until:
+                run.lose("its lease could not be renewed in time")
+        return seconds
 
     def _all(self) -> list[HeldRun]:
         with self._lock:

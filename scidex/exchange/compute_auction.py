@@ -89,7 +89,7 @@ def ensure_schema(*, db: Database | None = None) -> list[str]:
     Bring a database's schema up to date, and open the system's accounts and the default pool where they are missing.
 
     Safe to call again, and by many processes at once. Returns the names of the migrations taken now.
-    Raises SchemaTooNew, SchemaTooOld.
+    Raises SchemaTooNew, SchemaTooOld, MigrationEdited.
     """
     database = checked.database(db)
     taken = migrate(database)

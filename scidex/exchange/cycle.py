@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime
@@ -16,6 +15,7 @@ from scidex.exchange import arguments as checked
 from scidex.exchange import compute_auction, ev_scorer, sweeper
 from scidex.exchange.income import adjustments, budget
 from scidex.exchange.rounds import cycle as round_cycles
+from scidex.loops import Loop
 from scidex.records import CycleReport, CycleStatus, ModeSwitch
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
@@ -159,7 +159,8 @@ class CycleRunner:
 
     Any number of them may run, in any number of processes: each cycle is claimed in the database, and one loop does it.
     After a time in which none ran, one cycle is done and those that passed are counted as missed. Quests bid by the
-    strategy that they chose or else the pool's, unless one is named for all of them.
+    strategy that they chose or else the pool's, unless one is named for all of them. `on_cycle` hears of each
+    cycle that the loop did.
     """
 
     def __init__(
@@ -170,6 +171,7 @@ class CycleRunner:
         *,
         clock: Callable[[], datetime] | None = None,
         strategy: str | None = None,
+        on_cycle: Callable[[CycleReport], None] | None = None,
     ) -> None:
         self.db = db
         self.pool = checked.identifier(pool, "pool")
@@ -177,17 +179,13 @@ class CycleRunner:
         # The database's own time: loops on machines whose clocks differ agree on when a cycle is due.
         self.clock = clock or db.now
         self.strategy = strategy
+        self._on_cycle = on_cycle
         if strategy is not None:
             strategy_named(checked.identifier(strategy, "strategy"))
 
-    def run(self, stop: threading.Event) -> None:
-        """Do cycles as they fall due until `stop` is set; what breaks one is logged, and the next one is tried."""
-        while not stop.is_set():
-            try:
-                self.tick()
-            except Exception:  # the database may be away; the loop must outlive that
-                _LOG.exception("a cycle of pool %s could not be done", self.pool)
-            stop.wait(self._seconds_to_wait())
+    def loop(self) -> Loop:
+        """Return the loop that does cycles as they fall due; what breaks one is logged, and the next one is tried."""
+        return Loop(f"cycles of {self.pool}", self._turn)
 
     def tick(self) -> CycleReport | None:
         """Do the pool's cycle if it is due and no other loop has taken it; return its report, else None."""
@@ -204,13 +202,16 @@ class CycleRunner:
             cycle = round_cycles.read_cycle(tx, self.pool)
         return not cycle["paused"] and (cycle["next_cycle_at"] is None or cycle["next_cycle_at"] <= moment)
 
+    def _turn(self) -> float:
+        report = self.tick()
+        if report is not None and self._on_cycle is not None:
+            self._on_cycle(report)
+        return self._seconds_to_wait()
+
     def _seconds_to_wait(self) -> float:
         # Never longer than a quarter of a cycle, so that a resumed or changed schedule is soon noticed.
         most = min(self.interval_seconds / 4, 1.0)
-        try:
-            status = cycle_status(self.pool, db=self.db)
-        except Exception:
-            return most
+        status = cycle_status(self.pool, db=self.db)
         if status.paused or status.next_cycle_at is None:
             return most
         return min(most, max(0.001, (status.next_cycle_at - self.clock()).total_seconds()))

@@ -8,10 +8,11 @@ from datetime import datetime
 from scidex.exchange import arguments as checked
 from scidex.exchange.journal.chain import entries, head_of
 from scidex.exchange.journal.watcher import Watcher
+from scidex.loops import Loop
 from scidex.store import Database, seals
 from scidex.store.db_writes import write_unjournaled
 
-__all__ = ["seal_journal"]
+__all__ = ["SealRunner", "seal_journal"]
 
 # Entries of one seal; a seal is one row of a few kilobytes, made outside the transaction that writes it.
 MOST_IN_A_SEAL = 500
@@ -19,6 +20,9 @@ _MOST = 10_000_000
 # A number that is missing is waited for as long as the writes under way mostly take, and then left to the next time.
 _LOOKS = 25
 _LOOK_SECONDS = 0.01
+# Whether enough entries for a whole seal wait is looked at so often; what waits is sealed after so long in any case.
+_TURN_SECONDS = 1.0
+_SEAL_SECONDS = 10.0
 
 
 def seal_journal(
@@ -44,6 +48,25 @@ def seal_journal(
         while count < page and (sealed := _seal(database, watcher.reached, moment)):
             count += sealed
     return count
+
+
+class SealRunner:
+    """Seals the journal as it grows; any number may, beside any others."""
+
+    def __init__(self, db: Database) -> None:
+        self.db = db
+        self._sealed_all = time.monotonic()
+
+    def loop(self) -> Loop:
+        """Return the loop that seals."""
+        return Loop("sealer", self._turn)
+
+    def _turn(self) -> float:
+        all_of_it = time.monotonic() - self._sealed_all >= _SEAL_SECONDS
+        seal_journal(least=1 if all_of_it else MOST_IN_A_SEAL, db=self.db)
+        if all_of_it:
+            self._sealed_all = time.monotonic()
+        return _TURN_SECONDS
 
 
 def _goes_on(watcher: Watcher) -> bool:

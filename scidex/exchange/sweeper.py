@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import logging
-import threading
-import time
 from datetime import datetime
 
 from scidex.exchange import arguments as checked
-from scidex.exchange import sealing
 from scidex.exchange.work import leases, workers
+from scidex.loops import Loop
 from scidex.records import Swept
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = ["SweepRunner", "sweep"]
 
-_LOG = logging.getLogger(__name__)
 _MOST = 100_000
-# Entries of the journal are sealed when so many wait, and so often in any case.
-_SEALED_AT_ONCE = sealing.MOST_IN_A_SEAL
-_SEAL_SECONDS = 10.0
 
 
 def sweep(now: datetime | None = None, *, most: int = 500, db: Database | None = None) -> Swept:
@@ -40,27 +33,19 @@ def sweep(now: datetime | None = None, *, most: int = 500, db: Database | None =
 
 
 class SweepRunner:
-    """A loop that sweeps every `interval_seconds` and seals the journal; any number may run, beside any others."""
+    """Sweeps every `interval_seconds`; any number may, beside any others."""
 
     def __init__(self, db: Database, interval_seconds: float = 1.0) -> None:
         self.db = db
         self.interval_seconds = checked.number(interval_seconds, "interval_seconds", least=0.01, most=3_600.0)
-        self._sealed_all = time.monotonic()
 
-    def run(self, stop: threading.Event) -> None:
-        """Sweep until `stop` is set; what breaks one sweep is logged, and the next one is tried."""
-        while not stop.wait(self.interval_seconds):
-            try:
-                sweep(db=self.db)
-                self._seal()
-            except Exception:  # the database may be away; the loop must outlive that
-                _LOG.exception("a sweep could not be done")
+    def loop(self) -> Loop:
+        """Return the loop that sweeps."""
+        return Loop("sweeper", self._turn)
 
-    def _seal(self) -> None:
-        all_of_it = time.monotonic() - self._sealed_all >= _SEAL_SECONDS
-        sealing.seal_journal(least=1 if all_of_it else _SEALED_AT_ONCE, db=self.db)
-        if all_of_it:
-            self._sealed_all = time.monotonic()
+    def _turn(self) -> float:
+        sweep(db=self.db)
+        return self.interval_seconds
 
 
 def _expire(db: Database, now: datetime, most: int) -> list[bool]:

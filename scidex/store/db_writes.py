@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -214,17 +213,11 @@ def execute_journaled(
             tx.post("append_journal", **_written(verb, actor, arguments, doing.generated, made_at))
         return result
 
-    # The cycle collector would walk a large batch's records again and again; they hold no cycles.
-    collects = gc.isenabled()
-    gc.disable()
     try:
         return db.write(work)
     except _Undo as undone:
         result: Result = undone.result
         return result
-    finally:
-        if collects:
-            gc.enable()
 
 
 UNJOURNALED_TABLES = frozenset({"journal_seals", "lease_heartbeats", "worker_heartbeats"})

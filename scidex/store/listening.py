@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import logging
 import select
 import socket
 import threading
+from functools import partial
 
 import psycopg
 
+from scidex.errors import DatabaseUnavailable
+from scidex.loops import Loop
 from scidex.store.hints import News
 
-_LOG = logging.getLogger(__name__)
-_MOST_PAUSE_SECONDS = 5.0
 # A connection that died without a word is noticed by asking something of it.
 _ASK_SECONDS = 30.0
 
@@ -24,41 +24,36 @@ class Listener:
         self._url = url
         self._news = news
         self._connect_seconds = connect_seconds
-        self._closed = threading.Event()
         self._starting = threading.Lock()
-        self._thread: threading.Thread | None = None
         self._ends: tuple[socket.socket, socket.socket] | None = None
+        self._loop: Loop | None = None
 
     def start(self) -> None:
         """Begin to listen, once."""
+        if self._loop is not None:  # asked before each wait
+            return
         with self._starting:
-            if self._thread is None and not self._closed.is_set():
-                self._ends = near_and_far = socket.socketpair()
-                self._thread = threading.Thread(target=self._run, args=near_and_far[1:], name="news", daemon=True)
-                self._thread.start()
+            if self._loop is None:
+                self._ends = near, far = socket.socketpair()
+                self._loop = Loop("news", partial(self._turn, far), interrupt=partial(near.sendall, b"."))
+                self._loop.start()
 
     def close(self) -> None:
         """Stop listening."""
         with self._starting:
-            self._closed.set()
-        if self._thread is None or self._ends is None:
-            return
-        near, far = self._ends
-        near.close()  # wakes the thread
-        self._thread.join(self._connect_seconds)
-        far.close()
+            loop = self._loop = self._loop or Loop("news", lambda: None)
+        loop.stop()
+        for end in self._ends or ():
+            end.close()
 
-    def _run(self, woken: socket.socket) -> None:
-        pause = 0.1
-        while not self._closed.is_set():
-            try:
-                with self._connected() as connection:
-                    pause = 0.1
-                    self._listen(connection, woken)
-            except psycopg.Error as error:  # those who wait look by themselves meanwhile
-                _LOG.info("not listening for now: %s", error)
-                self._closed.wait(pause)
-                pause = min(2 * pause, _MOST_PAUSE_SECONDS)
+    def _turn(self, woken: socket.socket) -> float:
+        """Listen until the connection is lost or the loop ends; those who wait look by themselves meanwhile."""
+        try:
+            with self._connected() as connection:
+                self._listen(connection, woken)
+        except psycopg.Error as error:
+            raise DatabaseUnavailable(fact=f"not listening for now: {error}".strip()) from error
+        return 0.0
 
     def _connected(self) -> psycopg.Connection[tuple[object, ...]]:
         return psycopg.connect(
@@ -70,11 +65,15 @@ class Listener:
         )
 
     def _listen(self, connection: psycopg.Connection[tuple[object, ...]], woken: socket.socket) -> None:
+        # What arrives while a statement is executed comes by the handler, and the rest by looking.
+        connection.add_notify_handler(lambda told: self._news.tell(told.payload))
         connection.execute("LISTEN scidex")
         self._news.tell_all()  # what was announced before is known to nobody here
         server = connection.pgconn
-        while not self._closed.is_set():
+        while True:
             ready, _, _ = select.select([server.socket, woken.fileno()], [], [], _ASK_SECONDS)
+            if woken.fileno() in ready:
+                return
             if not ready:
                 connection.execute("")
             server.consume_input()

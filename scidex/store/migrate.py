@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-from scidex.errors import DatabaseForbids, NoMarket, SchemaTooNew, SchemaTooOld
+from scidex.errors import DatabaseForbids, MigrationEdited, NoMarket, SchemaTooNew, SchemaTooOld
 from scidex.store.database import Database, Transaction
 from scidex.store.statements import Dialect
 
@@ -29,6 +30,8 @@ class Migration:
 
     name: str
     sql: str
+    digest: str
+    """That of its file as it is written."""
 
 
 def migrate(db: Database) -> list[str]:
@@ -36,8 +39,8 @@ def migrate(db: Database) -> list[str]:
     Take every migration that `db` has not taken, each once, whoever else does the same now.
 
     A role that may not change the schema is enough where there is none to take. Returns the names of those taken.
-    Raises SchemaTooNew where the database has one that this program does not know, and SchemaTooOld where the role may
-    not take those that are missing.
+    Raises SchemaTooNew where the database has one that this program does not know, MigrationEdited where one was edited
+    after it was taken, and SchemaTooOld where the role may not take those that are missing.
     """
     known = migrations(db.dialect)
 
@@ -49,6 +52,8 @@ def migrate(db: Database) -> list[str]:
         for migration in missing:
             tx.script(migration.sql)
             tx.run("note_migration", name=migration.name)
+        for migration in _without_digest(tx, known):  # taken just now, or by a version that kept none
+            tx.run("note_digest", name=migration.name, digest=migration.digest)
         return [migration.name for migration in missing]
 
     try:
@@ -60,13 +65,19 @@ def migrate(db: Database) -> list[str]:
 
 
 def check_schema(db: Database) -> None:
-    """Make sure that a database holds a market, its schema up to date. Raises NoMarket, SchemaTooOld, SchemaTooNew."""
+    """
+    Make sure that a database holds a market, its schema up to date.
+
+    Raises NoMarket, SchemaTooOld, SchemaTooNew, MigrationEdited.
+    """
+    known = migrations(db.dialect)
     with db.reading() as tx:
         taken = set(tx.values("migrations_taken")) if tx.values("has_schema")[0] else set()
-    if not taken:
-        raise NoMarket(remedy="make one with: scidex init")
-    if missing := _missing(taken, migrations(db.dialect)):
-        raise SchemaTooOld(missing_migrations=len(missing), remedy="scidex db migrate")
+        if not taken:
+            raise NoMarket(remedy="make one with: scidex init")
+        if missing := _missing(taken, known):
+            raise SchemaTooOld(missing_migrations=len(missing), remedy="scidex db migrate")
+        _without_digest(tx, known)
 
 
 def _missing(taken: set[str], known: tuple[Migration, ...]) -> list[Migration]:
@@ -81,12 +92,20 @@ def migrations(dialect: Dialect) -> tuple[Migration, ...]:
     found = []
     for path in sorted(_folder().glob("*.sql")):
         written_for = path.name.split(".")[1]
-        if written_for == "sql":
-            sql = path.read_text(encoding="utf-8")
-            found.append(Migration(path.stem, in_dialect(sql, dialect)))
-        elif written_for == dialect:
-            found.append(Migration(path.stem, path.read_text(encoding="utf-8")))
+        if written_for in ("sql", dialect):
+            text = path.read_text(encoding="utf-8")
+            sql = in_dialect(text, dialect) if written_for == "sql" else text
+            found.append(Migration(path.stem, sql, hashlib.sha256(text.encode()).hexdigest()))
     return tuple(found)
+
+
+def _without_digest(tx: Transaction, known: tuple[Migration, ...]) -> list[Migration]:
+    """Return the migrations of which it is not kept what they said. Raises MigrationEdited where one says another."""
+    kept = {row["name"]: row["digest"] for row in tx.rows("migration_digests")}
+    for migration in known:
+        if kept[migration.name] not in (None, migration.digest):
+            raise MigrationEdited(migration=migration.name)
+    return [migration for migration in known if kept[migration.name] is None]
 
 
 def in_dialect(sql: str, dialect: Dialect) -> str:

@@ -5,7 +5,8 @@
 
 -- The migrations that this database has taken.
 CREATE TABLE schema_migrations (
-    name TEXT PRIMARY KEY
+    name TEXT PRIMARY KEY,
+    digest TEXT
 );
 
 -- Accounts and the append-only double-entry transfers between them.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import hmac
 import logging
@@ -21,6 +20,7 @@ from scidex import settings as _settings
 from scidex.errors import InvalidArgument, NotAllowed, NotAuthenticated, ScidexError
 from scidex.exchange import keys
 from scidex.exchange.keys import SCOPES
+from scidex.loops import Loop
 from scidex.records import Principal
 from scidex.store import Database
 from scidex.web.gate import SAFE_METHODS
@@ -84,6 +84,7 @@ class Access:
         # Keys that were let in, by their ids: a digest of the whole text, and whose each is.
         self._known: dict[str, tuple[bytes, Principal]] = {}
         self._in_flight: set[tuple[str, str]] = set()
+        self.loop = Loop("uses of keys", self._turn, begins_after=_NOTE_SECONDS)
 
     async def admit(self, request: Request, scopes: frozenset[str]) -> Principal:
         """
@@ -156,11 +157,9 @@ class Access:
         except ScidexError as error:  # it is told again with the next use
             _LOG.warning("the use of %d keys could not be noted: %s", len(uses), error)
 
-    async def note_uses_for_ever(self) -> None:
-        """Write down when keys were used, once a minute."""
-        while True:
-            await asyncio.sleep(_NOTE_SECONDS)
-            await run_in_threadpool(self.note_uses)
+    def _turn(self) -> float:
+        self.note_uses()
+        return _NOTE_SECONDS
 
     def _identified(self, request: Request) -> Principal:
         given = request.headers.getlist("authorization")

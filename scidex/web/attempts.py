@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import secrets
 import threading
 import time
 from collections.abc import MutableMapping
-from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
-from starlette.concurrency import run_in_threadpool
-
 from scidex.errors import ScidexError
 from scidex.exchange.attempts import MOST_AT_ONCE, note_refusals
+from scidex.loops import Loop
 from scidex.store import Database
 from scidex.web.limits import Rate
 from scidex.web.refusals import TooManyRequests
@@ -57,7 +54,7 @@ class Attempts:
         self._lock = threading.Lock()
         self._waiting: list[dict[str, Any]] = []
         self._dropped = 0
-        self._full = asyncio.Event()
+        self.loop = Loop("refusals", self._turn)
 
     def note(self, scope: MutableMapping[str, Any], status: int, error: str = "") -> None:
         """Keep a request that was answered with a status, if that is a refusal to keep."""
@@ -88,7 +85,7 @@ class Attempts:
         with self._lock:
             self._keep([attempt])
         if len(self._waiting) >= MOST_AT_ONCE // 2:
-            self._full.set()
+            self.loop.wake()
 
     def flush(self) -> None:
         """Write down what was refused since the last time."""
@@ -107,14 +104,10 @@ class Attempts:
                 self._dropped += dropped
                 self._keep(noted)
 
-    async def flush_for_ever(self) -> None:
-        """Write down what was refused about once a second, and sooner where it is much."""
-        while True:
-            with suppress(TimeoutError):
-                await asyncio.wait_for(self._full.wait(), _FLUSH_SECONDS)
-            self._full.clear()
-            if self._waiting or self._dropped:
-                await run_in_threadpool(self.flush)
+    def _turn(self) -> float:
+        if self._waiting or self._dropped:
+            self.flush()
+        return _FLUSH_SECONDS
 
     def _keep(self, attempts: list[dict[str, Any]]) -> None:
         room = max(0, MOST_AT_ONCE - len(self._waiting))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import AsyncIterator
 from typing import Any
+
+from fastapi.sse import ServerSentEvent
 
 from scidex.errors import ScidexError
 from scidex.exchange import auditing
@@ -33,6 +34,7 @@ class _Audit:
         self.error: Exception | None = None
         self.abandoned = threading.Event()
         self.done = threading.Event()
+        self.thread: threading.Thread | None = None
 
     def run(self, db: Database, expect_seal: str | None) -> None:
         try:
@@ -62,26 +64,33 @@ class Audits:
         if self._at_work is not None and not self._at_work.done.is_set():
             raise AuditAtWork
         audit = self._at_work = _Audit()
-        threading.Thread(target=audit.run, args=(self._db, expect_seal), name="audit", daemon=True).start()
+        audit.thread = threading.Thread(target=audit.run, args=(self._db, expect_seal), name="audit", daemon=True)
+        audit.thread.start()
         return audit
 
-    async def stream(self, audit: _Audit) -> AsyncIterator[str]:
+    def stop(self) -> None:
+        """Give up the audit that is at work, and wait for its end."""
+        if self._at_work is not None and self._at_work.thread is not None:
+            self._at_work.abandoned.set()
+            self._at_work.thread.join()
+
+    async def stream(self, audit: _Audit) -> AsyncIterator[ServerSentEvent]:
         """Yield how far an audit is, and then what it found, as server-sent events."""
         told: tuple[str, int, int] | None = None
         try:
-            yield ": begun\n\n"
+            yield ServerSentEvent(comment="begun")
             while not audit.done.is_set():
                 if audit.progress is not None and audit.progress != told:
                     told = audit.progress
                     yield _event("progress", dict(zip(("what", "done", "of"), told, strict=True)))
                 else:
-                    yield ": still at work\n\n"  # so that whoever waits knows that the server lives
+                    yield ServerSentEvent(comment="still at work")  # so that whoever waits knows that the server lives
                 await asyncio.sleep(_LOOK_SECONDS)
             yield self._end(audit)
         finally:
             audit.abandoned.set()
 
-    def _end(self, audit: _Audit) -> str:
+    def _end(self, audit: _Audit) -> ServerSentEvent:
         if audit.found is not None:
             return _event("report", _told_of(audit.found))
         _LOG.error("an audit failed: %r", audit.error)
@@ -94,5 +103,5 @@ def _told_of(found: AuditReport) -> dict[str, Any]:
     return {**found._asdict(), "ledger": found.ledger._asdict(), "seals": found.seals._asdict()}
 
 
-def _event(name: str, told: dict[str, Any]) -> str:
-    return f"event: {name}\ndata: {json.dumps(told)}\n\n"
+def _event(name: str, told: dict[str, Any]) -> ServerSentEvent:
+    return ServerSentEvent(event=name, data=told)

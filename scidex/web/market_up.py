@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from dataclasses import dataclass
 from scidex import keyring
 from scidex.exchange import compute_auction, keys
 from scidex.exchange.cycle import CycleRunner
+from scidex.exchange.sealing import SealRunner
 from scidex.exchange.sweeper import SweepRunner
 from scidex.records import CycleReport
 from scidex.settings import DEFAULT_POOL
@@ -79,44 +79,18 @@ def clearing(
     """
     Do a pool's cycles as they fall due while the block runs, and sweep up after workers that die.
 
-    `on_cycle` is told of each cycle that was done here.
+    `on_cycle` hears of each cycle that was done here.
     """
-    runner = _TellingRunner(db, pool, cycle_seconds, strategy=strategy)
-    runner.on_cycle = on_cycle
-    with sweeping(db), _running(runner.run, "clearing loop"):
+    runner = CycleRunner(db, pool, cycle_seconds, strategy=strategy, on_cycle=on_cycle)
+    with sweeping(db), runner.loop():
         yield
 
 
 @contextmanager
 def sweeping(db: Database) -> Iterator[None]:
-    """Sweep up after workers that die while the block runs."""
-    with _running(SweepRunner(db).run, "sweeper"):
+    """Sweep up after workers that die while the block runs, and seal the journal."""
+    with SweepRunner(db).loop(), SealRunner(db).loop():
         yield
-
-
-@contextmanager
-def _running(run: Callable[[threading.Event], None], name: str) -> Iterator[None]:
-    """Run a loop in a thread of its own while the block runs."""
-    stop = threading.Event()
-    thread = threading.Thread(target=run, args=(stop,), name=name, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join()
-
-
-class _TellingRunner(CycleRunner):
-    """A clearing loop that tells of each cycle it did."""
-
-    on_cycle: Callable[[CycleReport], None] | None = None
-
-    def tick(self) -> CycleReport | None:
-        report = super().tick()
-        if report is not None and self.on_cycle is not None:
-            self.on_cycle(report)
-        return report
 
 
 def _usual_port(host: str) -> int:

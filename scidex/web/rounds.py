@@ -1,18 +1,21 @@
-"""Tells those who wait for a pool's next round, however many they are, with one thread for each pool."""
+"""Tells those who wait for a pool's next round, however many they are, with one loop for each pool."""
 
 from __future__ import annotations
 
 import asyncio
-import logging
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
 
 from starlette.concurrency import run_in_threadpool
 
 from scidex.exchange import leases
+from scidex.loops import Loop
 from scidex.store import Database
 
-_LOG = logging.getLogger(__name__)
-_LOOK_SECONDS = 5.0
+_LOOK_SECONDS = 2.0
 
 
 class RoundNews:
@@ -22,7 +25,9 @@ class RoundNews:
         self._db = db
         self._lock = threading.Lock()
         self._waiting: dict[str, set[asyncio.Future[None]]] = {}
-        self._watched: set[str] = set()
+        # By pool: the open round that is known, and the loop that watches for another.
+        self._known: dict[str, int] = {}
+        self._loops: dict[str, Loop] = {}
         self._is_over = False
 
     def release(self) -> None:
@@ -31,52 +36,56 @@ class RoundNews:
         for pool in list(self._waiting):
             self._tell(pool)
 
+    def stop(self) -> None:
+        """Stop watching."""
+        for loop in list(self._loops.values()):
+            loop.stop()
+
     async def wait(self, pool: str, after: int, seconds: float) -> int:
         """Return a pool's open round once it is another than `after`, or after so many seconds. Raises UnknownPool."""
-        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        self._add(pool, told)
-        try:
-            # Asked after joining those who wait, so that no round comes between the two.
-            open_round = await run_in_threadpool(leases.wait_for_round, after, 0.0, pool=pool, db=self._db)
-            if open_round != after or self._is_over:
-                return open_round
-            await asyncio.wait([told], timeout=seconds)
-            return await run_in_threadpool(leases.wait_for_round, after, 0.0, pool=pool, db=self._db)
-        finally:
-            with self._lock:
-                self._waiting.get(pool, set()).discard(told)
+        ends = time.monotonic() + seconds
+        while True:
+            with self._waits(pool) as told:
+                # Asked after joining those who wait, so that no round comes between the two.
+                open_round = await run_in_threadpool(leases.wait_for_round, after, 0.0, pool=pool, db=self._db)
+                left = ends - time.monotonic()
+                if open_round != after or left <= 0 or self._is_over:
+                    return open_round
+                self._watch(pool, open_round)
+                await asyncio.wait([told], timeout=left)
 
-    def _add(self, pool: str, told: asyncio.Future[None]) -> None:
+    @contextmanager
+    def _waits(self, pool: str) -> Iterator[asyncio.Future[None]]:
+        told: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with self._lock:
             self._waiting.setdefault(pool, set()).add(told)
-            is_watched = pool in self._watched
-            self._watched.add(pool)
-        if not is_watched:
-            threading.Thread(target=self._watch, args=(pool,), name=f"rounds of {pool}", daemon=True).start()
-
-    def _watch(self, pool: str) -> None:
-        """Tell all who wait of each round, for as long as anybody waits."""
         try:
-            known = leases.wait_for_round(0, 0.0, pool=pool, db=self._db)
-            while self._is_waited_for(pool):
-                heard = leases.wait_for_round(known, _LOOK_SECONDS, pool=pool, db=self._db)
-                if heard != known:
-                    known = heard
-                    self._tell(pool)
-        except Exception as error:  # the database is away, or there is no such pool: those who wait look by themselves
-            _LOG.info("not waiting for rounds of %s: %s", pool, error)
+            yield told
+        finally:
             with self._lock:
-                self._watched.discard(pool)
-            self._tell(pool)
+                others = self._waiting.get(pool, set())
+                others.discard(told)
+                if not others:
+                    self._waiting.pop(pool, None)
 
-    def _is_waited_for(self, pool: str) -> bool:
-        """Return whether anybody waits; where nobody does, whoever comes next needs another watch."""
+    def _watch(self, pool: str, open_round: int) -> None:
         with self._lock:
-            if self._waiting.get(pool):
-                return True
-            self._waiting.pop(pool, None)
-            self._watched.discard(pool)
-            return False
+            self._known[pool] = max(open_round, self._known.get(pool, 0))
+            if pool not in self._loops:
+                self._loops[pool] = Loop(f"rounds of {pool}", partial(self._turn, pool))
+            loop = self._loops[pool].start()
+        loop.wake()
+
+    def _turn(self, pool: str) -> float | None:
+        """Wait for a round and tell all who wait of it; wait to be woken where nobody does."""
+        if not self._waiting.get(pool):
+            return None
+        known = self._known[pool]
+        heard = leases.wait_for_round(known, _LOOK_SECONDS, pool=pool, db=self._db)
+        if heard != known:
+            self._known[pool] = heard
+            self._tell(pool)
+        return 0.0
 
     def _tell(self, pool: str) -> None:
         with self._lock:

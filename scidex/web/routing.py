@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from fastapi import Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from starlette.convertors import Convertor, register_url_convertor
 
@@ -83,7 +84,7 @@ class StrictRoute(APIRoute):
     def get_route_handler(self) -> Handler:
         """Return what answers this route's requests."""
         handle = super().get_route_handler()
-        known = {parameter.alias for parameter in self.dependant.query_params}
+        known = _parameters_of(self.dependant)
 
         async def handle_strictly(request: Request) -> Response:
             access: Access = request.app.state.access
@@ -146,6 +147,12 @@ async def _unless_known(request: Request, answer: Awaitable[Response]) -> Respon
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
     return response
+
+
+def _parameters_of(dependant: Dependant) -> set[str]:
+    """Return the names of the parameters that a route takes, and what it depends on."""
+    own = {parameter.alias for parameter in dependant.query_params}
+    return own.union(*map(_parameters_of, dependant.dependencies))
 
 
 def _check_parameters(request: Request, known: set[str]) -> None:

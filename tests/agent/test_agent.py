@@ -319,13 +319,8 @@ def test_the_loop_works_off_a_backlog_and_leaves_no_slot_behind(market, agent_wi
     for number in range(4):
         add_task(market, f"task-{number}", SUCCEED)
     reports: list[Report] = []
-    runner = cycle.CycleRunner(market, interval_seconds=0.05)
-    stop_cycles = threading.Event()
-    cycles = threading.Thread(target=runner.run, args=(stop_cycles,))
-    cycles.start()
-    run_until(agent_with(seats=2, on_report=reports.append), lambda: len(reports) == 4)
-    stop_cycles.set()
-    cycles.join()
+    with cycle.CycleRunner(market, interval_seconds=0.05).loop():
+        run_until(agent_with(seats=2, on_report=reports.append), lambda: len(reports) == 4)
 
     assert sorted(report.assignment.task_id for report in reports) == ["task-0", "task-1", "task-2", "task-3"]
     assert {task.status for task in backlog.list_tasks(db=market)} == {"done"}

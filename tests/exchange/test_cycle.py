@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import queue
 import subprocess
 import sys
 import threading
-from collections import Counter
+import time
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -236,29 +237,31 @@ def test_a_loop_with_another_interval_sets_the_pace(db):
 
 def test_the_loop_runs_until_it_is_stopped(db):
     offer(db, 3)
-    loop, stop = CycleRunner(db, interval_seconds=0.05), threading.Event()
-    thread = threading.Thread(target=loop.run, args=(stop,))
-    thread.start()
-    while len(query(db, "SELECT round_id FROM compute_auction_rounds")) < 3:
-        stop.wait(0.02)
-    stop.set()
-    thread.join(timeout=10)
+    with CycleRunner(db, interval_seconds=0.05).loop() as loop:
+        while len(query(db, "SELECT round_id FROM compute_auction_rounds")) < 3:
+            time.sleep(0.02)
 
-    assert not thread.is_alive()
+    assert loop.name not in {thread.name for thread in threading.enumerate()}
+
+
+def test_the_loop_tells_of_each_cycle_that_it_did(db):
+    told: queue.Queue[Any] = queue.Queue()
+    with CycleRunner(db, interval_seconds=0.05, on_cycle=told.put).loop():
+        reports = [told.get(timeout=20) for _ in range(2)]
+
+    assert [report.pool for report in reports] == ["scidex-agent"] * 2
 
 
 def test_a_loop_outlives_what_it_cannot_do(db, monkeypatch):
-    loop, stop, calls = CycleRunner(db, interval_seconds=0.02), threading.Event(), Counter[str]()
+    runner, ticks = CycleRunner(db, interval_seconds=0.02), threading.Semaphore(0)
 
     def failing():
-        calls["ticks"] += 1
-        if calls["ticks"] == 3:
-            stop.set()
+        ticks.release()
         raise OSError("the disk is away")
 
-    monkeypatch.setattr(loop, "tick", failing)
-    loop.run(stop)
-    assert calls["ticks"] == 3
+    monkeypatch.setattr(runner, "tick", failing)
+    with runner.loop():
+        assert all(ticks.acquire(timeout=20) for _ in range(3))
 
 
 # --- one loop of many

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from contextlib import suppress
 from datetime import timedelta
 
@@ -12,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from scidex.errors import InvalidArgument
-from scidex.exchange import auditing, sealing, sweeper, token_ledger
+from scidex.exchange import auditing, sealing, token_ledger
 from scidex.exchange.journal import chain
 from scidex.records import SealReport
 from scidex.store import Database, connect, seals
@@ -96,18 +97,13 @@ def test_a_replayed_journal_is_sealed_to_the_same_digest_on_any_database(db):
         assert told(again).head == told(db).head
 
 
-def test_a_sweeper_seals_what_there_is_now_and_then(db, monkeypatch):
-    monkeypatch.setattr(sweeper, "_SEAL_SECONDS", 0.0)
-    stop = threading.Event()
-    thread = threading.Thread(target=sweeper.SweepRunner(db, 0.01).run, args=(stop,))
-    thread.start()
-    try:
+def test_a_loop_seals_what_there_is_now_and_then(db, monkeypatch):
+    monkeypatch.setattr(sealing, "_SEAL_SECONDS", 0.0)
+    monkeypatch.setattr(sealing, "_TURN_SECONDS", 0.01)
+    with sealing.SealRunner(db).loop():
         fund(db, 100, "a")
         while told(db).waiting:
-            stop.wait(0.01)
-    finally:
-        stop.set()
-        thread.join()
+            time.sleep(0.01)
 
     assert told(db).problems == ()
 

@@ -132,9 +132,8 @@ def work(
 
 def clear(url: str, cycle_seconds: float = CYCLE_SECONDS) -> None:
     """Clear rounds and sweep until killed."""
-    with connect(url) as db:
-        threading.Thread(target=SweepRunner(db, 0.1).run, args=(threading.Event(),), daemon=True).start()
-        CycleRunner(db, interval_seconds=cycle_seconds).run(threading.Event())
+    with connect(url) as db, SweepRunner(db, 0.1).loop(), CycleRunner(db, interval_seconds=cycle_seconds).loop():
+        threading.Event().wait()
 
 
 def serve(url: str, ready: str) -> None:

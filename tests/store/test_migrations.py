@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import subprocess
 import sys
 from functools import partial
@@ -10,12 +12,14 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from scidex.errors import SchemaTooNew
+from scidex.errors import MigrationEdited, SchemaTooNew
 from scidex.exchange import compute_auction, token_ledger
 from scidex.store import connect
+from scidex.store import migrate as migrate_module
 from scidex.store.database import Transaction
 from scidex.store.migrate import Migration, in_dialect, migrate, migrations
 from tests.databases import query, shape
+from tests.raw_sql import change
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = (ROOT / "scidex" / "store" / "schema.sql").read_text(encoding="utf-8")
@@ -167,6 +171,35 @@ def test_a_database_from_the_future_is_refused_and_left_alone(db):
 
     assert refused.value.facts == {"unknown_migration": "29990101_flying_cars"}
     assert shape(db) == before
+
+
+def test_a_migration_that_was_edited_after_it_was_taken_is_refused(db, monkeypatch):
+    known = migrations(db.dialect)
+    edited = dataclasses.replace(known[3], digest="0" * 64)
+    monkeypatch.setattr(migrate_module, "migrations", lambda _: (*known[:3], edited, *known[4:]))
+    before = shape(db)
+
+    with pytest.raises(MigrationEdited) as refused:
+        compute_auction.ensure_schema(db=db)
+
+    with pytest.raises(MigrationEdited):
+        migrate_module.check_schema(db)
+    assert refused.value.facts == {"migration": known[3].name}
+    assert shape(db) == before
+
+
+def test_a_database_that_kept_no_digests_is_given_those_of_today(db):
+    change(db, "UPDATE schema_migrations SET digest = NULL")
+
+    assert compute_auction.ensure_schema(db=db) == []
+    kept = dict(query(db, "SELECT name, digest FROM schema_migrations"))
+    assert kept == {migration.name: migration.digest for migration in migrations(db.dialect)}
+
+
+def test_a_digest_is_that_of_the_file(db):
+    for migration in migrations(db.dialect):
+        files = (ROOT / "migrations").glob(f"{migration.name}.*")
+        assert migration.digest in {hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
 
 
 # --- the two tables that others read by name

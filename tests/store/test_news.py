@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from scidex.clock import utc_now
-from scidex.store import Database, connect
+from scidex.store import Database, connect, listening
 from scidex.store.database import Transaction
 
 
@@ -90,3 +90,27 @@ def test_the_databases_clock_is_not_ahead_by_what_asking_it_took(db, monkeypatch
     said = db.now()
 
     assert said <= utc_now() - timedelta(seconds=0.2)
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_what_arrives_while_the_listener_asks_something_is_heard_at_once(db, monkeypatch):
+    monkeypatch.setattr(listening, "_ASK_SECONDS", 0.0)  # it does nothing but ask, so most of it arrives meanwhile
+    count = wait_until_listening(db, "round gpu")
+    for _ in range(100):
+        db.announce("round gpu")
+    ends = time.monotonic() + 20
+    while db.heard("round gpu") < count + 100 and time.monotonic() < ends:
+        time.sleep(0.01)
+
+    assert db.heard("round gpu") == count + 100
+
+
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_a_database_that_is_closed_leaves_no_listener_behind(db):
+    with connect(db.url) as other:
+        wait_until_listening(other, "round gpu")
+        listener = other._listener._loop
+    other.heard("round gpu")
+
+    assert listener.is_over
+    assert not listener._thread.is_alive()

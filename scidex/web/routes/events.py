@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from contextlib import ExitStack
 from typing import Annotated, Any, cast
 
-from fastapi import Header, Query, Request, Response
-from fastapi.responses import StreamingResponse
+from fastapi import Depends, Header, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from scidex.errors import InvalidArgument
 from scidex.web.access import allows
@@ -20,19 +19,15 @@ routes = router("", "watching")
 _MOST_NUMBER = 2**53 - 1
 
 
-class EventStream(StreamingResponse):
-    """Server-sent events."""
-
-    media_type = "text/event-stream"
-
-
 def streams(*names: str) -> dict[int | str, dict[str, Any]]:
     """Return how a stream of events with these names is described; any name where none is given."""
     event = {"type": "string", "enum": list(names)} if names else {"type": "string"}
     fields = {"event": event, "data": {"type": "string", "contentMediaType": "application/json"}}
     numbers = {"id": {"type": "string"}, "retry": {"type": "integer"}}
     schema = {"type": "object", "properties": {**fields, **numbers}}
-    return {200: {"description": "Server-sent events.", "content": {EventStream.media_type: {"schema": schema}}}}
+    return {
+        200: {"description": "Server-sent events.", "content": {EventSourceResponse.media_type: {"schema": schema}}}
+    }
 
 
 class MetricsText(Response):
@@ -47,32 +42,29 @@ LastEvent = Annotated[
 After = Annotated[int | None, Query(ge=0, le=_MOST_NUMBER, description="The same, for whoever cannot send a header.")]
 
 
-@routes.get("/api/events", response_class=EventStream, responses=streams())
+async def _place(
+    request: Request, who: Who, last_event_id: LastEvent = None, after: After = None
+) -> AsyncIterator[tuple[Feed, int]]:
+    """Hold a place for a stream, and give where it begins: refused before the answer has begun."""
+    feed = cast(Feed, request.app.state.feed)
+    begin = _begin(last_event_id, after)
+    with feed.place(who):
+        yield feed, await feed.reached() if begin is None else begin
+
+
+@routes.get("/api/events", response_class=EventSourceResponse, responses=streams())
 @allows(*ANY)
 async def watch(
-    request: Request, who: Who, doors: Doors, last_event_id: LastEvent = None, after: After = None
-) -> EventStream:
+    who: Who, doors: Doors, place: Annotated[tuple[Feed, int], Depends(_place)]
+) -> AsyncIterator[ServerSentEvent]:
     """
     Stream what happens from now on, or behind an event that was seen, in one order for all servers of a market.
 
     An event's name is the verb that was done. All keys hear what moves the book; the rest is for operators.
     """
-    feed = cast(Feed, request.app.state.feed)
-    begin = _begin(last_event_id, after)
-    held = ExitStack()
-    held.enter_context(feed.place(who))
-    try:
-        start = await feed.reached() if begin is None else begin
-    except BaseException:
-        held.close()
-        raise
-
-    async def told() -> AsyncIterator[str]:
-        with held:
-            async for event in feed.stream(who, start, doors.still_lives):
-                yield event
-
-    return EventStream(told(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
+    feed, begin = place
+    async for event in feed.stream(who, begin, doors.still_lives):
+        yield event
 
 
 @routes.get("/metrics", response_class=MetricsText)

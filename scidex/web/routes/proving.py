@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated, cast
 
-from fastapi import Query, Request, Response
+from fastapi import Depends, Query, Request, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
 
 from scidex.exchange import attempts, ownership, sealing, sweeper, token_ledger
 from scidex.records import Account, LedgerReport, RefusedAttempt, Swept, Transfer
@@ -13,7 +15,7 @@ from scidex.web.access import allows
 from scidex.web.audits import Audits
 from scidex.web.dependencies import ANY, Before, Db, Limit, Name, Who, router
 from scidex.web.paging import link_next
-from scidex.web.routes.events import EventStream, streams
+from scidex.web.routes.events import streams
 
 routes = router("/api", "proving")
 
@@ -60,19 +62,23 @@ def verify(db: Db) -> LedgerReport:
     return token_ledger.verify(db)
 
 
-@routes.get("/audit", response_class=EventStream, responses=streams("progress", "report", "failed"))
+async def _audit(request: Request, expect_seal: ExpectSeal = None) -> AsyncIterator[ServerSentEvent]:
+    """Begin an audit: refused before the answer has begun."""
+    audits = cast(Audits, request.app.state.audits)
+    return audits.stream(audits.begin(expect_seal))
+
+
+@routes.get("/audit", response_class=EventSourceResponse, responses=streams("progress", "report", "failed"))
 @allows("admin")
-async def audit(request: Request, expect_seal: ExpectSeal = None) -> EventStream:
+async def audit(told: Annotated[AsyncIterator[ServerSentEvent], Depends(_audit)]) -> AsyncIterator[ServerSentEvent]:
     """
     Prove the market from its own record, one audit at a time, and stream how far that is.
 
     Events named `progress` tell what is done, how much of it, and of how many (0: not known); the last one, `report`,
     what was proved, or `failed`, a problem document. It ends with the connection.
     """
-    audits = cast(Audits, request.app.state.audits)
-    return EventStream(
-        audits.stream(audits.begin(expect_seal)), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    )
+    async for event in told:
+        yield event
 
 
 @routes.get("/refusals", response_model=schemas.RefusedAttempts)
