@@ -12,6 +12,7 @@ from scidex.cli.live.keyboard import NextKey, keys
 from scidex.cli.live.screen import View, lines_of
 from scidex.cli.live.snapshot import Snapshot, Watcher, fault_of
 from scidex.errors import ScidexError
+from scidex.loops import Loop
 
 _KEY_SECONDS = 0.2
 
@@ -23,28 +24,20 @@ class LiveView:
         self._watcher = watcher
         self._snapshot = first
         self._every = every_seconds
+        self._looking = Loop("looking", self._look, begins_after=every_seconds)
         self._view = View()
         self._fault = ""
-        self._over = threading.Event()
-        self._wanted = threading.Event()
 
     def run(self, stop: threading.Event) -> None:
         """Show the market until `q` is typed or `stop` is set."""
-        looking = threading.Thread(target=self._look, name="looking", daemon=True)
-        looking.start()
         console = Console()
-        try:
-            with keys() as next_key, Live(console=console, screen=True, auto_refresh=False) as live:
-                while not stop.is_set():
-                    snapshot, view = self._snapshot, replace(self._view, fault=self._fault)
-                    lines = lines_of(snapshot, view, console.width, console.height)
-                    live.update(Group(*lines), refresh=True)
-                    if not self._heed(next_key, snapshot):
-                        return
-        finally:
-            self._over.set()
-            self._wanted.set()
-            looking.join(self._every)
+        with self._looking, keys() as next_key, Live(console=console, screen=True, auto_refresh=False) as live:
+            while not stop.is_set():
+                snapshot, view = self._snapshot, replace(self._view, fault=self._fault)
+                lines = lines_of(snapshot, view, console.width, console.height)
+                live.update(Group(*lines), refresh=True)
+                if not self._heed(next_key, snapshot):
+                    return
 
     def _heed(self, next_key: NextKey, snapshot: Snapshot) -> bool:
         """Do what a key asks for; return whether to go on."""
@@ -67,7 +60,7 @@ class LiveView:
     def _turn(self, snapshot: Snapshot) -> str:
         market, pool = self._watcher.market, snapshot.pool
         status = market.resume(pool) if snapshot.status.paused else market.pause(pool)
-        self._wanted.set()
+        self._looking.wake()
         return f"pool {pool} is {'paused' if status.paused else 'resumed'}"
 
     def _turn_to_next(self, snapshot: Snapshot) -> None:
@@ -83,11 +76,9 @@ class LiveView:
             message = fault_of(error)
         self._view = replace(self._view, message=message)
 
-    def _look(self) -> None:
-        while not self._over.is_set():
-            self._wanted.wait(self._every)
-            self._wanted.clear()
-            self._look_at(self._snapshot.pool)
+    def _look(self) -> float:
+        self._look_at(self._snapshot.pool)
+        return self._every
 
     def _look_at(self, pool: str) -> None:
         """Take a snapshot; where the market does not answer the last one stays, with the reason."""
