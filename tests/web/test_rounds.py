@@ -34,8 +34,8 @@ def client(db: Database) -> Iterator[httpx2.Client]:
 
 
 def test_many_who_wait_one_after_the_other_are_served_by_one_loop(client):
-    for _ in range(20):
-        assert client.get(address_of("scidex-agent"), params={"after": 1, "seconds": 0.01}).status_code == 200
+    for _ in range(4):
+        assert client.get(address_of("scidex-agent"), params={"after": 1, "seconds": 1}).status_code == 200
 
     assert watching() == ["rounds of scidex-agent"]
 
@@ -62,7 +62,7 @@ def test_a_pool_that_there_is_not_is_refused_and_not_watched(client):
 
 def test_a_server_that_stops_leaves_no_loop_behind(db):
     with running_server(db) as address, httpx2.Client(base_url=address, headers=operator(db)) as one:
-        one.get(address_of("scidex-agent"), params={"after": 1, "seconds": 0.01})
+        one.get(address_of("scidex-agent"), params={"after": 1, "seconds": 1})
         assert watching() == ["rounds of scidex-agent"]
 
     left = {"refusals", "uses of keys", "events", "rounds of scidex-agent"} & {t.name for t in threading.enumerate()}
