@@ -29,16 +29,18 @@ class Prices:
     def without(self, bids: Iterable[Row]) -> Prices:
         """Return the prices that are left without those of some of the bids."""
         gone = prices_of(bids)
-        return Prices(
-            _left(self.for_round, gone.for_round), _left(self.resting, gone.resting), self.suspended - gone.suspended
-        )
+        suspended = self.suspended - gone.suspended
+        assert suspended >= 0, "what is taken out was in"
+        return Prices(_left(self.for_round, gone.for_round), _left(self.resting, gone.resting), suspended)
 
     def __len__(self) -> int:
         return len(self.for_round) + len(self.resting) + self.suspended
 
 
 def _left(prices: list[int], gone: list[int]) -> list[int]:
-    return list((Counter(prices) - Counter(gone)).elements()) if gone else list(prices)
+    left = list((Counter(prices) - Counter(gone)).elements()) if gone else list(prices)
+    assert len(left) == len(prices) - len(gone), "what is taken out was in"
+    return left
 
 
 def prices_of(bids: Iterable[Row]) -> Prices:
@@ -62,6 +64,7 @@ def hold_of(market: Market, prices: Prices) -> BidHold:
     if not prices.for_round:
         return BidHold(RESTING, 0, resting, prices.suspended)
     everything = most_owed(market.mechanism, [*prices.for_round, *prices.resting])
+    assert everything >= resting >= 0, "more bids can come to owe no less"
     return BidHold(market.open_round_id, everything - resting, resting, prices.suspended)
 
 
@@ -108,6 +111,7 @@ def cover(tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[s
             bid["reason"] = "" if is_covered else SUSPENDED
             changed.append(bid)
     hold = hold_of(market, prices_of(bids))
+    assert hold.tokens <= wallet.available, "what is kept standing is covered"
     hold.changed = True
     wallet.holds[market.pool] = hold
     wallet.hold_more(hold.tokens)

@@ -107,6 +107,7 @@ def adjust_income(work: Work, *, pool: str) -> int:
     gains = {name: change for name, change in changes.items() if change > 0}
     if sum(taken.values()) < sum(gains.values()):
         gains = proportional_split(sum(taken.values()), gains)
+    assert sum(gains.values()) <= sum(taken.values()), "a correction issues nothing"
     paid = _within_supply(locked, Counter(joined) + Counter(gains) + Counter(more))
     garnished = _pay(work, day, locked, paid)
     wallets.save(tx, locked.values())
@@ -170,6 +171,7 @@ def _take_back(work: Work, day: Day, locked: dict[str, Wallet], due: Mapping[str
     _free(work.tx, day.pool, locked, short)
     taken = {name: min(tokens, locked[name].available) for name, tokens in sorted(due.items())}
     taken = {name: tokens for name, tokens in taken.items() if tokens}
+    assert all(tokens <= due[name] for name, tokens in taken.items()), "no more is taken back than was too much"
     reason = f"correction {day.pool} {day.day}"
     wallets.transfer(work, locked, [Move(name, ISSUANCE, tokens, reason) for name, tokens in taken.items()])
     return taken
@@ -187,12 +189,15 @@ def _free(tx: Transaction, pool: str, locked: dict[str, Wallet], account_ids: li
 def _within_supply(locked: Mapping[str, Wallet], due: Mapping[str, int]) -> dict[str, int]:
     """Return what is paid: all that is due, unless there would be more tokens than there may be."""
     total, room = sum(due.values()), MOST_TOKENS + locked[ISSUANCE].balance
-    return dict(due) if total <= room else proportional_split(room, dict(due))
+    within = dict(due) if total <= room else proportional_split(room, dict(due))
+    assert sum(within.values()) <= room, "there are never more tokens than can be counted"
+    return within
 
 
 def _pay(work: Work, day: Day, locked: dict[str, Wallet], paid: Mapping[str, int]) -> dict[str, int]:
     """Pay accounts, and take the part of it that pays their arrears; return what was taken."""
     due = {name: tokens for name, tokens in sorted(paid.items()) if tokens}
+    assert min(due.values(), default=0) >= 0, "income is not taken"
     reason = f"income {day.pool} {day.day}"
     wallets.transfer(work, locked, [Move(ISSUANCE, name, tokens, reason) for name, tokens in due.items()])
     garnished = {}

@@ -26,6 +26,7 @@ def allocations(tx: Transaction, now: datetime, bucket_tokens: int) -> list[Allo
     quests = {row["quest_id"]: row["priority"] for row in tx.rows("quests_with_open_tasks", now=now)}
     used = {row["quest_id"]: row["used_tokens"] for row in tx.rows("allocations_of_day", day=day_of(now))}
     shares = proportional_split(bucket_tokens, quests)
+    assert sum(shares.values()) in (0, bucket_tokens), "a bucket is split to the last token"
     return [Allocation(name, quests[name], share, used.get(name, 0)) for name, share in shares.items()]
 
 
@@ -82,6 +83,7 @@ def pay_income(work: Work, *, pool: str, bucket_tokens: int, keeps_parts: bool =
     work.changed = bool(shares) and work.tx.run("claim_income", **claim) == 1
     if not work.changed:
         return 0
+    assert 0 <= paid <= bucket_tokens, "no more is paid than the bucket holds"
     locked = wallets.lock(work.tx, [ISSUANCE, *(account_id for account_id, _ in shares)])
     reason = f"income {pool} {day}"
     wallets.transfer(work, locked, [Move(ISSUANCE, account_id, tokens, reason) for account_id, tokens in shares])
@@ -98,6 +100,7 @@ def _keep_parts(work: Work, pool: str, day: str, shares: list[tuple[str, int]]) 
     parts = Counter(dict.fromkeys(priorities, 0))
     for account_id, tokens in shares:
         parts[account_id] += tokens
+    assert parts.total() == sum(tokens for _, tokens in shares), "each part is kept once"
     payday.keep_parts(work.tx, pool, day, priorities, parts)
 
 
@@ -108,5 +111,6 @@ def _priorities(work: Work, pool: str) -> dict[str, dict[str, int]]:
 def _income_shares(work: Work, pool: str, bucket_tokens: int) -> list[tuple[str, int]]:
     quests = {row["quest_id"]: row for row in work.tx.rows("quests_at_work", pool=pool)}
     bucket = min(bucket_tokens, MOST_TOKENS - work.tx.values("issued_tokens")[0])
+    assert 0 <= bucket <= bucket_tokens, "supply bounds the bucket"
     split = proportional_split(bucket, {name: quest["priority"] for name, quest in quests.items()})
     return [(quests[name]["account_id"], tokens) for name, tokens in split.items() if tokens > 0]

@@ -39,6 +39,7 @@ def note(work: Work, locked: dict[str, Wallet], clear: Clear) -> None:
         return
     counted, earned = (known["counted_usd"], known["earned_tokens"]) if known else (0.0, 0)
     taken = taken_back(earned, counted_impact=exact(counted), attested_impact=exact(impact))
+    assert 0 <= taken <= earned, "no more is taken back than was earned"
     tx.run(
         "save_attested_impacts",
         slot_id=clear.slot_id,

@@ -62,6 +62,7 @@ def pay(work: Work, *, pool: str, day: str, profile: Profile, keeps_parts: bool)
         profile=profile,
     )
     paid = sum(share.tokens for share in shares.values())
+    assert 0 <= paid <= bucket, "no more is paid than the bucket holds"
     claim = {"pool": pool, "day": day, "bucket_tokens": bucket, "paid_tokens": paid, "paid_at": work.now}
     work.changed = tx.run("claim_indexed_income", **claim, **index._asdict()) == 1
     if not work.changed:
@@ -101,8 +102,10 @@ def _pay_shares(
     moves = [Move(ISSUANCE, account_id, tokens, f"income {run.name}") for account_id, tokens in paid.items()]
     wallets.transfer(work, locked, moves)
     garnished = _garnish(work, locked, paid, payees, run)
+    assert all(garnished[name] <= tokens for name, tokens in paid.items()), "arrears take no more than the income"
     _count(work.tx, run.pool, pending, {name: share.impact_tokens for name, share in shares.items()})
     fair = income.by_priority(bucket, payees.priorities)
+    assert sum(fair.values()) in (0, bucket), "fair shares are of the bucket"
     burnt = _cap(work, locked, payees, fair, run)
     rows = [
         {
@@ -232,6 +235,7 @@ def _count(tx: Transaction, pool: str, pending: list[dict[str, Any]], earned: Ma
         for account_id, weights in by_account.items()
         for slot_id, tokens in proportional_split(earned.get(account_id, 0), weights).items()
     }
+    assert min(parts.values(), default=0) >= 0, "impact earns at least nothing"
     counted = [
         {
             **row,
@@ -255,6 +259,7 @@ def _garnish(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], pay
     for name, tokens in sorted(paid.items()):
         debt = debts[owner_of.get(name, name)]
         taken[name] = garnish(tokens, owed_tokens=sum(debt.values()), profile=run.profile)
+        assert 0 <= taken[name] <= sum(debt.values()), "no more is taken than is owed"
         _repay(debt, taken[name])
     moves = [Move(name, ISSUANCE, tokens, f"arrears {run.name}") for name, tokens in taken.items() if tokens]
     wallets.transfer(work, locked, moves)
@@ -273,6 +278,7 @@ def _repay(debt: dict[str, int], tokens: int) -> None:
     for name, owed in debt.items():
         debt[name] = max(0, owed - tokens)
         tokens -= owed - debt[name]
+        assert tokens >= 0, "no more is repaid than was taken"
 
 
 def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str, int], run: Run) -> dict[str, int]:
@@ -284,6 +290,7 @@ def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str
         measure = sum(fair.get(name, 0) + payees.elsewhere.get(name, 0) for name in accounts)
         # Without a share there is nothing to measure by, and what the operator granted stays.
         burnt |= caps.burnt_of(purses, fair_share_per_day=measure, profile=run.profile) if measure else {}
+    assert all(0 <= tokens <= locked[name].available for name, tokens in burnt.items()), "what is held is not burnt"
     moves = [Move(name, ISSUANCE, tokens, f"cap {run.name}") for name, tokens in sorted(burnt.items()) if tokens]
     wallets.transfer(work, locked, moves)
     return {name: tokens for name, tokens in burnt.items() if tokens}

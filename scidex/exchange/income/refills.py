@@ -52,12 +52,15 @@ def refill(work: Work, locked: dict[str, Wallet], clear: Clear, due: int, *, rev
     due_before = before[-1]["due_tokens"] if before else 0
     # No more than can be counted exactly: an impact without bounds must not keep a slot from being settled.
     due = min(due, due_before + MOST_TOKENS + locked[ISSUANCE].balance)
+    assert min(due, due_before) >= 0, "impact earns at least nothing"
     change = revise(
         due_before=due_before,
         due_now=due,
         available=locked[account_id].available,
         arrears=owed["owed_tokens"] if owed else 0,
     )
+    assert min(change) >= 0, "tokens come, go or are owed"
+    assert change.burnt_tokens <= locked[account_id].available + change.minted_tokens, "what is held is not taken back"
     moves = [
         Move(ISSUANCE, account_id, change.minted_tokens, f"refill {clear.slot_id}"),
         Move(account_id, ISSUANCE, change.burnt_tokens, f"refill taken back {clear.slot_id}"),

@@ -21,7 +21,9 @@ def take(
     work: Work, locked: dict[str, Wallet], account_id: str, tokens: int, reason: str, *, to: str = ISSUANCE
 ) -> int:
     """Take tokens from what a locked wallet has available, and note the rest as arrears; return what was taken."""
+    assert tokens >= 0, "what is given is no arrears"
     taken = min(tokens, locked[account_id].available)
+    assert 0 <= taken <= tokens, "no more is taken than is owed"
     if taken:
         wallets.transfer(work, locked, [Move(account_id, to, taken, reason)])
     if tokens > taken:

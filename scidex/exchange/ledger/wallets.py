@@ -54,6 +54,11 @@ class Wallet:
     def available(self) -> int:
         return self.balance - self.held
 
+    def assert_sound(self) -> None:
+        """Fail where the wallet holds fewer than no tokens, or more than it has; issuance alone owes."""
+        assert self.held >= 0, f"{self.account_id} holds {self.held}"
+        assert self.account_id == ISSUANCE or self.held <= self.balance, f"{self.account_id} holds more than it has"
+
     def held_in(self, pool: str) -> int:
         """Return what the bids in `pool` set aside."""
         hold = self.holds.get(pool)
@@ -61,6 +66,8 @@ class Wallet:
 
     def set_hold(self, pool: str, hold: BidHold) -> None:
         """Replace what the bids in `pool` set aside. Raises InsufficientTokens."""
+        assert hold.round_tokens >= 0, "a bid sets aside at least nothing"
+        assert hold.resting_tokens >= 0, "a bid sets aside at least nothing"
         if hold == self.holds.get(pool):  # a bid below those that decide it: nothing to write
             return
         self.hold_more(hold.tokens - self.held_in(pool))
@@ -69,13 +76,14 @@ class Wallet:
 
     def hold_more(self, tokens: int) -> None:
         """Set aside more tokens, or fewer if negative. Raises InsufficientTokens."""
+        self.assert_sound()
         if tokens > self.available:
             raise InsufficientTokens(
                 field="max_price_tokens", account_id=self.account_id, needed=tokens, available=self.available
             )
         self.held += tokens
         self.changed = True
-        assert self.held >= 0, "more was released than was held"
+        self.assert_sound()
 
     def rests_in(self, pool: str) -> bool:
         """Whether resting bids in `pool` set something aside, or wait to be covered."""
@@ -85,13 +93,15 @@ class Wallet:
     def end_round(self, pool: str, owed_tokens: int) -> None:
         """Replace what the bids of a round set aside by what was won with them."""
         hold = self.holds[pool]
-        assert owed_tokens <= hold.tokens, "a winner owes more than was set aside"
+        assert 0 <= owed_tokens <= hold.tokens, "a winner owes more than was set aside"
         self.held += owed_tokens - hold.tokens
         hold.round_tokens = hold.resting_tokens = 0
         self.changed = hold.changed = True
+        self.assert_sound()
 
     def move(self, amount: int) -> None:
         """Add `amount` to the balance, or take it from what is available. Raises InsufficientTokens."""
+        self.assert_sound()
         if amount < 0 and self.account_id != ISSUANCE and -amount > self.available:
             raise InsufficientTokens(
                 field="amount_tokens", account_id=self.account_id, needed=-amount, available=self.available
@@ -99,6 +109,7 @@ class Wallet:
         self.balance += amount
         self.entries += 1
         self.changed = True
+        self.assert_sound()
 
 
 def lock(tx: Transaction, account_ids: Iterable[str]) -> dict[str, Wallet]:
@@ -151,6 +162,8 @@ def read(accounts: Iterable[Row], holds: Iterable[Row]) -> dict[str, Wallet]:
             wallet.held -= hold.round_tokens
             hold.round_tokens, hold.changed = 0, True
         wallet.holds[row["pool"]] = hold
+    for wallet in wallets.values():
+        wallet.assert_sound()
     return wallets
 
 
@@ -172,6 +185,9 @@ def save(tx: Transaction, wallets: Iterable[Wallet]) -> None:
 def changes(wallets: Iterable[Wallet]) -> list[tuple[str, list[Row]]]:
     """Return the statements that store what changed, and their rows, for a caller that has more to write with them."""
     changed = sorted((wallet for wallet in wallets if _has_changed(wallet)), key=lambda w: w.account_id)
+    for wallet in changed:
+        wallet.assert_sound()
+        assert sum(hold.tokens for hold in wallet.holds.values()) <= wallet.held, "bids set aside more than is held"
     accounts: list[Row] = [
         {
             "account_id": wallet.account_id,
@@ -203,8 +219,11 @@ def transfer(work: Work, wallets: dict[str, Wallet], moves: Sequence[Move]) -> l
 
     Raises InsufficientTokens, and SupplyExceeded for a mint past what can be counted exactly.
     """
+    before = sum(wallet.balance for wallet in wallets.values())
     made = [_moved(work, wallets[move.debit], wallets[move.credit], move) for move in moves]
+    assert sum(wallet.balance for wallet in wallets.values()) == before, "tokens were made or lost"
     numbers = work.numbers("transfer_numbers", len(made))
+    assert len(set(numbers)) == len(made), "each movement has a number of its own"
     transfers = [one._replace(transfer_id=number) for number, one in zip(numbers, made, strict=True)]
     work.tx.run_many("append_transfers", [one._asdict() for one in transfers])
     return transfers
@@ -212,6 +231,7 @@ def transfer(work: Work, wallets: dict[str, Wallet], moves: Sequence[Move]) -> l
 
 def _moved(work: Work, debit: Wallet, credit: Wallet, move: Move) -> Transfer:
     assert debit is not credit, "tokens move between two accounts"
+    assert move.amount_tokens > 0, "a movement moves something"
     if debit.account_id == ISSUANCE and move.amount_tokens - debit.balance > MOST_TOKENS:
         raise SupplyExceeded(field="amount_tokens", amount=move.amount_tokens, minted=-debit.balance, most=MOST_TOKENS)
     debit.move(-move.amount_tokens)

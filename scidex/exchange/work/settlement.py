@@ -144,11 +144,14 @@ def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
     tx, slot_id = work.tx, clear.slot_id
     tx.post("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
     winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
+    assert clear.status in ("won", "running"), "what is over is not undone"
+    assert winner.held >= clear.clearing_price_tokens, "a winner holds what it owes"
     winner.hold_more(-clear.clearing_price_tokens)
     holds.resume(tx, [winner])
     wallets.save(tx, [winner])
     if price := floors.price_of_gift(tx, clear):
         treasury = wallets.lock(tx, [TREASURY])[TREASURY]
+        assert treasury.held >= price, "the treasury holds what it gives away"
         treasury.hold_more(-price)
         wallets.save(tx, [treasury])
     states.reopen(work, clear.winning_task_id)
@@ -236,10 +239,14 @@ def _pay(work: Work, settled: Clear, terms: Terms) -> None:
     due = refills.due_for(settled, refills.terms_of(work.tx, settled, terms, profile))
     issuers = [ISSUANCE] if due else []
     locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY, *issuers])
-    locked[settled.bidder_id].hold_more(-settled.clearing_price_tokens)
+    winner = locked[settled.bidder_id]
+    assert winner.held >= settled.clearing_price_tokens, "a winner holds what it owes"
+    winner.hold_more(-settled.clearing_price_tokens)
+    before = winner.balance
     price_of_gift = floors.price_of_gift(work.tx, settled)
     locked[TREASURY].hold_more(-price_of_gift)
     made = wallets.transfer(work, locked, list(_payments(settled, price_of_gift)))
+    assert winner.balance == before - settled.clearing_price_tokens, "a winner pays the price"
     if due:
         made += refills.refill(work, locked, settled, due, revision=0)
     if profile is not None:
@@ -264,6 +271,7 @@ def _charge_overrun(work: Work, locked: dict[str, Wallet], settled: Clear, profi
     if declared := work.tx.row("declared_allowance", slot_id=settled.slot_id):
         _charge_by_declaration(work, locked, settled, declared["declared_tokens"], allowance, profile)
         return
+    assert settled.status == "settled", "an overrun is charged with the settlement"
     charged = charge(
         actual_cost_tokens=settled.actual_cost_tokens,
         token_allowance=allowance,
@@ -287,6 +295,7 @@ def _charge_by_declaration(
     )
     more = due - settled.clearing_price_tokens
     reason = f"declared allowance {settled.slot_id}"
+    assert due >= 0, "a run costs at least nothing"
     if more < 0:
         # Never more than the price, which the treasury has just been paid.
         wallets.transfer(work, locked, [Move(TREASURY, settled.bidder_id, -more, reason)])
@@ -314,6 +323,8 @@ def _payments(settled: Clear, price_of_gift: int) -> Iterator[Move]:
     shares = {settled.provider_id: settled.provider_proceeds_tokens}
     rest = settled.clearing_price_tokens - settled.provider_proceeds_tokens
     shares[TREASURY] = shares.get(TREASURY, 0) + rest
+    assert rest >= 0, "a provider gets no more than the buyer pays"
+    assert sum(shares.values()) == settled.clearing_price_tokens, "all that is paid goes to somebody"
     for account_id, amount in shares.items():
         if amount > 0:
             yield Move(settled.bidder_id, account_id, amount, reason)
