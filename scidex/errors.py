@@ -244,6 +244,10 @@ class WorkerLost(ScidexError):
     """The worker stopped, or was not heard of in time; it may register again."""
 
 
+class WorkerStopped(ScidexError):
+    """The market stopped this worker, which does not come back under its id: mend what is said, and start another."""
+
+
 class NotTheWorkersSlot(ScidexError):
     """The slot was neither bought nor is it provided by the worker's account, or belongs to another pool."""
 

@@ -594,15 +594,43 @@ class Worker(NamedTuple):
     worker_id: str
     account_id: str
     provider_id: str
+    draws_on: str
     pool: str
     seats: int
     lease_seconds: float
     status: str
+    stopped_because: str
     registered_at: datetime
     seen_at: datetime
     ended_at: datetime | None
     running: int
     on_offer: int
+
+
+class RunEnding(NamedTuple):
+    """How a run ended: its class, a word for why and what was said of it, and when to try again where that is known."""
+
+    run_id: str
+    ending: str
+    cause: str
+    note: str
+    retry_at: datetime | None
+    task_id: str
+    worker_id: str | None
+    ended_at: datetime
+
+
+class Pause(NamedTuple):
+    """A worker, or all that draw on an account, that offers nothing until an instant, and then tries with one run."""
+
+    kind: str
+    provider_id: str
+    name: str
+    trips: int
+    cause: str
+    note: str
+    opened_at: datetime
+    ends_at: datetime
 
 
 class TimelineEvent(NamedTuple):

@@ -30,6 +30,8 @@ class Settings:
     refill_percent: int = 70
     # A task that failed is tried again until it has been started this often.
     most_attempts: int = 3
+    # A task is held when so many workers in a row were lost while they ran it.
+    most_losses: int = 3
     # A pool clears this often, unless its loop says otherwise.
     cycle_seconds: float = 60.0
     # When no cycle of a pool has completed for so many intervals, its agents go by the proportional split.

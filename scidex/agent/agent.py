@@ -25,11 +25,10 @@ from scidex.agent.meters import Meter, Usage
 from scidex.agent.meters.printed import PrintedMeter
 from scidex.agent.meters.usage_file import UsageFileMeter
 from scidex.agent.offers import Offers
-from scidex.agent.pauses import Pauses
 from scidex.agent.provider_answers import retry_at_of
 from scidex.agent.workplace import TRANSCRIPT_NAME, Workplace, read_text
 from scidex.agent.worktrees import Worktrees
-from scidex.errors import LeaseLost, MeterUnavailable, ScidexError, StoreError, WorkerLost
+from scidex.errors import LeaseLost, MeterUnavailable, ScidexError, StoreError, WorkerLost, WorkerStopped
 from scidex.exchange.runs import KEPT_CHARACTERS
 from scidex.loops import Loop
 from scidex.market import Market
@@ -87,7 +86,8 @@ class Agent:
 
     It offers its idle seats for `provider_id`, which gets what they sell for. It leases the won slots that it may run
     before it asks for anything else: those that its account bought, and any that `provider_id` provides in its pool.
-    `on_report` is called with every run that was settled, from the thread that ran it.
+    What interrupts a run at the provider of models, such as a quota, pauses all workers that draw on the account there
+    which `draws_on` names. `on_report` is called with every run that was settled, from the thread that ran it.
     """
 
     def __init__(
@@ -100,6 +100,7 @@ class Agent:
         seats: int = 1,
         offers: Offers | None = None,
         provider_id: str = TREASURY,
+        draws_on: str = "",
         worker_id: str | None = None,
         lease_seconds: float = Settings.lease_seconds,
         poll_seconds: float = 1.0,
@@ -114,15 +115,16 @@ class Agent:
         self._seats = seats
         self._offers = offers or Offers()
         self._provider_id = provider_id
+        self._draws_on = draws_on
         self._lease_seconds = lease_seconds
         self._poll_seconds = poll_seconds
         self._stop_seconds = stop_seconds
         self._on_report = on_report
         self._runs = HeldRuns(self.worker_id, self._market, lease_seconds)
         self._is_registered = False
+        self._interrupted_at = float("-inf")
         # Set while it is not known whether the market granted a lease: the answer was lost.
         self._may_hold_more = False
-        self._pauses = Pauses()
         self._news = threading.Condition()
         self._known_round = 0
         self._loops = (
@@ -135,7 +137,8 @@ class Agent:
         Work until `stop` is set; then take the slots off the market, and let runs end.
 
         Runs that do not end within `stop_seconds` are ended and given back. What the market refuses on the way is
-        logged, and looked at again later. An interrupt ends all runs at once.
+        logged, and looked at again later. An interrupt ends all runs at once. Raises WorkerStopped where the market
+        stopped this worker.
         """
         self._runs.start()
         for loop in self._loops:
@@ -158,7 +161,7 @@ class Agent:
         """
         self._register()
         yield from self._forgotten()
-        idle = 0 if self._pauses.lasts else self._seats - len(self._runs)
+        idle = self._seats - len(self._runs)
         for ask in (self._market.lease_next, self._market.lease_task):
             while idle > 0 and (lease := self._leased(ask)) is not None:
                 idle -= 1
@@ -173,23 +176,18 @@ class Agent:
         except LeaseLost as refusal:
             run.lose(str(refusal))
             report = None
-        except MeterUnavailable as refusal:
-            self._pause(run, str(refusal))
+        except (MeterUnavailable, OSError) as refusal:
+            # Nothing could begin here: that is for this machine's operator to mend, and no task's fault.
+            self._give_back(run, Ending("machine", str(refusal)))
             return None
         except Exception as error:
             # Whatever went wrong with this run, its slot must not stay taken.
             _log.exception("%s: task %s came to no result", self.agent_id, lease.assignment.task_id)
-            self._give_back(run, _line(f"the agent came to no result: {error}"))
+            self._give_back(run, Ending("machine", f"the agent came to no result: {error}"))
             return None
         if report is not None and self._on_report is not None:
             self._on_report(report)
         return report
-
-    def _pause(self, run: HeldRun, why: str) -> None:
-        """Give a run back that could not begin, and offer nothing for a while: the next one could not either."""
-        self._give_back(run, _line(f"it could not begin: {why}"))
-        if (seconds := self._pauses.lengthen()) is not None:
-            _log.error("%s: no run can begin, next look in %.0f s: %s", self.agent_id, seconds, why)
 
     def leave_seat(self, lease: Lease) -> None:
         """Free the seat of a lease that was worked on."""
@@ -222,6 +220,7 @@ class Agent:
                 seats=self._seats,
                 lease_seconds=self._lease_seconds,
                 provider_id=self._provider_id,
+                draws_on=self._draws_on,
             )
             self._is_registered = True
 
@@ -266,21 +265,20 @@ class Agent:
         place = Workplace.prepare(self._work.directory, assignment, self._work.worktrees)
         self._note_step(run, "started")
         with self._work.meter.watching(place, self._limit_of(assignment)) as told:
-            self._pauses.end()
             result, ending, windows = self._ended(place, self._work.executor.run(self._run_of(place, told), run.end))
             self._record_output(place, result)
-            if run.is_lost or not result.came_to_an_end:
-                self._leave_unsettled(run, place, result)
+            if run.is_lost or ending.kind == "interrupted":
+                self._leave_unsettled(run, place, result, ending)
                 return None
             self._note_step(run, "exited", result.reason)
             usage = self._work.meter.read(place, result)
         self._note_step(run, "metered", _cost(usage))
         self._keep_output(place, result)
-        impact = self._work.evaluator.judge(place, result) if result.succeeded else Impact(0.0)
+        impact = self._judged(place, result)
         if impact.pull_request is not None:
             impact = self._counted_once(assignment, impact, impact.pull_request)
         self._tidy(place, succeeded=result.succeeded)
-        finished = self._tell(run, result, usage, impact)
+        finished = self._tell(run, result, usage, impact, ending)
         return Report(assignment, result, usage, impact, finished, ending, windows)
 
     def _ended(self, place: Workplace, result: RunResult) -> tuple[RunResult, Ending, tuple[Window, ...]]:
@@ -299,10 +297,18 @@ class Agent:
             result = replace(result, reason=f"{result.reason}: {ending}")
         return result, ending, word.windows
 
-    def _leave_unsettled(self, run: HeldRun, place: Workplace, result: RunResult) -> None:
-        """Give a run back that did not come to an end, and keep what it used all the same."""
+    def _judged(self, place: Workplace, result: RunResult) -> Impact:
+        """Return what a run was worth: nothing where it failed and somebody judges."""
+        evaluator = self._work.evaluator
+        if result.succeeded:
+            return evaluator.judge(place, result)
+        attester_id = getattr(evaluator, "attester_id", None)
+        return Impact(None) if attester_id is None else Impact(0.0, attester_id)
+
+    def _leave_unsettled(self, run: HeldRun, place: Workplace, result: RunResult, ending: Ending) -> None:
+        """Give a run back that was interrupted, and keep what it used all the same."""
         if not run.is_lost:
-            self._give_back(run, result.reason)
+            self._give_back(run, ending)
         usage = self._work.meter.read(place, result)
         self._keep_output(place, result)
         with self._patience():
@@ -365,7 +371,7 @@ class Agent:
         except ScidexError as refusal:
             _log.warning("%s: %s", self.agent_id, refusal)
 
-    def _tell(self, run: HeldRun, result: RunResult, usage: Usage, impact: Impact) -> Finished:
+    def _tell(self, run: HeldRun, result: RunResult, usage: Usage, impact: Impact, ending: Ending) -> Finished:
         for seconds in (*_TELL_AGAIN_SECONDS, None):
             try:
                 return self._market.finish(
@@ -375,6 +381,7 @@ class Agent:
                     actual_impact=impact.usd,
                     attested_by=impact.attested_by,
                     note=_note(result, usage, impact),
+                    cause=ending.reason,
                 )
             except StoreError:
                 if seconds is None or run.end.wait(seconds):
@@ -390,9 +397,14 @@ class Agent:
         with self._news:
             self._news.wait_for(lambda: not len(self._runs), timeout=self._stop_seconds)
 
-    def _give_back(self, run: HeldRun, reason: str) -> None:
+    def _give_back(self, run: HeldRun, ending: Ending) -> None:
+        # Runs that were under way when one was interrupted mostly are so by the same, which is said already.
+        if run.began_at > self._interrupted_at:
+            self._interrupted_at = time.monotonic()
+            again = "" if ending.retry_at is None else f"; again at {ending.retry_at:%Y-%m-%d %H:%M:%S} UTC"
+            _log.warning("%s: a run was interrupted: %s%s", self.agent_id, ending, again)
         with self._patience():
-            self._market.give_back(run.lease, reason)
+            self._market.give_back(run.lease, _line(str(ending)), cause=ending.reason, retry_at=ending.retry_at)
 
     # -- news ------------------------------------------------------------------------------------------------------
 
@@ -428,6 +440,8 @@ class Agent:
         """Log what the market refuses, and go on."""
         try:
             yield
+        except WorkerStopped:
+            raise
         except ScidexError as refusal:
             _log.warning("%s: %s", self.agent_id, refusal)
 

@@ -27,6 +27,7 @@ class HeldRun:
     lease: Lease
     # Until then the lease surely stands, by a clock of this machine that nobody sets.
     stands_until: float
+    began_at: float = 0.0
     end: threading.Event = field(default_factory=threading.Event)
     is_lost: bool = False
 
@@ -67,7 +68,7 @@ class HeldRuns:
 
     def add(self, lease: Lease, asked_at: float) -> HeldRun:
         """Take a lease into care that was asked for at a moment of the steady clock."""
-        run = HeldRun(lease, asked_at + lease.lease_seconds)
+        run = HeldRun(lease, asked_at + lease.lease_seconds, asked_at)
         with self._lock:
             self._runs[lease.fence] = run
         return run

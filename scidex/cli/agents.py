@@ -38,6 +38,9 @@ class Seats:
     provider: Annotated[
         str, typer.Option(metavar="ACCOUNT", help="Who gets what the slots sell for; a third party names its own.")
     ] = TREASURY
+    draws_on: Annotated[
+        str, typer.Option(metavar="NAME", help="The account at a provider of models that runs draw on.")
+    ] = ""
     pool: PoolOption = POOL
     seats: Annotated[int, typer.Option("--concurrency", min=1, max=1_000, help="Runs side by side.")] = 1
     reserve: Annotated[int, typer.Option(min=0, help="Least price of a slot, in tokens.")] = 0
@@ -82,6 +85,7 @@ def run(session: Session, seats: Seats, options: Options) -> None:
             seats=seats.seats,
             offers=Offers(seats.reserve, seats.allowance, options.max_seconds),
             provider_id=seats.provider,
+            draws_on=seats.draws_on,
             lease_seconds=from_environment().lease_seconds if seats.lease is None else seats.lease,
             stop_seconds=seats.grace,
             on_report=_telling(as_json=session.as_json),

@@ -17,8 +17,10 @@ from scidex.records import (
     CostReport,
     LedgerReport,
     MarketSettings,
+    Pause,
     Quest,
     RefusedAttempt,
+    RunEnding,
     RunOutput,
     Swept,
     TimelineEvent,
@@ -26,7 +28,7 @@ from scidex.records import (
     Usage,
     Worker,
 )
-from scidex.settings import DEFAULT_POOL
+from scidex.settings import DEFAULT_POOL, TREASURY
 
 
 class OperatorCalls:
@@ -118,6 +120,24 @@ class OperatorCalls:
         """Return how a run ended and the last of what it wrote; None where nobody has said."""
         told = self._market.get(f"/api/runs/{part(run_id)}/output")
         return None if told is None else record_of(RunOutput, told)
+
+    def get_ending(self, run_id: str) -> RunEnding | None:
+        """Return how a run ended and why; None where that is not known."""
+        told = self._market.get(f"/api/runs/{part(run_id)}/ending")
+        return None if told is None else record_of(RunEnding, told)
+
+    def list_endings(self, ending: str | None = None, *, limit: int = 100) -> list[RunEnding]:
+        """Return how runs ended, the latest first; those of one class, or all."""
+        return records_of(RunEnding, self._market.get("/api/endings", **sent({"ending": ending, "limit": limit})))
+
+    def list_pauses(self, *, limit: int = 1_000) -> list[Pause]:
+        """Return the workers and provider accounts that are paused, or were until their next run decides."""
+        return records_of(Pause, self._market.get("/api/pauses", limit=limit))
+
+    def end_pause(self, kind: str, name: str, *, provider_id: str = TREASURY) -> bool:
+        """Let a worker, or all that draw on an account, offer slots again at once; return whether there was a pause."""
+        order = {"kind": kind, "name": name, "provider_id": provider_id}
+        return bool(self._market.act("POST", "/api/pauses/end", order))
 
     def report_costs(
         self,

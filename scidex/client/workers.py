@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
 from scidex.client.connection import Connection, part
@@ -35,9 +36,11 @@ class WorkerCalls:
         seats: int,
         lease_seconds: float,
         provider_id: str = TREASURY,
+        draws_on: str = "",
     ) -> Worker:
         """Let a worker of an account be known, or be alive again."""
         terms = {"pool": pool, "seats": seats, "lease_seconds": lease_seconds, "provider_id": provider_id}
+        terms["draws_on"] = draws_on
         told = self._post("/api/workers", {"worker_id": worker_id, "account_id": account_id, **terms})
         return record_of(Worker, told)
 
@@ -89,6 +92,7 @@ class WorkerCalls:
         actual_impact: float | None = None,
         attested_by: str | None = None,
         note: str = "",
+        cause: str = "",
     ) -> Finished:
         """Tell what came of a run, its cost by its usage unless it is given; the same again answers the same."""
         outcome = {
@@ -98,6 +102,7 @@ class WorkerCalls:
             "actual_impact": actual_impact,
             "attested_by": attested_by,
             "note": note,
+            "cause": cause,
         }
         told = self._market.act("POST", f"/api/leases/{lease.fence}/finish", outcome)
         return record_of(Finished, told)
@@ -116,9 +121,10 @@ class WorkerCalls:
         told = {**seen._asdict(), "merged_at": merged_at}
         return record_of(PullRequest, self._market.act("POST", f"/api/runs/{part(run_id)}/pull-requests", told))
 
-    def give_back(self, lease: Lease, reason: str) -> None:
-        """Undo a lease that comes to no end."""
-        self._post(f"/api/leases/{lease.fence}/give-back", {"reason": reason})
+    def give_back(self, lease: Lease, reason: str, *, cause: str = "", retry_at: datetime | None = None) -> None:
+        """Undo a lease that was interrupted; what caused that pauses its worker, or all that draw on its account."""
+        again = None if retry_at is None else retry_at.isoformat()
+        self._post(f"/api/leases/{lease.fence}/give-back", {"reason": reason, "cause": cause, "retry_at": again})
 
     def stop_worker(self, worker_id: str) -> None:
         """Take a worker's slots off the market; what it holds it may finish."""

@@ -24,6 +24,7 @@ _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _LATEST = datetime(9000, 1, 1, tzinfo=UTC)
 # No exponent: a few characters would be a number that fills the memory.
 _WEIGHT = re.compile(r"\d{1,18}(/\d{1,18}|\.\d{1,18})?", re.ASCII)
+_CAUSE = re.compile(r"[a-z_]{0,40}", re.ASCII)
 _MOST_DENOMINATOR = 2**1074  # the smallest float's
 
 
@@ -90,6 +91,13 @@ def outsider(value: Any, field: str) -> str:
     """Return the name of somebody who is not the system, which owns the treasury. Raises InvalidId."""
     if identifier(value, field) == "system" or value.startswith("system:"):
         raise InvalidId(field=field, value=value, fact="must not be 'system' or begin with 'system:'")
+    return str(value)
+
+
+def cause(value: Any) -> str:
+    """Return a word for why a run ended, '' for none. Raises InvalidArgument."""
+    if type(value) is not str or not _CAUSE.fullmatch(value):
+        raise InvalidArgument(field="cause", value=value, fact="must be a word of at most 40 of a-z and _, or ''")
     return str(value)
 
 

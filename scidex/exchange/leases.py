@@ -11,7 +11,7 @@ from scidex.errors import AlreadyStarted, LeaseLost, TaskNotOpen, UnknownLease
 from scidex.exchange import arguments as checked
 from scidex.exchange import cycle
 from scidex.exchange.book.pools import read_pools
-from scidex.exchange.work import assignments, leases, sold_slots, workers
+from scidex.exchange.work import assignments, leases, pauses, sold_slots, workers
 from scidex.records import Assignment, Lease, LeaseState
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
@@ -68,7 +68,7 @@ def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | No
     for _ in range(_MOST_TRIED):
         with database.reading() as tx:  # mostly nothing waits: that must not cost a write
             worker = workers.alive(tx, worker_id)
-            if not workers.has_slot_waiting(tx, worker):
+            if not workers.has_slot_waiting(tx, worker) or not pauses.may_lease(tx, worker, moment):
                 return None
         try:
             return execute_journaled(database, leases.lease_next, arguments, now=moment)
@@ -91,6 +91,8 @@ def lease_task(worker_id: str, *, now: datetime | None = None, db: Database | No
     moment = checked.moment(now, database)
     with database.reading() as tx:
         worker = workers.alive(tx, name)
+        if not pauses.may_lease(tx, worker, moment):
+            return None
     given: dict[str, Any] = {
         "mode": cycle.current_mode(worker["pool"], now=moment, db=database),
         "bucket_tokens": _settings.from_environment().daily_bucket_tokens,

@@ -10,20 +10,25 @@ from scidex.exchange import arguments as checked
 from scidex.exchange.views import costs
 from scidex.exchange.work import runs
 from scidex.exchange.work import usage as usage_fields
-from scidex.records import Clear, CostReport, PullRequest, RunOutput, Usage
+from scidex.records import Clear, CostReport, PullRequest, RunEnding, RunOutput, Usage
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
 __all__ = [
+    "get_ending",
     "get_output",
     "get_sale",
     "get_usage",
+    "list_endings",
     "list_pull_requests",
     "record_output",
     "record_pull_request",
     "record_usage",
     "report_costs",
 ]
+
+CLASSES = ("succeeded", "failed", "interrupted", "lost")
+"""How a run may end: only what failed costs an attempt and a price."""
 
 ENDS = ("exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost")
 # The last of each stream is kept in the database and its journal; the run's directory has more.
@@ -98,6 +103,27 @@ def get_output(run_id: str, *, db: Database | None = None) -> RunOutput | None:
     with checked.database(db).reading() as tx:
         runs.assert_run(tx, name)
         return runs.output(tx, name)
+
+
+def get_ending(run_id: str, *, db: Database | None = None) -> RunEnding | None:
+    """
+    Return how a run ended: succeeded, failed, interrupted or lost, and why; None where that is not known.
+
+    Raises UnknownRun.
+    """
+    name = checked.identifier(run_id, "run_id")
+    with checked.database(db).reading() as tx:
+        runs.assert_run(tx, name)
+        row = tx.row("ending_of", run_id=name)
+    return None if row is None else RunEnding(**row)
+
+
+def list_endings(ending: str | None = None, *, limit: int = 100, db: Database | None = None) -> list[RunEnding]:
+    """Return how runs ended, the latest first; those of one class, or all. Raises InvalidArgument."""
+    wanted = "" if ending is None else checked.choice(ending, "ending", CLASSES)
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with checked.database(db).reading() as tx:
+        return [RunEnding(**row) for row in tx.rows("endings_page", ending=wanted, page=page)]
 
 
 def record_pull_request(

@@ -6,13 +6,14 @@ from datetime import datetime
 from typing import Any
 
 from scidex import settings as _settings
-from scidex.errors import InvalidArgument
+from scidex.errors import InvalidArgument, InvalidTime
 from scidex.exchange import arguments as checked
 from scidex.exchange import cycle
 from scidex.exchange.income import refills
 from scidex.exchange.views import timelines
 from scidex.exchange.work import assignments, sold_slots
 from scidex.exchange.work import usage as usage_fields
+from scidex.mechanism import breaker
 from scidex.records import Assignment, Finished, TimelineEvent, Usage
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database
@@ -89,6 +90,7 @@ def finish(
     actual_impact: float | None = None,
     attested_by: str | None = None,
     note: str = "",
+    cause: str = "",
     usage: Usage | None = None,
     fence: int | None = None,
     now: datetime | None = None,
@@ -102,11 +104,12 @@ def finish(
     is no ROI, and a quest's share stays charged by the estimate.
 
     A won slot is settled, and attested impact refills the account that paid; other work is charged to its quest's share
-    of the day and refills nothing. A task that succeeded is done. One that failed has an impact of 0, whatever is
-    given, and is open again until it has been tried `most_attempts` times (a setting). The same call again answers the
-    same. Raises LeaseLost, FenceMismatch, AlreadySettled, AlreadyFinished (for other numbers), SlotVoided,
-    AssignmentGivenBack, UnknownSlot, UnknownAssignment, UnknownAccount, AttesterNotIndependent, InvalidAmount,
-    InvalidArgument.
+    of the day and refills nothing. A task that succeeded is done. One that failed, with a word for the `cause`, has an
+    impact of 0 where an evaluator judged it, and is open again until it has been tried `most_attempts` times (a
+    setting). Where tasks in a row failed at once on a worker the next one is given back, and the worker pauses. The
+    same call again answers the same. Raises LeaseLost, FenceMismatch, AlreadySettled, AlreadyFinished (for other
+    numbers), SlotVoided, AssignmentGivenBack, UnknownSlot, UnknownAssignment, UnknownAccount, AttesterNotIndependent,
+    InvalidAmount, InvalidArgument.
     """
     if type(succeeded) is not bool:
         raise InvalidArgument(field="succeeded", value=succeeded, fact="must be True or False")
@@ -116,10 +119,11 @@ def finish(
     result = {
         "succeeded": succeeded,
         "actual_cost_tokens": _cost(actual_cost_tokens, known, given.tokens_per_usd),
-        "actual_impact": impact if succeeded else 0.0,
+        "actual_impact": _impact(impact, succeeded, attested_by),
         "attested_by": None if attested_by is None else checked.identifier(attested_by, "attested_by"),
         "note": checked.text(note, "note"),
         "most_attempts": given.most_attempts,
+        "cause": checked.cause(cause),
         **({} if known is None else {"usage": known}),
         **_fenced(fence),
     }
@@ -136,19 +140,29 @@ def give_back(
     assignment: Assignment,
     reason: str = "given back",
     *,
+    cause: str = "",
+    retry_at: datetime | None = None,
     fence: int | None = None,
     now: datetime | None = None,
     db: Database | None = None,
 ) -> None:
     """
-    Undo an assignment that comes to no end: its task is open again, and nobody has paid.
+    Undo an assignment that was interrupted: its task is open again, nobody has paid, and the attempt does not count.
 
-    Once it is leased, only with the fence number of its lease. Raises LeaseLost, FenceMismatch, AlreadySettled,
-    AlreadyFinished, UnknownSlot, UnknownAssignment.
+    `cause` is a word for what interrupted it, and `retry_at` when to try again where that is known: until then, or for
+    pauses that grow, its worker offers nothing. Nor do others that draw on the same account where `cause` is of that:
+    quota, rate_limit, overload, login, provider_error. Once it is leased, only with the fence number of its lease.
+    Raises LeaseLost, FenceMismatch, AlreadySettled, AlreadyFinished, UnknownSlot, UnknownAssignment, InvalidTime,
+    InvalidArgument.
     """
     database = checked.database(db)
     moment = checked.moment(now, database)
-    why = {"reason": checked.text(reason, "reason"), **_fenced(fence)}
+    why = {
+        "reason": checked.text(reason, "reason"),
+        "cause": checked.cause(cause),
+        "retry_at": None if retry_at is None else _retry_at(retry_at, moment),
+        **_fenced(fence),
+    }
     if _is_sale(assignment):
         sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
         execute_journaled(database, sold_slots.give_back_slot, sale, now=moment)
@@ -167,6 +181,20 @@ def timeline(slot_id: str, *, db: Database | None = None) -> list[TimelineEvent]
     name = checked.identifier(slot_id, "slot_id")
     with checked.database(db).reading() as tx:
         return timelines.timeline(tx, name)
+
+
+def _retry_at(told: datetime, now: datetime) -> datetime:
+    moment = checked.instant(told, "retry_at")
+    if moment > now + breaker.MOST_AHEAD:
+        raise InvalidTime(field="retry_at", value=told, fact=f"must lie within {breaker.MOST_AHEAD.days} days")
+    return moment
+
+
+def _impact(told: float | None, succeeded: bool, attested_by: str | None) -> float | None:
+    """Return the impact of a run: one that failed had none, where somebody judged it, and else nobody knows."""
+    if succeeded:
+        return told
+    return None if attested_by is None else 0.0
 
 
 def _cost(told: int | None, usage: dict[str, Any] | None, tokens_per_usd: int) -> int | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from scidex import settings as _settings
 from scidex.exchange import arguments as checked
 from scidex.exchange.work import leases, workers
 from scidex.loops import Loop
@@ -51,7 +52,8 @@ class SweepRunner:
 def _expire(db: Database, now: datetime, most: int) -> list[bool]:
     with db.reading() as tx:
         found = tx.rows("leases_run_out", now=now, most=most)
-    return [execute_journaled(db, leases.expire_lease, dict(one), now=now) for one in found]
+    most_losses = _settings.one("most_losses")
+    return [execute_journaled(db, leases.expire_lease, {**one, "most_losses": most_losses}, now=now) for one in found]
 
 
 def _lose(db: Database, now: datetime, most: int) -> list[bool]:

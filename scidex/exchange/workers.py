@@ -6,14 +6,14 @@ from datetime import datetime, timedelta
 
 from scidex import settings as _settings
 from scidex.exchange import arguments as checked
-from scidex.exchange.work import workers
-from scidex.records import Ask, Worker
+from scidex.exchange.work import pauses, workers
+from scidex.records import Ask, Pause, Worker
 from scidex.settings import DEFAULT_POOL, TREASURY
 from scidex.store import Database
 from scidex.store.database import Transaction
 from scidex.store.db_writes import execute_journaled, write_unjournaled
 
-__all__ = ["check_in", "keep_offers", "list_workers", "register_worker", "stop_worker"]
+__all__ = ["check_in", "end_pause", "keep_offers", "list_pauses", "list_workers", "register_worker", "stop_worker"]
 
 MOST_SEATS = 10_000
 MOST_LEASE_SECONDS = 86_400.0
@@ -29,16 +29,19 @@ def register_worker(
     seats: int = 1,
     lease_seconds: float | None = None,
     provider_id: str = TREASURY,
+    draws_on: str = "",
     now: datetime | None = None,
     db: Database | None = None,
 ) -> Worker:
     """
     Let a worker of an account be known, with so many seats in a pool; one that stopped or was lost is alive again.
 
-    It offers its slots for `provider_id`, which gets what they sell for: the treasury, whose slots any of its workers
-    in that pool runs, unless somebody else sells slots of their own.
+    Its runs draw on the account at a provider of models that `draws_on` names: what interrupts one of them there pauses
+    all workers that draw on it. It offers its slots for `provider_id`, which gets what they sell for: the treasury,
+    whose slots any of its workers in that pool runs, unless somebody else sells slots of their own.
+
     What it leases lasts `lease_seconds` unless renewed (the setting, where it is left out); not heard of for so long it
-    is lost, and its slots with it. Raises UnknownAccount, UnknownPool, WorkerExists.
+    is lost, and its slots with it. Raises UnknownAccount, UnknownPool, WorkerExists, WorkerStopped.
     """
     database = checked.database(db)
     seconds = _settings.from_environment().lease_seconds if lease_seconds is None else lease_seconds
@@ -49,6 +52,7 @@ def register_worker(
         "seats": checked.count(seats, "seats", most=MOST_SEATS),
         "lease_seconds": checked.number(seconds, "lease_seconds", least=0.05, most=MOST_LEASE_SECONDS),
         "provider_id": checked.identifier(provider_id, "provider_id"),
+        "draws_on": "" if draws_on == "" else checked.identifier(draws_on, "draws_on"),
     }
     moment = checked.moment(now, database)
     execute_journaled(database, workers.register_worker, arguments, now=moment)
@@ -95,8 +99,9 @@ def keep_offers(
     """
     Offer more slots of a worker, or withdraw some, until it has `wanted` on offer; return those that are new.
 
-    Slots that were sold and that nobody has leased yet count as well: their seats are taken. All are provided by the
-    account that the worker works for, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
+    A worker that pauses, since its runs were interrupted, offers none until that is over, and then one to try; what it
+    had sold is voided. Slots that were sold and that nobody has leased yet count as well: their seats are taken. All
+    are provided by the account that the worker works for, in its pool. Raises UnknownWorker, WorkerLost, InvalidAmount.
     """
     database = checked.database(db)
     allowance = None if token_allowance is None else checked.tokens(token_allowance, "token_allowance")
@@ -109,11 +114,12 @@ def keep_offers(
         "max_seconds": limit,
     }
     # Mostly as many are on offer as should be: that must not cost a write.
+    moment = checked.moment(now, database)
     with database.reading() as tx:
-        workers.alive(tx, worker_id)
-        if sum(map(len, workers.slots_of(tx, worker_id))) == wanted:
+        most = pauses.most_offers(tx, workers.alive(tx, worker_id), moment)
+        if sum(map(len, workers.slots_of(tx, worker_id))) == min(wanted, most):
             return []
-    return execute_journaled(database, workers.keep_offers, arguments, now=checked.moment(now, database))
+    return execute_journaled(database, workers.keep_offers, arguments, now=moment)
 
 
 def stop_worker(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> None:
@@ -134,6 +140,30 @@ def list_workers(*, ended_too: bool = False, limit: int = 1_000, db: Database | 
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
         return _page(tx, ended_too=checked.flag(ended_too, "ended_too"), page=page)
+
+
+def list_pauses(*, limit: int = 1_000, db: Database | None = None) -> list[Pause]:
+    """Return the workers and provider accounts that are paused, or were until their next run decides."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with checked.database(db).reading() as tx:
+        return [Pause(**row) for row in tx.rows("breakers_page", page=page)]
+
+
+def end_pause(
+    kind: str, name: str, *, provider_id: str = TREASURY, now: datetime | None = None, db: Database | None = None
+) -> bool:
+    """
+    Let a worker, or all that draw on an account, offer slots again at once; return whether there was a pause.
+
+    `kind` is `worker` or `account`, `name` the worker's id or what workers draw on. Raises InvalidArgument, InvalidId.
+    """
+    database = checked.database(db)
+    arguments = {
+        "kind": checked.choice(kind, "kind", ("worker", "account")),
+        "name": checked.identifier(name, "name"),
+        "provider_id": checked.identifier(provider_id, "provider_id"),
+    }
+    return execute_journaled(database, pauses.end_pause, arguments, now=checked.moment(now, database))
 
 
 def _page(tx: Transaction, *, ended_too: bool, page: int = _MOST_PAGE) -> list[Worker]:

@@ -198,6 +198,10 @@ class EmbeddedMarket:
     record_usage = _Verb(runs.record_usage)
     get_usage = _Verb(runs.get_usage)
     get_output = _Verb(runs.get_output)
+    get_ending = _Verb(runs.get_ending)
+    list_endings = _Verb(runs.list_endings)
+    list_pauses = _Verb(workers.list_pauses)
+    end_pause = _Verb(workers.end_pause)
     report_costs = _Verb(runs.report_costs)
     timeline = _Verb(services.timeline)
     _check_in = _Verb(workers.check_in)
@@ -234,6 +238,7 @@ class EmbeddedMarket:
         actual_impact: float | None = None,
         attested_by: str | None = None,
         note: str = "",
+        cause: str = "",
     ) -> Finished:
         """Settle a run, its cost by its usage unless it is given."""
         return self._finish(
@@ -244,12 +249,13 @@ class EmbeddedMarket:
             actual_impact=actual_impact,
             attested_by=attested_by,
             note=note,
+            cause=cause,
             fence=lease.fence,
         )
 
-    def give_back(self, lease: Lease, reason: str) -> None:
-        """Undo a lease that comes to no end."""
-        self._give_back(lease.assignment, reason, fence=lease.fence)
+    def give_back(self, lease: Lease, reason: str, *, cause: str = "", retry_at: datetime | None = None) -> None:
+        """Undo a lease that was interrupted; what caused that pauses its worker, or all that draw on its account."""
+        self._give_back(lease.assignment, reason, cause=cause, retry_at=retry_at, fence=lease.fence)
 
     def record_output(self, run_id: str, output: Mapping[str, Any]) -> None:
         """Keep how a run ended and the last of what it wrote."""

@@ -27,6 +27,7 @@ from scidex.records import (
     MarketSettings,
     ModeSwitch,
     NewKey,
+    Pause,
     Pool,
     Principal,
     PullRequest,
@@ -36,6 +37,7 @@ from scidex.records import (
     RefusedAttempt,
     Round,
     RoundSummary,
+    RunEnding,
     RunOutput,
     ScoredTask,
     SeenPullRequest,
@@ -318,6 +320,7 @@ class WorkerVerbs(Protocol):
         seats: int,
         lease_seconds: float,
         provider_id: str = TREASURY,
+        draws_on: str = "",
     ) -> Worker:
         """Make a worker of an account known, or alive again; it offers its slots for `provider_id`."""
 
@@ -357,11 +360,12 @@ class WorkerVerbs(Protocol):
         actual_impact: float | None = None,
         attested_by: str | None = None,
         note: str = "",
+        cause: str = "",
     ) -> Finished:
         """Settle a run, its cost by its usage unless it is given."""
 
-    def give_back(self, lease: Lease, reason: str) -> None:
-        """Undo a lease that comes to no end."""
+    def give_back(self, lease: Lease, reason: str, *, cause: str = "", retry_at: datetime | None = None) -> None:
+        """Undo a lease that was interrupted; what caused that pauses its worker, or all that draw on its account."""
 
     def stop_worker(self, worker_id: str) -> None:
         """Take a worker's slots off the market; what it holds it may finish."""
@@ -380,6 +384,18 @@ class WorkerVerbs(Protocol):
 
     def get_output(self, run_id: str) -> RunOutput | None:
         """Return how a run ended and the last of what it wrote; None where that is not recorded."""
+
+    def get_ending(self, run_id: str) -> RunEnding | None:
+        """Return how a run ended and why; None where that is not known."""
+
+    def list_endings(self, ending: str | None = None, *, limit: int = 100) -> list[RunEnding]:
+        """Return how runs ended, the latest first; those of one class, or all."""
+
+    def list_pauses(self, *, limit: int = 1_000) -> list[Pause]:
+        """Return the workers and provider accounts that are paused, or were until their next run decides."""
+
+    def end_pause(self, kind: str, name: str, *, provider_id: str = TREASURY) -> bool:
+        """Let a worker, or all that draw on an account, offer slots again at once; return whether there was a pause."""
 
     def record_pull_request(self, run_id: str, seen: SeenPullRequest) -> PullRequest:
         """Keep how a run's pull request was seen, and return which run it counts for."""

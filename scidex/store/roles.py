@@ -10,7 +10,16 @@ from scidex.store.database import Database, Transaction
 APPEND_ONLY = ("journal", "journal_seals", "refused_attempts", "token_transfers")
 """The tables in which rows are written once; triggers refuse the rest to everybody."""
 
-DELETED_FROM = ("idempotency_keys", "lease_heartbeats", "task_dependencies", "worker_heartbeats", "worker_slots")
+DELETED_FROM = (
+    "breakers",
+    "idempotency_keys",
+    "lease_heartbeats",
+    "task_dependencies",
+    "task_losses",
+    "worker_failures",
+    "worker_heartbeats",
+    "worker_slots",
+)
 """The tables from which a server deletes."""
 
 _MOST_NAME_BYTES = 63

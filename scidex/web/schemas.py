@@ -36,6 +36,7 @@ Provenance = Literal["billed", "reported", "estimated", "none"]
 CostUsd = Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)]
 Scope = Annotated[str, Field(pattern="^(admin|attest|bid|read|work)$")]
 Line = Annotated[str, Field(max_length=2_000)]
+Cause = Annotated[str, Field(pattern="^[a-z_]{0,40}$", description="A word for why.")]
 StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
 
@@ -140,6 +141,22 @@ class Reason(Request):
     reason: Line = "voided"
 
 
+class Interruption(Request):
+    """What interrupted a run, and when to try again where that is known."""
+
+    reason: Line = "given back"
+    cause: Cause = ""
+    retry_at: datetime | None = None
+
+
+class PauseToEnd(Request):
+    """What may offer slots again."""
+
+    kind: Annotated[str, Field(pattern="^(worker|account)$")]
+    name: Id
+    provider_id: Id = TREASURY
+
+
 class LeaseRequest(Request):
     """Which worker is to run it."""
 
@@ -158,6 +175,7 @@ class NewWorker(Request):
     worker_id: Id
     account_id: Id
     provider_id: Annotated[Id, Field(description="The account that gets what its slots sell for.")] = TREASURY
+    draws_on: Annotated[str, Field(max_length=200, description="The account at a provider of models.")] = ""
     pool: Id = DEFAULT_POOL
     seats: Annotated[int, Field(ge=1, le=10_000)] = 1
     lease_seconds: Annotated[float, Field(ge=0.05, le=86_400, allow_inf_nan=False)] | None = None
@@ -237,6 +255,7 @@ class Outcome(Request):
     actual_impact: Impact | None = None
     attested_by: Id | None = None
     note: Line = ""
+    cause: Cause = ""
 
 
 class NewAccount(Request):
@@ -407,6 +426,10 @@ Finished = mirror(records.Finished, clear=Clear | None)
 Usages = _many(mirror(records.Usage))
 RunOutput = mirror(records.RunOutput)
 OneOutputOrNone: Any = RunOutput | None
+RunEnding = mirror(records.RunEnding)
+OneEndingOrNone: Any = RunEnding | None
+RunEndings = _many(RunEnding)
+Pauses = _many(mirror(records.Pause))
 PullRequest = mirror(records.PullRequest)
 PullRequests = _many(PullRequest)
 CostReport = mirror(records.CostReport, tasks=_many(mirror(records.TaskCost)))

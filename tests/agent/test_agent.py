@@ -14,10 +14,11 @@ import pytest
 from scidex.agent.agent import Agent, Report, Work
 from scidex.agent.commands import command_of_task
 from scidex.agent.evaluators import Impact
+from scidex.agent.evaluators.exit_code import ExitCodeEvaluator
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.offers import Offers
 from scidex.clock import utc_now
-from scidex.exchange import backlog, compute_auction, cycle, services, token_ledger
+from scidex.exchange import backlog, compute_auction, cycle, runs, services, token_ledger, workers
 from scidex.market.embedded import EmbeddedMarket
 from scidex.settings import TREASURY
 
@@ -200,16 +201,8 @@ def test_agents_go_on_when_rounds_do_not(market, agent_with):
 # --- failures
 
 
-@pytest.mark.parametrize(
-    ("command", "reason"),
-    [
-        (FAIL, "exited with 3"),
-        (["no-such-program"], "could not start"),
-        ([], "could not start"),
-        (HANG, "its time was up"),
-    ],
-)
-def test_a_command_that_fails_is_settled_with_no_impact_and_the_price_is_paid(market, agent_with, command, reason):
+@pytest.mark.parametrize(("command", "reason"), [(FAIL, "exited with 3"), (HANG, "its time was up")])
+def test_a_command_that_fails_is_settled_and_the_price_is_paid(market, agent_with, command, reason):
     agent = agent_with(offers=Offers(reserve_price_tokens=50), max_seconds=1.0)
     add_task(market, "write", command)
     work_off(agent)
@@ -219,8 +212,53 @@ def test_a_command_that_fails_is_settled_with_no_impact_and_the_price_is_paid(ma
 
     assert reason in report.result.reason
     clear = report.finished.clear
-    assert (clear.status, clear.actual_impact, clear.clearing_price_tokens) == ("settled", 0.0, 50)
+    assert (clear.status, clear.clearing_price_tokens) == ("settled", 50)
     assert token_ledger.get_balance(TREASURY, db=market).balance == 50
+
+
+@pytest.mark.parametrize(
+    ("evaluator", "judged"),
+    [(Fixed(5.0), (None, None)), (ExitCodeEvaluator("evaluator:ci", 5.0), (0.0, "evaluator:ci"))],
+)
+def test_a_run_that_fails_is_worth_nothing_by_the_word_of_one_that_judges(market, agent_with, evaluator, judged):
+    agent = agent_with(evaluator=evaluator)
+    add_task(market, "write", FAIL)
+    work_off(agent)
+    run_cycle(market)
+
+    [report] = work_off(agent)
+
+    assert (report.finished.clear.actual_impact, report.finished.clear.attested_by) == judged
+
+
+@pytest.mark.parametrize(
+    ("command", "cause"),
+    [
+        (["no-such-program"], "machine"),
+        ([], "machine"),
+        (["sh", "-c", "exit 75"], "not_now"),
+        (["sh", "-c", "echo 60 > $SCIDEX_RETRY_AT_FILE; exit 75"], "not_now"),
+    ],
+)
+def test_what_is_not_the_works_fault_is_given_back_and_the_worker_pauses(market, agent_with, command, cause):
+    agent = agent_with(offers=Offers(reserve_price_tokens=50))
+    add_task(market, "write", command)
+    work_off(agent)
+    [sold] = run_cycle(market).round.clears
+
+    assert work_off(agent) == [None]
+    assert work_off(agent) == []
+
+    ended = runs.get_ending(sold.slot_id, db=market)
+    assert (ended.ending, ended.cause, ended.worker_id) == ("interrupted", cause, agent.worker_id)
+    task = backlog.get_task("write", db=market)
+    assert (task.status, task.attempts) == ("open", 0)
+    assert token_ledger.get_balance("quest:docs", db=market).held == 0
+    assert asks(market) == []
+    [pause] = workers.list_pauses(db=market)
+    seconds = (pause.ends_at - pause.opened_at).total_seconds()
+    assert (pause.kind, pause.name, pause.cause) == ("worker", agent.worker_id, cause)
+    assert seconds > 55 if "echo 60" in " ".join(command) else seconds < 10
 
 
 def test_a_failed_task_is_tried_again_up_to_the_limit_and_not_once_more(market, agent_with, monkeypatch):

@@ -107,7 +107,7 @@ def test_what_a_place_lost_is_given_back_and_what_it_used_is_kept(market, tmp_pa
 
     assert report is None
     [clear] = compute_auction.list_clears(db=market)
-    assert (clear.status, clear.reason) == ("voided", "the cluster lost it")
+    assert (clear.status, clear.reason) == ("voided", "machine: the cluster lost it")
     assert backlog.get_task("write", db=market).status == "open"
     assert token_ledger.get_balance("quest:docs", db=market).held == 0
     assert runs.get_usage(run_id, db=market)[0].tokens == 10
@@ -149,7 +149,7 @@ def test_a_worker_whose_runs_cannot_begin_says_so_in_a_line_and_offers_nothing_f
     assert len(leases) == 2
     assert compute_auction.get_order_book(db=market)["asks"] == []
     [record] = caplog.records
-    assert "no run can begin, next look in" in record.getMessage()
+    assert "a run was interrupted: machine: " in record.getMessage()
     assert record.exc_info is None
 
 

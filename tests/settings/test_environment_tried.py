@@ -14,7 +14,7 @@ import pytest
 
 from scidex import keyring, settings
 from scidex.errors import TooManyOpenBids
-from scidex.exchange import backlog, compute_auction, cycle, services, workers
+from scidex.exchange import backlog, compute_auction, cycle, leases, services, sweeper, token_ledger, workers
 from scidex.settings import Settings
 from scidex.store import connect
 from scidex.web.serving import running_server
@@ -69,6 +69,22 @@ def _attempts_until_failed(market: Market) -> int:
         if backlog.get_task(task_id, db=market.db).status == "failed":
             return attempt
     raise AssertionError("it never failed for good")
+
+
+def _losses_until_held(market: Market) -> int:
+    """Return how many workers are lost while they run a task before it is held."""
+    task_id = market.task(10.0)
+    token_ledger.create_account("worker:w", kind="worker", now=NOON, db=market.db)
+    for loss in range(1, 9):
+        now = after(10 * loss)
+        workers.register_worker(f"w{loss}", "worker:w", lease_seconds=60.0, now=now, db=market.db)
+        workers.keep_offers(f"w{loss}", 1, now=now, db=market.db)
+        market.cycle(now)
+        assert leases.lease_next(f"w{loss}", now=now, db=market.db) is not None
+        sweeper.sweep(after(10 * loss + 2), db=market.db)
+        if backlog.get_task(task_id, db=market.db).status == "held":
+            return loss
+    raise AssertionError("it was never held")
 
 
 def _interval(market: Market) -> float:
@@ -157,6 +173,7 @@ TRIALS: dict[str, Trial] = {
     "daily_bucket_tokens": Trial((1_000_000, 70), _income, (1_000_000, 70)),
     "refill_percent": Trial((70, 10), _refill, (7_000, 1_000)),
     "most_attempts": Trial((3, 2), _attempts_until_failed, (3, 2)),
+    "most_losses": Trial((3, 2), _losses_until_held, (3, 2)),
     "cycle_seconds": Trial((60, 5), _interval, (60, 5)),
     "fallback_after_cycles": Trial((3, 10), _minutes_until_fallback, (4, 11)),
     "most_open_bids": Trial((3, 5), _bids_until_refused, (3, 5)),

@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 Ended = Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost"]
-# Nobody's fault but the place's: whoever paid for such a run gets the tokens back.
-GIVEN_BACK: frozenset[Ended] = frozenset({"stopped", "lost"})
 
 
 @dataclass(frozen=True)
@@ -60,11 +58,6 @@ class RunResult:
     def succeeded(self) -> bool:
         """Whether the command ended by itself and said that all was well."""
         return self.ended == "exited" and self.exit_code == 0 and not self.objection
-
-    @property
-    def came_to_an_end(self) -> bool:
-        """Whether this is the command's own end, which is settled, and not its place's, for which it is given back."""
-        return self.ended not in GIVEN_BACK
 
     @classmethod
     def without_output(cls, ended: Ended, reason: str, seconds: float = 0.0) -> RunResult:

@@ -51,8 +51,13 @@ def fail(work: Work, task_id: str, *, most_attempts: int) -> None:
 
 
 def reopen(work: Work, task_id: str) -> None:
-    """Open a locked task again that ran and came to no end."""
-    _step(work, task_id, "open", from_statuses=("running",))
+    """Open a locked task again that ran and came to no end: that it was started does not count as an attempt."""
+    state = work.tx.row("task_state", task_id=task_id)
+    attempts = None
+    # In journals that leave it out such an attempt did count.
+    if state is not None and state["status"] == "running" and not work.leaves_out("attempts"):
+        attempts = work.make_up("attempts", lambda: max(0, state["attempts"] - 1))
+    _step(work, task_id, "open", from_statuses=("running",), attempts=attempts)
 
 
 def hold(work: Work, task_id: str, reason: str) -> None:

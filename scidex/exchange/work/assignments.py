@@ -16,7 +16,7 @@ from scidex.errors import (
 from scidex.exchange.book import market_settings, pools
 from scidex.exchange.income import budget
 from scidex.exchange.quests import backlog, states
-from scidex.exchange.work import fences, runs, settlement
+from scidex.exchange.work import endings, fences, runs, settlement
 from scidex.money.overrun import stop_at
 from scidex.money.split import turns
 from scidex.records import Assignment, Finished
@@ -152,10 +152,16 @@ def finish_assignment(
     most_attempts: int,
     fence: int | None = None,
     usage: dict[str, Any] | None = None,
+    cause: str | None = None,
 ) -> Finished:
     """End work that was given out; its quest's share is charged by what it cost, and no wallet is touched."""
     tx = work.tx
     row = locked(work, assignment_id)
+    run = None if cause is None else endings.run_of(tx, assignment_id)
+    if not succeeded and (fault := endings.blames_worker(work, run, row["task_id"])):
+        give_back_assignment(work, assignment_id=assignment_id, reason=fault, fence=fence, cause="machine")
+        endings.stop_black_hole(work, run)
+        return _finished(tx, row)
     if row["status"] == "given_back":
         fences.refuse_late(tx, assignment_id, fence)
     _refuse_given_back(row)
@@ -185,12 +191,23 @@ def finish_assignment(
         states.complete(work, row["task_id"])
     else:
         states.fail(work, row["task_id"], most_attempts=most_attempts)
+    if cause is not None:
+        endings.came_to_an_end(work, assignment_id, row["task_id"], run, succeeded=succeeded, cause=cause, note=note)
     return _finished(tx, row)
 
 
 @effect("give_back_assignment")
-def give_back_assignment(work: Work, *, assignment_id: str, reason: str, fence: int | None = None) -> None:
+def give_back_assignment(
+    work: Work,
+    *,
+    assignment_id: str,
+    reason: str,
+    fence: int | None = None,
+    cause: str | None = None,
+    retry_at: datetime | None = None,
+) -> None:
     """Undo that work was given out: its task is open again, and its quest's share is as it was."""
+    run = None if cause is None else endings.run_of(work.tx, assignment_id)
     row = locked(work, assignment_id)
     if row["status"] == "finished":
         raise AlreadyFinished(field="assignment_id", assignment_id=assignment_id)
@@ -199,6 +216,9 @@ def give_back_assignment(work: Work, *, assignment_id: str, reason: str, fence: 
         return
     fences.end(work, fences.check(work, assignment_id, fence, field="assignment_id"), "given_back")
     undo(work, row, reason)
+    if cause is not None:
+        task_id = row["task_id"]
+        endings.was_interrupted(work, assignment_id, task_id, run, cause=cause, note=reason, retry_at=retry_at)
 
 
 def undo(work: Work, row: Row, reason: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from scidex.errors import NotTheWorkersSlot, UnknownSlot
-from scidex.exchange.work import assignments, fences, settlement, sold_slots, workers
+from scidex.exchange.work import assignments, endings, fences, settlement, sold_slots, workers
 from scidex.records import Assignment, Lease
 from scidex.store.database import Row
 from scidex.store.db_writes import Work, effect
@@ -52,15 +52,23 @@ def lease_task(work: Work, *, worker_id: str, mode: str, bucket_tokens: int) -> 
 
 
 @effect("expire_lease")
-def expire_lease(work: Work, *, run_id: str, fence: int, source: str) -> bool:
-    """End a lease that ran out: its run is undone, and its task open again. Return whether it had run out."""
+def expire_lease(work: Work, *, run_id: str, fence: int, source: str, most_losses: int | None = None) -> bool:
+    """
+    End a lease that ran out: its run is undone, and its task open again. Return whether it had run out.
+
+    A task that ended `most_losses` workers in a row is held.
+    """
+    run = endings.run_of(work.tx, run_id)
     undo = _undoing_sale(work, run_id) if source == "auction" else _undoing_assignment(work, run_id)
     held = fences.live(work, run_id)
     work.changed = held is not None and held["fence"] == fence and held["ends_at"] <= work.now
     if held is None or not work.changed:
         return False
     fences.end(work, held, "expired")
-    undo(f"the lease of worker {held['worker_id']} ran out")
+    note = f"the lease of worker {held['worker_id']} ran out"
+    undo(note)
+    if most_losses is not None:
+        endings.was_lost(work, run_id, held["task_id"], run, note=note, most_losses=most_losses)
     return True
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from scidex.errors import AlreadySettled, AlreadyStarted, SlotVoided, TaskNotOpen
 from scidex.exchange.book import market_settings
 from scidex.exchange.income.refills import Terms
 from scidex.exchange.quests import states
-from scidex.exchange.work import fences, runs, settlement
+from scidex.exchange.work import endings, fences, runs, settlement
 from scidex.money.overrun import stop_at
 from scidex.profiles import Profile
 from scidex.records import Assignment, Clear, Finished
@@ -80,8 +81,12 @@ def finish_slot(
     terms: Terms,
     fence: int | None = None,
     usage: dict[str, Any] | None = None,
+    cause: str | None = None,
 ) -> Finished:
     """Settle a slot that was run, keep what it used, and say what becomes of its task."""
+    run = None if cause is None else endings.run_of(work.tx, slot_id)
+    if not succeeded and (fault := endings.blames_worker(work, run, _task_of(work.tx, slot_id))):
+        return _blame_worker(work, slot_id, fault, fence=fence, usage=usage)
     clear = settlement.settle_sold(
         work,
         slot_id=slot_id,
@@ -99,13 +104,40 @@ def finish_slot(
         states.complete(work, task_id)
     elif work.changed:
         states.fail(work, task_id, most_attempts=most_attempts)
+    if work.changed and cause is not None:
+        endings.came_to_an_end(work, slot_id, task_id, run, succeeded=succeeded, cause=cause, note=note)
     status, attempts = states.status_of(work.tx, task_id)
     return Finished(slot_id, "auction", task_id, status, attempts, clear)
 
 
+def _blame_worker(work: Work, slot_id: str, fault: str, *, fence: int | None, usage: dict[str, Any] | None) -> Finished:
+    """Undo a sale whose run failed by its worker's fault; a worker at which nothing succeeds is stopped."""
+    run = endings.run_of(work.tx, slot_id)
+    clear = give_back_slot(work, slot_id=slot_id, reason=fault, fence=fence, cause="machine")
+    if usage is not None:
+        runs.append_usage(work, slot_id, usage)
+    endings.stop_black_hole(work, run)
+    status, attempts = states.status_of(work.tx, clear.winning_task_id)
+    return Finished(slot_id, "auction", clear.winning_task_id, status, attempts, clear)
+
+
+def _task_of(tx: Transaction, slot_id: str) -> str:
+    row = tx.row("clear", slot_id=slot_id)
+    return "" if row is None else str(row["winning_task_id"])
+
+
 @effect("give_back_slot")
-def give_back_slot(work: Work, *, slot_id: str, reason: str, fence: int | None) -> Clear:
+def give_back_slot(
+    work: Work,
+    *,
+    slot_id: str,
+    reason: str,
+    fence: int | None,
+    cause: str | None = None,
+    retry_at: datetime | None = None,
+) -> Clear:
     """Undo a sale as its worker: with the fence number of its lease, where it has one."""
+    run = None if cause is None else endings.run_of(work.tx, slot_id)
     clear = settlement.lock_sold(work.tx, slot_id)
     if clear.status == "settled":
         raise AlreadySettled(field="slot_id", slot_id=slot_id, status=clear.status)
@@ -113,4 +145,8 @@ def give_back_slot(work: Work, *, slot_id: str, reason: str, fence: int | None) 
         work.changed = False
         return clear
     fences.end(work, fences.check(work, slot_id, fence, field="slot_id"), "given_back")
-    return settlement.void_sold(work, clear, reason)
+    voided = settlement.void_sold(work, clear, reason)
+    if cause is not None:
+        task_id = clear.winning_task_id
+        endings.was_interrupted(work, slot_id, task_id, run, cause=cause, note=reason, retry_at=retry_at)
+    return voided

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from scidex.errors import AskNotOpen, UnknownAccount, UnknownWorker, WorkerExists, WorkerLost
+from scidex.errors import AskNotOpen, UnknownAccount, UnknownWorker, WorkerExists, WorkerLost, WorkerStopped
 from scidex.exchange.book import asks as book_asks
 from scidex.exchange.book import pools
-from scidex.exchange.work import assignments, settlement
+from scidex.exchange.work import assignments, pauses, settlement
 from scidex.records import Ask
 from scidex.settings import ISSUANCE
 from scidex.store.database import Database, Row, Transaction
@@ -24,6 +24,7 @@ def register_worker(
     seats: int,
     lease_seconds: float,
     provider_id: str | None = None,
+    draws_on: str = "",
 ) -> None:
     """Let a worker be known, or be alive again."""
     tx = work.tx
@@ -39,11 +40,14 @@ def register_worker(
     before = tx.row("lock_worker_to_end", worker_id=worker_id)
     if before is not None and before["account_id"] != account_id:
         raise WorkerExists(field="worker_id", worker_id=worker_id, account_id=before["account_id"])
+    if before is not None and before["stopped_because"]:
+        raise WorkerStopped(field="worker_id", worker_id=worker_id, fact=before["stopped_because"])
     tx.run(
         "add_worker",
         worker_id=worker_id,
         account_id=account_id,
         provider_id=provider_id,
+        draws_on=draws_on,
         pool=pool,
         seats=seats,
         lease_seconds=lease_seconds,
@@ -69,7 +73,10 @@ def keep_offers(
     worker = lock_alive(tx, worker_id)
     pools.lock_pools(tx, [worker["pool"]])  # no round sells any of them meanwhile
     on_offer, waiting = work.make_up("slots", lambda: slots_of(tx, worker_id))
-    missing = wanted - len(on_offer) - len(waiting)
+    most = pauses.claim_trials(work, worker) if wanted else pauses.EVERYTHING
+    voided = [slot_id for slot_id in waiting[most:] if _void_unleased(work, slot_id, f"worker {worker_id} pauses")]
+    wanted = min(wanted, most)
+    missing = wanted - len(on_offer) - len(waiting) + len(voided)
     withdrawn = [slot_id for slot_id in on_offer[: max(0, -missing)] if _withdraw(work, slot_id)]
     asks = _offer(
         work,
@@ -79,7 +86,7 @@ def keep_offers(
         token_allowance=token_allowance,
         max_seconds=max_seconds,
     )
-    work.changed = bool(withdrawn or asks)
+    work.changed = bool(withdrawn or asks or voided)
     return asks
 
 

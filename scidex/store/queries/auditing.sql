@@ -18,6 +18,11 @@ FROM attested_impacts;
 SELECT pool, bidder_id, slope, intercept, updated_at
 FROM bidder_calibrations;
 
+-- name: all_of_breakers
+-- Every row of breakers, as a replay of the journal makes it too.
+SELECT kind, provider_id, name, trips, cause, note, opened_at, ends_at, trial_worker_id, trial_at
+FROM breakers;
+
 -- name: all_of_compute_auction_asks
 -- Every row of compute_auction_asks, as a replay of the journal makes it too.
 SELECT slot_id, pool, provider_id, reserve_price_tokens, available_at, expires_at, token_allowance, max_seconds,
@@ -150,6 +155,11 @@ FROM quests;
 SELECT attempt_id, refused_at, account_id, key_id, method, route, status, error, request_id, place, attempts
 FROM refused_attempts;
 
+-- name: all_of_run_endings
+-- Every row of run_endings, as a replay of the journal makes it too.
+SELECT run_id, ending, cause, note, retry_at, task_id, worker_id, ended_at
+FROM run_endings;
+
 -- name: all_of_run_outputs
 -- Every row of run_outputs, as a replay of the journal makes it too.
 SELECT run_id, ended, exit_code, reason, stdout, stderr, output_bytes, seconds, recorded_at
@@ -176,6 +186,11 @@ FROM task_assignments;
 -- Every row of task_dependencies, as a replay of the journal makes it too.
 SELECT task_id, depends_on
 FROM task_dependencies;
+
+-- name: all_of_task_losses
+-- Every row of task_losses, as a replay of the journal makes it too.
+SELECT task_id, losses
+FROM task_losses;
 
 -- name: all_of_tasks
 -- Every row of tasks, as a replay of the journal makes it too.
@@ -209,6 +224,11 @@ SELECT transfer_id, debit_account_id, credit_account_id, amount_tokens, reason, 
     credit_entry, credit_balance_after, made_at
 FROM token_transfers;
 
+-- name: all_of_worker_failures
+-- Every row of worker_failures, as a replay of the journal makes it too.
+SELECT worker_id, failures, last_task_id, since_at
+FROM worker_failures;
+
 -- name: all_of_worker_slots
 -- Every row of worker_slots, as a replay of the journal makes it too.
 SELECT slot_id, worker_id
@@ -216,7 +236,8 @@ FROM worker_slots;
 
 -- name: all_of_workers
 -- Every row of workers, as a replay of the journal makes it too.
-SELECT worker_id, account_id, provider_id, pool, seats, lease_seconds, status, registered_at, ends_at, ended_at
+SELECT worker_id, account_id, provider_id, draws_on, pool, seats, lease_seconds, status, stopped_because,
+    registered_at, ends_at, ended_at
 FROM workers;
 
 -- name: broken_digest_chains

@@ -1,23 +1,30 @@
 -- name: add_worker!
 -- Let a worker be known, or be alive again.
-INSERT INTO workers (worker_id, account_id, provider_id, pool, seats, lease_seconds, status, registered_at, ends_at)
-VALUES (:worker_id, :account_id, :provider_id, :pool, :seats, :lease_seconds, 'alive', :now, :ends_at)
+INSERT INTO workers (worker_id, account_id, provider_id, draws_on, pool, seats, lease_seconds, status, registered_at,
+    ends_at)
+VALUES (:worker_id, :account_id, :provider_id, :draws_on, :pool, :seats, :lease_seconds, 'alive', :now, :ends_at)
 ON CONFLICT (worker_id) DO UPDATE SET
-    provider_id = excluded.provider_id, pool = excluded.pool, seats = excluded.seats, lease_seconds = excluded.lease_seconds, status = 'alive',
-    registered_at = excluded.registered_at, ends_at = excluded.ends_at, ended_at = NULL;
+    provider_id = excluded.provider_id, draws_on = excluded.draws_on, pool = excluded.pool, seats = excluded.seats,
+    lease_seconds = excluded.lease_seconds, status = 'alive', registered_at = excluded.registered_at,
+    ends_at = excluded.ends_at, ended_at = NULL;
 
 -- name: lock_worker
 -- Keep a worker as it is until this transaction ends.
-SELECT worker_id, account_id, provider_id, pool, seats, lease_seconds, status FROM workers
+SELECT worker_id, account_id, provider_id, draws_on, pool, seats, lease_seconds, status FROM workers
 WHERE worker_id = :worker_id FOR SHARE;
 
 -- name: lock_worker_to_end
 -- Keep everybody else from a worker until this transaction ends.
-SELECT worker_id, account_id, pool, status FROM workers WHERE worker_id = :worker_id FOR UPDATE;
+SELECT worker_id, account_id, pool, status, stopped_because FROM workers WHERE worker_id = :worker_id FOR UPDATE;
 
 -- name: end_worker!
 -- Say that a worker stopped or was lost; no row is changed where it had ended.
 UPDATE workers SET status = :status, ended_at = :now WHERE worker_id = :worker_id AND status = 'alive';
+
+-- name: stop_for_good!
+-- Stop a worker that does not come back by itself.
+UPDATE workers SET status = 'stopped', ended_at = :now, stopped_because = :because
+WHERE worker_id = :worker_id AND status = 'alive';
 
 -- name: beat_worker!
 -- Note that a worker was heard of.
@@ -46,7 +53,8 @@ ORDER BY w.pool, w.account_id, w.worker_id LIMIT :most;
 
 -- name: workers_page
 -- Workers, those alive first and the latest first, with what they do.
-SELECT w.worker_id, w.account_id, w.provider_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+SELECT w.worker_id, w.account_id, w.provider_id, w.draws_on, w.pool, w.seats, w.lease_seconds, w.status,
+    w.stopped_because, w.registered_at,
     COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
     (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
@@ -56,7 +64,8 @@ ORDER BY CASE w.status WHEN 'alive' THEN 0 ELSE 1 END, w.registered_at DESC, w.w
 
 -- name: workers_alive_page
 -- Workers that are alive, the latest first, with what they do.
-SELECT w.worker_id, w.account_id, w.provider_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+SELECT w.worker_id, w.account_id, w.provider_id, w.draws_on, w.pool, w.seats, w.lease_seconds, w.status,
+    w.stopped_because, w.registered_at,
     COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
     (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id
@@ -67,7 +76,8 @@ ORDER BY w.registered_at DESC, w.worker_id LIMIT :page;
 
 -- name: worker
 -- A worker, with what it does.
-SELECT w.worker_id, w.account_id, w.provider_id, w.pool, w.seats, w.lease_seconds, w.status, w.registered_at,
+SELECT w.worker_id, w.account_id, w.provider_id, w.draws_on, w.pool, w.seats, w.lease_seconds, w.status,
+    w.stopped_because, w.registered_at,
     COALESCE(h.seen_at, w.registered_at) AS seen_at, w.ended_at,
     (SELECT COUNT(*) FROM leases l WHERE l.worker_id = w.worker_id AND l.status = 'live') AS running,
     (SELECT COUNT(*) FROM worker_slots s JOIN compute_auction_asks k ON k.slot_id = s.slot_id

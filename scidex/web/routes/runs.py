@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from scidex.exchange import ownership, runs
-from scidex.records import CostReport, PullRequest, RunOutput, Usage
+from scidex.records import CostReport, PullRequest, RunEnding, RunOutput, Usage
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Db, Hours, Limit, Name, Who, router
@@ -17,6 +17,9 @@ routes = router("/api", "runs")
 Since = Annotated[schemas.Instant | None, Query(description="The beginning of the span; `hours` before its end.")]
 Until = Annotated[schemas.Instant | None, Query(description="The end of the span; now.")]
 Charged = Annotated[schemas.CostUsd | None, Query(description="What was billed for the span in all, in USD.")]
+
+
+Ending = Annotated[str | None, Query(pattern="^(succeeded|failed|interrupted|lost)$", description="The class of ends.")]
 
 
 @routes.get("/runs/{run_id:id}/usage", response_model=schemas.Usages)
@@ -49,6 +52,22 @@ def record_output(run_id: Name, output: schemas.NewOutput, who: Who, db: Db) -> 
     """Keep how a run ended and the last of what it wrote."""
     ownership.check_runs(who, run_id, db=db)
     runs.record_output(run_id, **output.model_dump(), db=db)
+
+
+@routes.get("/runs/{run_id:id}/ending", response_model=schemas.OneEndingOrNone)
+@allows(*ANY)
+def get_ending(run_id: Name, who: Who, db: Db) -> RunEnding | None:
+    """Return how a run ended and why; null where that is not known."""
+    ownership.check_sees_run(who, run_id, db=db)
+    return runs.get_ending(run_id, db=db)
+
+
+@routes.get("/endings", response_model=schemas.RunEndings)
+@allows(*ANY)
+def list_endings(who: Who, db: Db, ending: Ending = None, limit: Limit = 100) -> list[RunEnding]:
+    """Return how runs ended, the latest first, to an operator."""
+    ownership.check_is_operator(who, "account_id")
+    return runs.list_endings(ending, limit=limit, db=db)
 
 
 @routes.get("/runs/{run_id:id}/pull-requests", response_model=schemas.PullRequests)

@@ -8,7 +8,7 @@ from fastapi import Path, Query, Request
 
 from scidex.errors import FenceMismatch
 from scidex.exchange import leases, ownership, services, workers
-from scidex.records import Ask, Finished, Lease, LeaseState, TimelineEvent, Usage, Worker
+from scidex.records import Ask, Finished, Lease, LeaseState, Pause, TimelineEvent, Usage, Worker
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Db, Limit, Name, Who, router
@@ -80,6 +80,21 @@ def stop_worker(worker_id: Name, who: Who, db: Db) -> None:
     workers.stop_worker(worker_id, db=db)
 
 
+@routes.get("/pauses", response_model=schemas.Pauses)
+@allows(*ANY)
+def list_pauses(who: Who, db: Db, limit: Limit = 100) -> list[Pause]:
+    """Return the workers and provider accounts that offer nothing for a while, to an operator."""
+    ownership.check_is_operator(who, "account_id")
+    return workers.list_pauses(limit=limit, db=db)
+
+
+@routes.post("/pauses/end", response_model=bool)
+@allows("admin")
+def end_pause(pause: schemas.PauseToEnd, db: Db) -> bool:
+    """Let a worker, or all that draw on an account, offer slots again at once; return whether there was a pause."""
+    return workers.end_pause(**pause.model_dump(), db=db)
+
+
 @routes.get("/leases", response_model=schemas.LeaseStates)
 @allows(*ANY)
 def list_leases(who: Who, db: Db, ended_too: EndedToo = False, limit: Limit = 100) -> list[LeaseState]:
@@ -118,10 +133,10 @@ def finish(fence: FenceNumber, outcome: schemas.Outcome, who: Who, db: Db) -> Fi
 
 @routes.post("/leases/{fence}/give-back", status_code=204)
 @allows("work", "admin")
-def give_back(fence: FenceNumber, why: schemas.Reason, who: Who, db: Db) -> None:
-    """Undo a lease that comes to no end: its task is open again, and nobody has paid."""
+def give_back(fence: FenceNumber, why: schemas.Interruption, who: Who, db: Db) -> None:
+    """Undo a lease that was interrupted: its task is open again, nobody has paid, and the attempt does not count."""
     ownership.check_lease(who, fence, db=db)
-    services.give_back(leases.find_lease(fence, db=db).assignment, why.reason, fence=fence, db=db)
+    services.give_back(leases.find_lease(fence, db=db).assignment, **why.model_dump(), fence=fence, db=db)
 
 
 @routes.post("/compute-auction/slots/{slot_id:id}/lease", response_model=schemas.Lease)
