@@ -137,15 +137,23 @@ class Promises:
     # --- money
 
     def _unpaid(self) -> Iterator[str]:
-        """A quest with a priority is paid within some cycles of its coming."""
+        """A quest with a priority is paid within some cycles of its first work, unless its owner has been."""
         if not self._is_settled():
             return
+        long_ago = self._field.clock.now() - self._patience()
+        worked_for = {
+            quest_id
+            for (quest_id, first_at) in query(self._field.db, "SELECT quest_id, MIN(created_at) FROM tasks GROUP BY 1")
+            if _instant(first_at) <= long_ago
+        }
+        owners = {one.account_id: one.owner_id for one in token_ledger.list_accounts(db=self._field.db)}
+        paid = {
+            owners[account_id]
+            for (account_id,) in query(self._field.db, "SELECT account_id FROM income_shares WHERE base_tokens > 0")
+        }
         for quest in backlog.list_quests(db=self._field.db):
-            spec = self._field.quest(quest.quest_id)
-            is_due = spec.priority and quest.priority and quest.status == "active"
-            if not is_due or quest.created_at > self._field.clock.now() - self._patience():
-                continue
-            if not any(share.base_tokens for share in token_ledger.list_income(quest.account_id, db=self._field.db)):
+            is_due = self._field.quest(quest.quest_id).priority and quest.priority and quest.status == "active"
+            if is_due and quest.quest_id in worked_for and owners[quest.account_id] not in paid:
                 yield f"quest {quest.quest_id}, here since {quest.created_at}, has not been paid yet"
 
     # --- growth

@@ -41,10 +41,6 @@ WANTED = {
 }
 
 
-# What is known not to hold yet, and to be in hand.
-NOT_YET = {"a quest that joins is paid"}
-
-
 @pytest.fixture(scope="module", params=["sqlite", "postgres"])
 def story(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Field, Promises]]:
     """The market of a seed, lived through."""
@@ -69,9 +65,7 @@ def _lived(url: str, folder: Path) -> tuple[Field, Promises]:
     return field, promises
 
 
-@pytest.mark.parametrize(
-    "promise", [pytest.param(one, marks=pytest.mark.xfail(strict=False) if one in NOT_YET else ()) for one in PROMISES]
-)
+@pytest.mark.parametrize("promise", PROMISES)
 def test_a_promise_holds_after_every_hour(story, promise):
     _, promises = story
 
