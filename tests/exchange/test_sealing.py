@@ -97,6 +97,26 @@ def test_a_replayed_journal_is_sealed_to_the_same_digest_on_any_database(db):
         assert told(again).head == told(db).head
 
 
+@pytest.mark.parametrize("db", ["postgres"], indirect=True)
+def test_no_seal_passes_an_entry_that_is_still_to_be_committed(db):
+    fund(db, 100, "a")
+    sealing.seal_journal(db=db)
+    sealed = told(db).entries
+    with psycopg.connect(db.url) as slow:
+        # A number can be drawn before its transaction has an id, and the next one be committed meanwhile.
+        (number,) = slow.execute("SELECT nextval('journal_numbers')").fetchone() or (0,)
+        fund(db, 100, "b")
+        assert sealing.seal_journal(db=db) == 0
+        slow.execute(
+            "INSERT INTO journal SELECT %s, verb, actor, arguments, generated, made_at FROM journal LIMIT 1", (number,)
+        )
+        assert sealing.seal_journal(db=db) == 0
+        slow.commit()
+
+    assert sealing.seal_journal(db=db) == 3
+    assert (told(db).entries, told(db).problems) == (sealed + 3, ())
+
+
 def test_a_loop_seals_what_there_is_now_and_then(db, monkeypatch):
     monkeypatch.setattr(sealing, "_SEAL_SECONDS", 0.0)
     monkeypatch.setattr(sealing, "_TURN_SECONDS", 0.01)

@@ -71,10 +71,10 @@ def test_every_statement_that_is_named_exists():
 
 def test_sqlite_can_plan_every_statement():
     connection = sqlite3.connect(":memory:")
+    connection.execute(load("sqlite")["create_version_table"].sql)
     for migration in migrations("sqlite"):
         connection.executescript(migration.sql)
     planned = [statement for statement in load("sqlite").values() if not statement.sql.startswith("CREATE")]
-    connection.execute(load("sqlite")["create_version_table"].sql)
     for statement in planned:
         names = re.findall(r"(?<![:\w]):(\w+)", statement.sql)
         values = {name: "[]" if name in statement.list_arguments else 0 for name in names}

@@ -203,24 +203,29 @@ def test_a_number_that_is_missing_is_waited_for_while_it_can_come(new_database, 
     with connect(new_database(template=postgres_template)) as db:
         watcher = Watcher(db)
         start = watcher.reached
+        draw = "SELECT nextval('journal_numbers')"
         add = "INSERT INTO journal VALUES (%s, 'mint', 'x', '{}', '{}', now())"
+        add_next = add.replace("%s", "nextval('journal_numbers')")
         with psycopg.connect(db.url) as slow, psycopg.connect(db.url, autocommit=True) as fast:
-            slow.execute(add, (start + 1,))  # drawn first, committed last
-            fast.execute(add, (start + 2,))
+            slow.execute(draw)  # drawn first, before its transaction has an id, and committed last
+            fast.execute(add_next)
             for _ in range(3):
                 assert not watcher.look()
-            assert watcher.reached == start
+            slow.execute(add, (start + 1,))
+            for _ in range(3):
+                assert not watcher.look()
+            assert (watcher.reached, watcher.misses_one) == (start, True)
             slow.commit()
-            while watcher.look():
-                pass
+            assert watcher.look()
             assert watcher.reached == start + 2
-            slow.execute(add, (start + 3,))
-            fast.execute(add, (start + 4,))
+            slow.execute(add_next)
+            fast.execute(add_next)
             assert not watcher.look()
             slow.rollback()  # and this one never comes
-            for _ in range(3):
-                watcher.look()
-            assert watcher.reached == start + 4
+            fast.execute(draw)
+            slow.execute(draw)  # who draws later does not keep it waiting
+            assert watcher.look()
+            assert (watcher.reached, watcher.misses_one) == (start + 4, False)
         told, last = journal_watcher.happened(
             Principal("k", "system:treasury", "system", frozenset()), start, start + 4, db=db
         )

@@ -54,13 +54,14 @@ class Watcher:
     Follows the journal: `reached` is the last number up to which nothing is missing any more.
 
     On PostgreSQL an entry can be committed after one of a higher number. A number that is missing is waited for until
-    every transaction has ended that was under way when it was missed: then it never comes.
+    every transaction has ended that had drawn one when it was missed: then it never comes.
     """
 
     def __init__(self, db: Database, *, after: int | None = None) -> None:
         """Begin behind an entry, or without one at about the last there is."""
         self._db = db
-        self._missed: tuple[int, int] | None = None
+        # The entry before the number that is missing, and the transactions that may still bring it.
+        self._missed: tuple[int, frozenset[str]] = (-1, frozenset())
         if after is not None:
             self.reached: int = after
             return
@@ -72,30 +73,36 @@ class Watcher:
     @property
     def misses_one(self) -> bool:
         """Whether the entry behind the one that was reached is missing, and may still come."""
-        return self._missed is not None and self._missed[0] == self.reached
+        return self._missed[0] == self.reached
 
     def look(self) -> bool:
         """Follow the journal as far as it goes without a gap; return whether that was further than before."""
-        with self._db.reading() as tx:
-            oldest, _ = tx.tuples("journal_horizon")[0]
         before = self.reached
-        with self._db.reading() as tx:
-            self._follow(tx, tx.values("journal_numbers_after", entry_id=self.reached, page=_PAGE), oldest)
+        while not self._follow():
+            pass
         return self.reached > before
 
-    def _follow(self, tx: Transaction, numbers: list[int], oldest: int) -> None:
-        for number in numbers:
-            if number > self.reached + 1 and not self._never_comes(tx, number, oldest):
-                return
-            self.reached = number
+    def _follow(self) -> bool:
+        """Take in a page of the journal; return False where it ends before a number that no one can bring any more."""
+        never_comes = self.misses_one and not self._missed[1] & self._writers()
+        with self._db.reading() as tx:
+            for number in tx.values("journal_numbers_after", entry_id=self.reached, page=_PAGE):
+                if number > self.reached + 1 and not never_comes:
+                    return self._is_to_come(tx)
+                self.reached, never_comes = number, False
+        return True
 
-    def _never_comes(self, tx: Transaction, number: int, oldest: int) -> bool:
-        """Return whether what is missing before a number can come no more."""
-        if self._missed is None or self._missed[0] != self.reached:
-            with self._db.reading() as later:
-                self._missed = self.reached, later.tuples("journal_horizon")[0][1]
-        _, next_to_begin = self._missed
-        return oldest >= next_to_begin
+    def _is_to_come(self, tx: Transaction) -> bool:
+        """Note who may bring the number that is missing; return whether anyone may."""
+        if not self.misses_one:
+            # Asked after the page was read: who drew the number is among them, or has ended since and has brought it.
+            self._missed = self.reached, frozenset(tx.values("journal_writers"))
+        return bool(self._missed[1])
+
+    def _writers(self) -> frozenset[str]:
+        # In a transaction of its own: the page after it must see what those have committed that are no more.
+        with self._db.reading() as tx:
+            return frozenset(tx.values("journal_writers"))
 
 
 def happened(who: Principal, after: int, last: int, *, db: Database) -> tuple[list[Happened], int]:

@@ -3,7 +3,9 @@
 INSERT INTO journal (entry_id, verb, actor, arguments, generated, made_at)
 VALUES (nextval('journal_numbers'), :verb, :actor, :arguments, :generated, :made_at);
 
--- name: journal_horizon
--- The oldest transaction that is not decided, and the next one to begin: entries of older ones are there, or never will be.
-SELECT CAST(CAST(pg_snapshot_xmin(pg_current_snapshot()) AS text) AS bigint) AS oldest,
-    CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS text) AS bigint) AS next;
+-- name: journal_writers
+-- The transactions that have drawn a number of the journal and have not ended. Drawing one locks the sequence until then;
+-- a transaction may have no id yet when it draws, so no snapshot tells of it.
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND relation = CAST('journal_numbers' AS regclass)
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database());

@@ -3,6 +3,6 @@
 INSERT INTO journal (verb, actor, arguments, generated, made_at)
 VALUES (:verb, :actor, :arguments, :generated, :made_at);
 
--- name: journal_horizon
--- The one writer commits entries in the order of their numbers, so none is still to come before one that is there.
-SELECT 1 AS oldest, 0 AS next;
+-- name: journal_writers
+-- No transaction: the one writer commits entries in the order of their numbers, so none comes before one that is there.
+SELECT '' AS virtualtransaction WHERE 1 = 0;
