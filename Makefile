@@ -15,7 +15,7 @@ NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm --loglevel=error
 VENDOR := scidex/web/dashboard/static/vendor
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-ray frontend postgres chromium lint format test demo dist bench lock clean
+.PHONY: help setup setup-ray frontend postgres chromium lint format test demo dist bench reference lock clean
 
 help: ## List the chores
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -109,6 +109,9 @@ bench: setup postgres ## Measure against the limits in benchmarks/
 	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # --- keeping house
+
+reference: setup ## Write the reference pages that are made from the code anew
+	@$(BIN)/python -c 'from scidex.fleet.reference import page; print(page(), end="")' > docs/reference/fleet-file.md
 
 lock: ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes newer versions)
 	@command -v uv >/dev/null || { echo "make lock needs uv: pip install uv" >&2; exit 1; }

@@ -153,6 +153,12 @@ class Agent:
             loop.stop()
         self._runs.stop()
 
+    def end_now(self) -> None:
+        """End all runs of an agent that was asked to stop, whatever time they were given; from another thread."""
+        self._stop_seconds = 0.0
+        self._runs.end_all()
+        self._wake()
+
     def take(self) -> Iterator[Lease]:
         """
         Lease what there is to do, each for a seat, and keep one slot on offer for each seat that stays idle.

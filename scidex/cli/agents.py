@@ -101,7 +101,7 @@ def _check_in(market: Market, account: str, attester: str | None) -> None:
 
 def _telling(*, as_json: bool) -> Callable[[Report], None]:
     def tell(report: Report) -> None:
-        print(output.json_line(_facts(report)) if as_json else _in_words(report), flush=True)
+        print(output.json_line(_facts(report)) if as_json else in_words(report), flush=True)
 
     return tell
 
@@ -118,7 +118,8 @@ def _facts(report: Report) -> dict[str, object]:
     }
 
 
-def _in_words(report: Report) -> str:
+def in_words(report: Report) -> str:
+    """Return what became of a run, in a line."""
     impact = "not known yet" if report.impact.usd is None else f"{report.impact.usd:,.2f} USD"
     return f"{report.assignment.task_id}: {report.result.reason}; cost {_cost(report.usage)}; impact {impact}"
 

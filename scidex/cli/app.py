@@ -15,6 +15,7 @@ from scidex.cli import (
     bidding,
     configuring,
     doctor,
+    fleets,
     keys,
     lab,
     ledgers,
@@ -48,7 +49,16 @@ app = typer.Typer(
 )
 
 _PURPOSES: dict[str, tuple[typer.Typer | Callable[..., None], ...]] = {
-    "Start a market": (opening.init, up.up, serve.serve, login.login, doctor.doctor),
+    "Start a market": (
+        fleets.start,
+        fleets.check,
+        fleets.apply,
+        opening.init,
+        up.up,
+        serve.serve,
+        login.login,
+        doctor.doctor,
+    ),
     "The backlog": (quests.app, tasks.app),
     "The auction": (
         looking.book,

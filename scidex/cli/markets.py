@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from scidex.market import Market
     from scidex.store import Database
 
+FLEET_FILE = "scidex.toml"
+DEFAULT_FLEET_DATABASE = "sqlite:///.scidex/market.db"
+
 
 @contextmanager
 def market_at(db: str | None, url: str | None, key: str | None) -> Iterator[Market]:
@@ -49,15 +52,52 @@ def key_of(key: str | None) -> str | None:
     return key or os.environ.get("SCIDEX_KEY")
 
 
+def database_of(db: str | None) -> str:
+    """Return the database that is meant: the one given, the environment's, that of the fleet's file, or the default."""
+    from scidex.settings import from_environment
+
+    if db is not None or "SCIDEX_DATABASE_URL" in os.environ:
+        return db or from_environment().database_url
+    return database_of_fleet(Path.cwd()) or from_environment().database_url
+
+
+def database_of_fleet(directory: Path) -> str | None:
+    """Return the database of the fleet whose file is in this directory or above it; None where there is none."""
+    import tomllib
+
+    file = next(
+        (place / FLEET_FILE for place in (directory, *directory.parents) if (place / FLEET_FILE).is_file()), None
+    )
+    if file is None:
+        return None
+    try:
+        told = tomllib.loads(file.read_text(encoding="utf-8")).get("database", DEFAULT_FLEET_DATABASE)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{file} cannot be read: {error}", param_hint="--db") from None
+    return address_of(str(told), file.parent)
+
+
+def address_of(database: str, directory: Path) -> str:
+    """Return the address of a fleet's database, whose path is meant from a directory. Raises BadParameter."""
+    if database.startswith("env:"):
+        variable = database.removeprefix("env:")
+        if not os.environ.get(variable):
+            raise typer.BadParameter(f"{variable} is not set, which the fleet's file names", param_hint="database")
+        return os.environ[variable]
+    path = database.removeprefix("sqlite:///")
+    if path in (database, ":memory:"):
+        return database
+    return f"sqlite:///{directory / path}"
+
+
 @contextmanager
 def opened(url: str | None) -> Iterator[Database]:
     """Give the database of a market that is there and up to date; nothing is made. Raises StoreError."""
     from scidex.market.embedded import EmbeddedMarket
-    from scidex.settings import from_environment
     from scidex.store import connect
     from scidex.store.migrate import check_schema
 
-    address = from_environment().database_url if url is None else url
+    address = database_of(url)
     check_is_there(address)
     with connect(address) as db:
         check_schema(db)

@@ -84,7 +84,7 @@ def _demonstrate(demo: Demo, db: str | None, reach: Reach, cycle_seconds: float,
 
 def _serve(db: str | None, reach: Reach, pool: str, cycle_seconds: float, profile: str) -> None:
     from scidex.exchange import compute_auction
-    from scidex.web.market_up import clearing, served_market
+    from scidex.web.market_up import clearing_all, served_market
 
     transport = reach.transport()
     with (
@@ -94,9 +94,9 @@ def _serve(db: str | None, reach: Reach, pool: str, cycle_seconds: float, profil
         settings = compute_auction.get_market_settings(pool, db=market.db)
         # An address of PostgreSQL may hold a password.
         print(f"database    {market.db.url if market.db.dialect == 'sqlite' else 'PostgreSQL'}")
-        print(f"rounds      every {cycle_seconds:g} s in pool {pool}, by the profile {settings.profile}")
+        print(f"rounds      every {cycle_seconds:g} s in every pool; {pool} by the profile {settings.profile}")
         print(f"dashboard   {market.dashboard()}")
         print(f"api         {market.address}")
         print("to stop     Ctrl-C", flush=True)
-        with clearing(market.db, pool=pool, cycle_seconds=cycle_seconds):
+        with clearing_all(market.db, lambda _pool: cycle_seconds):
             stop.wait()

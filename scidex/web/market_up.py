@@ -11,6 +11,7 @@ from scidex.exchange import compute_auction, keys
 from scidex.exchange.cycle import CycleRunner
 from scidex.exchange.sealing import SealRunner
 from scidex.exchange.sweeper import SweepRunner
+from scidex.loops import Loop
 from scidex.records import CycleReport
 from scidex.settings import DEFAULT_POOL
 from scidex.store import Database, connect
@@ -18,6 +19,8 @@ from scidex.web import operator_key
 from scidex.web.refusals import PortInUse
 from scidex.web.serving import DEFAULT_PORT, PLAIN, Transport, check_transport, listen, running_server
 from scidex.web.sessions import Sessions
+
+_LOOK_FOR_POOLS_SECONDS = 2.0
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,29 @@ def clearing(
     runner = CycleRunner(db, pool, cycle_seconds, strategy=strategy, on_cycle=on_cycle)
     with sweeping(db), runner.loop():
         yield
+
+
+@contextmanager
+def clearing_all(db: Database, seconds_of: Callable[[str], float]) -> Iterator[None]:
+    """
+    Do the cycles of every pool while the block runs, those opened meanwhile too, and sweep up after workers that die.
+
+    `seconds_of` says how often a pool clears, by its name.
+    """
+    loops: dict[str, Loop] = {}
+
+    def look() -> float:
+        for one in compute_auction.list_pools(db=db):
+            if one.pool not in loops:
+                loops[one.pool] = CycleRunner(db, one.pool, seconds_of(one.pool)).loop().start()
+        return _LOOK_FOR_POOLS_SECONDS
+
+    try:
+        with sweeping(db), Loop("new pools", look):
+            yield
+    finally:
+        for loop in loops.values():
+            loop.stop()
 
 
 @contextmanager
