@@ -138,7 +138,7 @@ def _seconds_of(fleet: Fleet) -> Callable[[str], float]:
 def _at_work(workers: list[Worker], sources: list[Loop]) -> Iterator[None]:
     """Let agents work and sources be read while the block runs; then agents are asked to stop, and waited for."""
     stop = threading.Event()
-    threads = [threading.Thread(target=worker.run, args=(stop,)) for worker in workers]
+    threads = [threading.Thread(target=_work, args=(worker, stop)) for worker in workers]
     with ExitStack() as loops:
         for source in sources:
             loops.enter_context(source)
@@ -155,6 +155,13 @@ def _at_work(workers: list[Worker], sources: list[Loop]) -> Iterator[None]:
                     worker.end_now()
                 _join(threads)
                 raise
+
+
+def _work(worker: Worker, stop: threading.Event) -> None:
+    try:
+        worker.run(stop)
+    except ScidexError as refusal:  # as one that the market stopped: the rest of the fleet goes on
+        _LOG.error("agent %s: %s", worker.agent_id, refusal)
 
 
 def _join(threads: list[threading.Thread]) -> None:

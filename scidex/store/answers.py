@@ -20,7 +20,8 @@ def packed(value: Any) -> Any:
     if isinstance(value, datetime):
         return {"instant": value.astimezone(UTC).isoformat(timespec="microseconds")}
     if isinstance(value, dict):
-        return {"names": list(value), "values": [packed(item) for item in value.values()]}
+        names = sorted(value)  # as the journal keeps them, so that a replay makes the same answer
+        return {"names": names, "values": [packed(value[name]) for name in names]}
     items = [item if type(item) in _PLAIN else packed(item) for item in value]
     if isinstance(value, list):
         return items
