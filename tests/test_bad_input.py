@@ -171,6 +171,7 @@ LEGAL: dict[str, set[str]] = {
     "list_task_bids.task_id": A_NAME,
     "max_price_tokens": A_POSITIVE_NUMBER,
     "max_seconds": {"none"},
+    "merged_days": {"zero", "minus zero", "float"},
     "list_open_bids.after": A_CURSOR,
     "list_round_bids.after": A_CURSOR,
     "mechanism": A_WORD,

@@ -24,7 +24,9 @@ class RefusingServer(MCPServer[Any]):
         """Call a tool; a refusal is an answer, and what else fails is raised as the SDK does."""
         try:
             await self._check_names(name, arguments)
-            return await super().call_tool(name, arguments, context)
+            # A model that has nothing to say for an argument says null.
+            given = {argument: value for argument, value in arguments.items() if value is not None}
+            return await super().call_tool(name, given, context)
         except ScidexError as refused:
             return _answer(str(refused))
         except ToolError as failed:

@@ -8,11 +8,12 @@ from typing import Annotated, Any, NamedTuple
 
 from mcp.server.mcpserver import Context, MCPServer
 from mcp_types import ToolAnnotations
-from pydantic import Field, StrictInt
+from pydantic import Field
 
 from scidex import __version__
 from scidex.market import Market
 from scidex.mcp_server import answers
+from scidex.mcp_server.numbers import Amount, Whole
 from scidex.mcp_server.refusing import RefusingServer
 from scidex.settings import DEFAULT_POOL
 
@@ -38,8 +39,8 @@ _BIDS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent
 _CANCELS = ToolAnnotations(read_only_hint=False, destructive_hint=True, idempotent_hint=True, open_world_hint=False)
 
 Pool = Annotated[str, Field(description="The book of slots.")]
-Limit = Annotated[StrictInt, Field(ge=1, le=200, description="At most so many.")]
-BidNumber = Annotated[StrictInt, Field(description="The bid's number: `bid_id`, as `bid` and `my_bids` tell it.")]
+Limit = Annotated[Whole, Field(ge=1, le=200, description="At most so many.")]
+BidNumber = Annotated[Whole, Field(description="The bid's number: `bid_id`, as `bid` and `my_bids` tell it.")]
 
 
 class BidderTools:
@@ -56,7 +57,7 @@ class BidderTools:
     def quote(
         self,
         context: Context[Any, Any],
-        probability: Annotated[float, Field(description="The chance to win, above 0 and below 1.")] = 0.9,
+        probability: Annotated[Amount, Field(description="The chance to win, above 0 and below 1.")] = 0.9,
         pool: Pool = DEFAULT_POOL,
     ) -> answers.Quote:
         """Say what to bid to win the next round with a chance. Nothing is spent."""
@@ -66,8 +67,8 @@ class BidderTools:
         self,
         context: Context[Any, Any],
         task_id: Annotated[str, Field(description="The task the slot is for, as `tasks` tells it.")],
-        max_price_tokens: Annotated[StrictInt, Field(description="The most to pay, in whole tokens.")],
-        expected_value_usd: Annotated[float, Field(description="What the task is worth in USD; breaks ties.")] = 0.0,
+        max_price_tokens: Annotated[Whole, Field(description="The most to pay, in whole tokens.")],
+        expected_value_usd: Annotated[Amount, Field(description="What the task is worth in USD; breaks ties.")] = 0.0,
         pool: Pool = DEFAULT_POOL,
         time_in_force: Annotated[
             str, Field(description="`round`: for the next round alone; `gtt`: until `ttl_at`, or for a day.")
@@ -106,7 +107,7 @@ class BidderTools:
     def my_bids(
         self,
         context: Context[Any, Any],
-        after: Annotated[StrictInt | None, Field(description="Only open bids behind this one.")] = None,
+        after: Annotated[Whole | None, Field(description="Only open bids behind this one.")] = None,
         limit: Limit = 50,
     ) -> answers.MyBids:
         """Return your open bids, the dearest first, and the slots you have won that are not settled."""

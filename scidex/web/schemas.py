@@ -6,7 +6,19 @@ from datetime import datetime
 from types import GenericAlias
 from typing import Annotated, Any, Literal, get_type_hints
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, create_model
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetJsonSchemaHandler,
+    Tag,
+    create_model,
+    model_validator,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from scidex import records
 from scidex.exchange.quests.fields import STRATEGY_WORDS
@@ -41,9 +53,24 @@ StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
 
 class Request(BaseModel):
-    """What a client sends: these fields, of these types, and no others."""
+    """What a client sends: these fields, of these types, and no others. A field that is null was left out."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, sent: Any) -> Any:
+        return {name: value for name, value in sent.items() if value is not None} if isinstance(sent, dict) else sent
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        schema = handler(core)
+        told = handler.resolve_ref_schema(schema)
+        for name, field in told.get("properties", {}).items():
+            if name not in told.get("required", ()) and {"type": "null"} not in field.get("anyOf", ()):
+                about = {key: field.pop(key) for key in ("title", "description", "default") if key in field}
+                told["properties"][name] = {"anyOf": [field, {"type": "null"}], **about}
+        return schema
 
 
 class NewBid(Request):

@@ -300,6 +300,16 @@ def test_the_reference_for_people_tells_of_every_route_what_it_takes(refusing):
     assert "//" not in page.replace("http://www.w3.org", "")
 
 
+def test_what_is_null_was_left_out(client):
+    nothing = dict.fromkeys(("pool", "expected_value_usd", "ttl_at", "time_in_force", "idempotency_key"))
+    bid = {"bidder_id": "ada", "task_id": "fix", "max_price_tokens": 5, **nothing}
+
+    placed = client.post("/api/compute-auction/bids", json=bid)
+
+    assert placed.status_code == 201, placed.text
+    assert placed.json()["pool"] == "scidex-agent"
+
+
 # --- ids never choose the route
 
 
@@ -325,11 +335,11 @@ WRONG: list[tuple[int, str, list[Any]]] = [
     (422, "bidder_id", ["", 7, "x" * 201, "\ud800"]),
     (403, "bidder_id", ["nobody", "a\u200bb", "a\x00b", " a", "e\u0301", "'; DROP TABLE token_accounts; --"]),
     (422, "task_id", ["", None, 7, "x" * 201, "\n"]),
-    (422, "expected_value_usd", [-1, "1", None, 1e16, HUGE, True]),
+    (422, "expected_value_usd", [-1, "1", 1e16, HUGE, True]),
     (422, "ttl_at", ["2026-01-01T00:00:00", "yesterday", 1_900_000_000, "2001-01-01T00:00:00Z", True]),
     (422, "ttl_at", ["9999-12-31T23:59:59Z"]),
     (422, "time_in_force", ["forever", 1]),
-    (422, "pool", [None]),
+    (422, "pool", [7]),
     (404, "pool", ["nowhere"]),
     (422, "idempotency_key", [""]),
     (422, "now", ["2026-01-01T00:00:00Z"]),
