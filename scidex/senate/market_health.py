@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
@@ -121,6 +121,45 @@ def fleet_totals(db: Database) -> FleetTotals:
     """Return the sums over all workers."""
     with db.reading() as tx:
         return FleetTotals(**tx.rows("fleet_totals")[0])
+
+
+class Endings(NamedTuple):
+    """How the runs of the last 24 hours ended, and the tasks that wait for a person's word."""
+
+    succeeded: int
+    failed: int
+    interrupted: int
+    lost: int
+    failed_tasks: int
+    held_tasks: int
+
+    @property
+    def failure_rate(self) -> float | None:
+        """Of the runs that came to an end of their own, the share that failed; None where there was none."""
+        judged = self.succeeded + self.failed
+        return self.failed / judged if judged else None
+
+
+def endings(now: datetime, *, db: Database) -> Endings:
+    """Return how runs ended in the 24 hours before a moment, and how many tasks have failed or are held now."""
+    with db.reading() as tx:
+        runs = {row["ending"]: row["runs"] for row in tx.rows("endings_since", since_at=now - timedelta(hours=_HOURS))}
+        tasks = tx.rows("tasks_that_need_a_word")[0]
+    return Endings(
+        succeeded=runs.get("succeeded", 0),
+        failed=runs.get("failed", 0),
+        interrupted=runs.get("interrupted", 0),
+        lost=runs.get("lost", 0),
+        failed_tasks=tasks["failed"],
+        held_tasks=tasks["held"],
+    )
+
+
+def endings_of(run_ids: Iterable[str], *, db: Database) -> dict[str, tuple[str, str]]:
+    """Return the class of each of these runs' ends, and the word for why, by the run's id."""
+    with db.reading() as tx:
+        rows = tx.rows("endings_of_runs", run_ids=sorted(set(run_ids)))
+    return {row["run_id"]: (row["ending"], row["cause"]) for row in rows}
 
 
 class IncomeOfDay(NamedTuple):

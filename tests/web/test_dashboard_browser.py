@@ -219,10 +219,10 @@ def test_an_operator_pauses_the_cycle_and_clears_at_once(look, shown):
     db, _ = shown
     compute_auction.offer_slots(1, db=db)
     page = look("auction")
-    expect(page.locator("#mode")).to_have_text("the auction")
+    expect(page.locator("#mode")).to_have_text("auction")
 
     page.get_by_role("button", name="Pause").click()
-    expect(page.locator("#mode")).to_have_text("the auction (paused)")
+    expect(page.locator("#mode")).to_have_text("auction (paused)")
     assert cycle.cycle_status(db=db).paused
 
     page.get_by_role("button", name="Clear now").click()
@@ -230,7 +230,7 @@ def test_an_operator_pauses_the_cycle_and_clears_at_once(look, shown):
     expect(page.locator("#auction .figure", has_text="Rounds").locator("dd").first).to_have_text("2")
 
     page.get_by_role("button", name="Resume").click()
-    expect(page.locator("#mode")).to_have_text("the auction")
+    expect(page.locator("#mode")).to_have_text("auction")
 
 
 def test_a_change_to_the_fallback_shows(look, shown, monkeypatch):
@@ -244,7 +244,7 @@ def test_a_change_to_the_fallback_shows(look, shown, monkeypatch):
     monkeypatch.setattr(compute_auction, "clear_round", broken)
     cycle.run_cycle(db=db)
 
-    expect(page.locator("#mode")).to_have_text("the fallback")
+    expect(page.locator("#mode")).to_have_text("fallback")
     expect(page.locator("#switches")).to_contain_text("the round broke")
 
 

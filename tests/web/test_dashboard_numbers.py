@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scidex.exchange import compute_auction, cycle, token_ledger, workers
+from scidex.exchange import backlog, compute_auction, cycle, services, token_ledger, workers
 from scidex.senate import market_health
 from scidex.web.dashboard import views
-from tests.backlogs import quest, task
+from tests.backlogs import quest, run, task
 from tests.market import NOON, bid, fund
 
 POOL = "scidex-agent"
@@ -75,6 +75,23 @@ def test_the_book_is_counted_whole(market, monkeypatch):
         bid(market, "agent:z", f"t{number}", 10 + number)
 
     assert views.auction(market, POOL, NOON)["book_size"]["bids"] == 4
+
+
+def test_failures_are_counted_and_a_failed_win_is_not_shown_as_settled(market):
+    quest(market, "q1", tokens=1_000)
+    for number, succeeded in enumerate([True, False, False]):
+        task(market, f"t{number}")
+        bid(market, "quest:q1", f"t{number}", 10)
+        compute_auction.offer_slots(1, provider_id="agent:a", now=NOON, db=market)
+        compute_auction.clear_round(NOON, db=market)
+        run(market, services.won_slots("agent:a", db=market)[0], succeeded=succeeded)
+    backlog.set_task_status("t1", "held", now=NOON, db=market)
+    shown = views.status(market, POOL, NOON + timedelta(minutes=1))["endings"]
+
+    assert (shown.succeeded, shown.failed, shown.held_tasks) == (1, 2, 1)
+    assert shown.failure_rate == pytest.approx(2 / 3)
+    wins = views.auction(market, POOL, NOON + timedelta(minutes=1))["wins"]
+    assert sorted(win["status"] for win in wins) == ["failed", "failed", "succeeded"]
 
 
 def test_the_budget_shows_what_was_paid(market):

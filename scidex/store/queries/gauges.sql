@@ -84,3 +84,17 @@ FROM income_shares WHERE pool = :pool GROUP BY day ORDER BY day DESC LIMIT :page
 -- name: income_paid_on
 -- What each account got of a pool's income on a day.
 SELECT account_id, base_tokens, impact_tokens FROM income_shares WHERE pool = :pool AND day = :day;
+
+-- name: endings_since
+-- How many runs ended since an instant, by how they ended.
+SELECT ending, COUNT(*) AS runs FROM run_endings WHERE ended_at > :since_at GROUP BY ending ORDER BY ending;
+
+-- name: endings_of_runs
+-- How these runs ended.
+SELECT run_id, ending, cause FROM run_endings WHERE run_id IN each_text(:run_ids);
+
+-- name: tasks_that_need_a_word
+-- How many tasks have failed for good, and how many are held, of all pools.
+SELECT
+    (SELECT COUNT(*) FROM tasks WHERE status = 'failed') AS failed,
+    (SELECT COUNT(*) FROM tasks WHERE status = 'held') AS held;

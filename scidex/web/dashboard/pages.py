@@ -92,7 +92,7 @@ class Pages:
     def _facts(self, name: str, pool: str) -> dict[str, Any]:
         now = self.db.now()
         gather: dict[str, Callable[[], dict[str, Any]]] = {
-            "status": lambda: views.status(self.db, pool),
+            "status": lambda: views.status(self.db, pool, now),
             "budget": lambda: views.budget(self.db, pool, now),
             "auction": lambda: views.auction(self.db, pool, now),
             "wallets": lambda: views.wallets(self.db),

@@ -52,9 +52,13 @@ class QuestRow(NamedTuple):
     trouble: QuestTrouble | None
 
 
-def status(db: Database, pool: str) -> dict[str, Any]:
-    """Return what stands above every tab: the pool, its next clearing, and what its agents go by."""
-    return {"cycle": cycle.cycle_status(pool, db=db), "pools": [one.pool for one in compute_auction.list_pools(db=db)]}
+def status(db: Database, pool: str, now: datetime) -> dict[str, Any]:
+    """Return what stands above every tab: the pool, its next clearing, what agents use, and what failed."""
+    return {
+        "cycle": cycle.cycle_status(pool, db=db),
+        "pools": [one.pool for one in compute_auction.list_pools(db=db)],
+        "endings": market_health.endings(now, db=db),
+    }
 
 
 def auction(db: Database, pool: str, now: datetime) -> dict[str, Any]:
@@ -71,7 +75,7 @@ def auction(db: Database, pool: str, now: datetime) -> dict[str, Any]:
         "recent_rounds": list(reversed(stats["prices"][-_TABLE_ROUNDS:])),
         "price_range": _range(stats["prices"]),
         "quote": compute_auction.quote(pool=pool, now=now, db=db),
-        "wins": _with_bars(stats["top_wins"]),
+        "wins": _with_bars(_with_endings(stats["top_wins"], db)),
         "book": {side: rows[:_BOOK_ROWS] for side, rows in book.items()},
         "book_size": {"bids": market_health.open_bids(pool, db=db), "asks": len(book["asks"])},
         "depth": _depth_of_last(last, last_bids) if is_empty and last and last_bids else _depth(book, now),
@@ -140,6 +144,7 @@ def fleet(db: Database) -> dict[str, Any]:
         "workers": everybody,
         "totals": totals,
         "runs": [_run(one, db) for one in latest],
+        "endings": market_health.endings_of([one.run_id for one in latest], db=db),
         "titles": backlog.get_titles([one.task_id for one in latest], db=db),
     }
 
@@ -190,6 +195,12 @@ def _extremes(prices: Sequence[Mapping[str, Any]], most: int) -> Iterator[Mappin
 def _range(prices: Iterable[Mapping[str, Any]]) -> tuple[int, int] | None:
     known = [p["clearing_price_tokens"] for p in prices if p["clearing_price_tokens"] is not None]
     return (min(known), max(known)) if known else None
+
+
+def _with_endings(wins: list[dict[str, Any]], db: Database) -> list[dict[str, Any]]:
+    """Return the wins with how their runs ended in place of a bare `settled`: a failed run is settled as well."""
+    known = market_health.endings_of([win["slot_id"] for win in wins], db=db)
+    return [{**win, "status": known.get(win["slot_id"], (win["status"], ""))[0]} for win in wins]
 
 
 def _with_bars(wins: list[dict[str, Any]]) -> list[dict[str, Any]]:
