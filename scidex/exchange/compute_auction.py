@@ -288,7 +288,8 @@ def clear_round(
     if type(dry_run) is not bool:
         raise InvalidArgument(field="dry_run", value=dry_run, fact="must be True or False")
     name, database = checked.identifier(pool, "pool"), checked.database(db)
-    cleared = _journaled(database, clearing.clear_round, {"pool": name}, now, dry_run=dry_run)
+    arguments = {"pool": name, "version": pools.CLEARING}
+    cleared = _journaled(database, clearing.clear_round, arguments, now, dry_run=dry_run)
     if cleared.clears and not dry_run:
         database.announce(f"round {name}")  # workers wait for what they won
     return cleared

@@ -24,6 +24,9 @@ from scidex.store.db_writes import Work, effect
 RESTING = 0
 """The round number of bids that wait for any round."""
 
+CLEARING = 2
+"""The version of the rules by which a round is cleared now; a round of an earlier journal is replayed by its own."""
+
 _STRIPES = 16
 _SLACK = 64
 _EVERYTHING = 2**62
@@ -137,11 +140,14 @@ def best_bids(
     now: datetime,
     provider_owners: set[str],
     taken: Collection[str] = (),
+    version: int = CLEARING,
 ) -> Sifted:
     """
     Return the bids that decide the open round, best first, and those passed over on the way.
 
-    Bids for tasks that are `taken` are passed over as if these ran.
+    Bids for tasks that are `taken` are passed over as if these ran. Behind a resting bid whose owner sells in this
+    round the others for its task are looked at, which had followed it. Version 1, for rounds of earlier journals, left
+    them out, and passed over all that it happened to read.
     Of a pool whose mechanism looks at the margin alone, no more is read than the winners, one loser, and what ties
     with it; so the cost of a round grows with its slots and not with its losers.
     """
@@ -152,8 +158,10 @@ def best_bids(
         running = set(taken)
         for_round = _range(tx, market, market.open_round_id, now, most, running)
         resting = _range(tx, market, RESTING, now, most, running)
-        ranked = rank(chain(for_round, resting), tie_rule=market.tie_rule, seed=market.seed)
-        sifted = sift(ranked, provider_owners=provider_owners, running=running)
+        followers = _followers(tx, market, resting, provider_owners, now) if version > 1 else []
+        ranked = rank(chain(for_round, resting, followers), tie_rule=market.tie_rule, seed=market.seed)
+        decisive = None if whole or version == 1 else needed
+        sifted = sift(ranked, provider_owners=provider_owners, running=running, most=decisive)
         if whole:
             return sifted
         unread = [bids[-1].price for bids in (for_round, resting) if len(bids) == most]
@@ -172,6 +180,17 @@ def _range(
     running.update([row[3] for row in rows if row[7] is not None])
     rest = (resting,)
     return [Standing._make(row[:7] + rest) for row in rows]
+
+
+def _followers(
+    tx: Transaction, market: Market, resting: list[Standing], provider_owners: set[str], now: datetime
+) -> list[Standing]:
+    """Return the resting bids that follow one whose owner sells in this round, so that it does not compete."""
+    tasks = sorted({bid.task for bid in resting if bid.owner in provider_owners})
+    if not tasks:
+        return []
+    rows = tx.tuples("followers_for_tasks", pool=market.pool, task_ids=tasks, now=now)
+    return [Standing._make((*row, True)) for row in rows]
 
 
 @effect("open_market")

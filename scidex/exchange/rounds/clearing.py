@@ -37,8 +37,8 @@ _MANY = 1_000
 
 
 @effect("clear_round")
-def clear_round(work: Work, *, pool: str) -> Round:
-    """Clear a pool's open round. Raises UnknownPool."""
+def clear_round(work: Work, *, pool: str, version: int = 1) -> Round:
+    """Clear a pool's open round by a version of the rules. Raises UnknownPool."""
     tx = work.tx
     books.lock_names(tx, [pool], to_clear=True)
     of_pool = {"pool": pool}
@@ -60,7 +60,7 @@ def clear_round(work: Work, *, pool: str) -> Round:
     tx.post("expire_asks", pool=pool, now=work.now)
     _bring_resting_bids_up_to_date(work, market, due, [row["account_id"] for row in sleepers])
     floor = floors.choose(work, market, entitled, offers) if entitled else None
-    return _record(work, market, *_decided(work, market, offers, floor))
+    return _record(work, market, *_decided(work, market, offers, floor, version))
 
 
 class _Decided(NamedTuple):
@@ -74,20 +74,20 @@ class _Decided(NamedTuple):
     floor: Floor | None
 
 
-def _decided(work: Work, market: Market, offers: list[Offer], floor: Floor | None) -> _Decided:
+def _decided(work: Work, market: Market, offers: list[Offer], floor: Floor | None, version: int) -> _Decided:
     """Decide a round without what its floor gives away, unless the treasury would have to buy that and cannot."""
     gift = floor.gift if floor else None
     # Whose slot the treasury buys gets the round's price as well, and so does not bid either.
     owners = provider_owners(offers)
     if floor is None or gift is None:
-        return _Decided(offers, owners, *_decide_for_certain(work, market, offers, owners), floor)
+        return _Decided(offers, owners, *_decide_for_certain(work, market, offers, owners, version), floor)
     [slot] = [offer for offer in offers if offer.slot_id == gift.slot_id]
     others = [offer for offer in offers if offer is not slot]
-    sifted, outcome, sizes = _decide_for_certain(work, market, others, owners, taken=gift.task_id)
+    sifted, outcome, sizes = _decide_for_certain(work, market, others, owners, version, taken=gift.task_id)
     if slot.provider_id != TREASURY:
         price = max(outcome.price or 0, slot.reserve_price_tokens)
         if not _set_aside(work.tx, outcome, price):
-            return _decided(work, market, offers, floor.without_gift())
+            return _decided(work, market, offers, floor.without_gift(), version)
         floor = floor.at_price(price)
     return _Decided(others, owners, sifted, outcome, sizes, floor)
 
@@ -104,17 +104,25 @@ def _set_aside(tx: Transaction, outcome: Outcome, price: int) -> bool:
 
 
 def _decide_for_certain(
-    work: Work, market: Market, offers: list[Offer], owners: set[str], *, taken: str | None = None
+    work: Work, market: Market, offers: list[Offer], owners: set[str], version: int, *, taken: str | None = None
 ) -> tuple[Sifted, Outcome, Row]:
     """
     Decide a round, and lock the tasks that it depends on; decide again if another pool sold one meanwhile.
 
-    Bids for the task that is `taken` do not compete. Returns the sizes of the books, too, as they are under these
-    locks.
+    A task that runs already goes on running, since whoever ends its run locks the pools in which bids for it are open.
+    Bids for the task that is `taken` do not compete. Returns the books' sizes, too, as they are under these locks.
     """
     given = set() if taken is None else {taken}
     while True:
-        sifted = books.best_bids(work.tx, market, slots=len(offers), now=work.now, provider_owners=owners, taken=given)
+        sifted = books.best_bids(
+            work.tx,
+            market,
+            slots=len(offers),
+            now=work.now,
+            provider_owners=owners,
+            taken=given,
+            version=version,
+        )
         outcome = decide(market.mechanism, market.parameters, sifted.competing, offers)
         competitors.lock_tasks(work.tx, (bid.task for bid in sifted.competing))
         # That a winner's task is not sold twice is for the database to say, once it is written.

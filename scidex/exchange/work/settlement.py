@@ -159,10 +159,13 @@ def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
 
 
 def lock_sold(tx: Transaction, slot_id: str) -> Clear:
-    """Lock a sale, its task, its pool and those where bids for that task are open; return the sale as it is now."""
+    """
+    Lock a sale's task, its pool and those where bids for that task are open; return the sale as it is now.
+
+    Whoever settles, voids, leases or declares for a sale locks its task alone, and so the sale.
+    """
     sold = _sold(tx, slot_id)
     states.lock(tx, [sold.winning_task_id], pools=[sold.pool])
-    tx.rows("lock_clear", slot_id=slot_id)
     return _sold(tx, slot_id)
 
 

@@ -41,7 +41,7 @@ WHERE b.status = 'open' AND b.task_id IN each_text(:task_ids) AND (b.round_id = 
 
 -- name: sell_resting_bids!
 -- Move resting bids that won into the round that sold them.
-UPDATE compute_auction_bids SET status = 'won', round_id = :round_id WHERE id = :id;
+UPDATE compute_auction_bids SET status = 'won', round_id = :round_id, competing = 1, reason = '' WHERE id = :id;
 
 -- name: count_bids!
 -- Count bids into, or out of, a stripe of a pool's book.
@@ -79,6 +79,14 @@ FROM compute_auction_bids b
 JOIN token_accounts a ON a.account_id = b.bidder_id
 WHERE b.pool = :pool AND b.round_id = :round_id AND b.competing = 1 AND b.ttl_at > :now
 ORDER BY b.max_price_tokens DESC, b.sequence LIMIT :most;
+
+-- name: followers_for_tasks
+-- The resting bids of a pool that follow a better one for their tasks.
+SELECT b.id, b.bidder_id, a.owner_id, b.task_id, b.max_price_tokens, b.sequence, b.expected_value_usd
+FROM compute_auction_bids b
+JOIN token_accounts a ON a.account_id = b.bidder_id
+WHERE b.pool = :pool AND b.round_id = 0 AND b.status = 'open' AND b.competing = 0 AND b.reason = 'superseded'
+    AND b.task_id IN each_text(:task_ids) AND b.ttl_at > :now;
 
 -- name: book_range_of_cleared
 -- The best bids of a pool that competed in a cleared round, resting winners among them.

@@ -5,6 +5,9 @@ from __future__ import annotations
 import pytest
 
 from scidex.exchange import compute_auction, token_ledger
+from scidex.exchange.rounds import clearing
+from scidex.store.db_writes import execute_journaled
+from tests.databases import assert_journal_tells_all
 from tests.market import (
     NOON,
     after,
@@ -177,6 +180,77 @@ def test_a_round_bid_and_a_resting_bid_for_one_task_compete_in_the_round(db):
 
     assert prices(clear(db)) == {"t": 10}
     assert (status(db, round_bid), status(db, resting)) == ("won", "open")
+
+
+def sellers(db):
+    """Two who sell a slot at a price that nobody pays, each with an account that bids."""
+    for lab in ("lab", "other lab"):
+        token_ledger.create_account(f"{lab} worker", "worker", lab, now=NOON, db=db)
+        fund(db, 1_000, f"{lab} bidder", owner_id=lab)
+        offer(db, provider_id=f"{lab} worker", reserve_price_tokens=900)
+
+
+def test_a_bid_that_may_not_compete_keeps_none_out_that_follows_it(db):
+    """Anybody could keep anybody out: with an ask that is never bought, and a high bid that never competes."""
+    sellers(db)
+    fund(db, 100, "a", "b", "c")
+    first = rest(db, "lab bidder", "t", 90)
+    second = rest(db, "other lab bidder", "t", 80)
+    follows, below = rest(db, "a", "t", 50), rest(db, "b", "t", 40)
+    bid(db, "c", "other", 10)
+    assert [reason(db, one) for one in (first, second, follows)] == ["", "superseded", "superseded"]
+    offer(db)
+
+    cleared = clear(db)
+
+    assert prices(cleared) == {"t": 10}
+    assert [status(db, one) for one in (first, second, follows, below)] == ["open", "open", "won", "open"]
+    assert [reason(db, one) for one in (first, follows)] == ["task_running", ""]
+    assert wallet(db, "a") == (100, 10)
+    assert compute_auction.recompute(cleared.round_id, db=db).digest == cleared.digest
+    settle(db, cleared.clears[0])
+
+
+@pytest.mark.parametrize("mechanism", ["uniform_price", "vickrey"])
+def test_a_bid_behind_one_that_may_not_compete_sets_a_price(db, mechanism):
+    compute_auction.create_pool("gpu", mechanism=mechanism, now=NOON, db=db)
+    token_ledger.create_account("worker", "worker", "lab", now=NOON, db=db)
+    fund(db, 1_000, "lab bidder", owner_id="lab")
+    fund(db, 100, "a", "b")
+    offer(db, provider_id="worker", reserve_price_tokens=900, pool="gpu")
+    rest(db, "lab bidder", "t", 90, pool="gpu")
+    follows = rest(db, "a", "t", 30, pool="gpu")
+    bid(db, "b", "best", 50, pool="gpu")
+    offer(db, pool="gpu")
+
+    cleared = clear(db, pool="gpu")
+
+    assert (prices(cleared), cleared.runner_up_bid_id) == ({"best": 30}, follows.id)
+    assert (status(db, follows), reason(db, follows)) == ("open", "superseded")
+    assert compute_auction.recompute(cleared.round_id, db=db).digest == cleared.digest
+
+
+def test_a_round_bid_behind_one_that_may_not_compete_competes(db):
+    sellers(db)
+    fund(db, 100, "a")
+    bid(db, "lab bidder", "t", 90)
+    bid(db, "a", "t", 50)
+    offer(db)
+
+    assert clear(db).clears[0].bidder_id == "a"
+
+
+def test_a_round_of_an_earlier_journal_leaves_followers_out_as_it_did(db):
+    sellers(db)
+    fund(db, 100, "a")
+    rest(db, "lab bidder", "t", 90)
+    rest(db, "a", "t", 50)
+    offer(db)
+    execute_journaled(db, clearing.clear_round, {"pool": "scidex-agent"}, now=NOON)  # as it was journaled then
+    assert compute_auction.list_rounds(db=db)[0].sold == 0
+
+    assert_journal_tells_all(db)
+    assert won_tasks(clear(db, after(1))) == {"t"}
 
 
 # --- suspension
