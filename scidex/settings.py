@@ -54,6 +54,8 @@ class Settings:
     most_requests_per_second: int = 5_000
     # Requests without a valid key that one address may make in a second.
     most_refusals_per_second: int = 20
+    # Connections that a server keeps, of which one address may have half; fewer where it may not open so many files.
+    most_connections: int = 1_000
     # Event streams that one process keeps open, and that one key may.
     most_event_streams: int = 200
     most_event_streams_per_key: int = 20

@@ -13,9 +13,11 @@ from pathlib import Path
 
 import uvicorn
 
+from scidex import settings
 from scidex.exchange import keys
 from scidex.store import Database
 from scidex.web.app import create_app
+from scidex.web.connections import BoundedConfig, Connections
 from scidex.web.gate import LOOPBACK_NAMES
 from scidex.web.refusals import (
     AddressNotLoopback,
@@ -171,8 +173,9 @@ def _family(host: str) -> tuple[socket.AddressFamily, str]:
 
 def _server(db: Database, transport: Transport, sessions: Sessions | None, on_ready: Callable[[], None]) -> _Server:
     app = create_app(db, host_names=LOOPBACK_NAMES | transport.names, sessions_of_server=sessions)
-    config = uvicorn.Config(
+    config = BoundedConfig(
         app,
+        connections=Connections(settings.from_environment().most_connections),
         access_log=False,
         log_level="warning",
         proxy_headers=False,

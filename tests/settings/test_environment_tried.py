@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import socket
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from datetime import timedelta
@@ -161,6 +162,23 @@ def _streams_of_one_key(market: Market) -> list[int]:
         return [opened.enter_context(client.stream("GET", "/api/events")).status_code for _ in range(3)]
 
 
+def _idle_sockets_kept(market: Market) -> int:
+    """Return how many of five connections that ask nothing a server keeps."""
+    with running_server(market.db) as address, ExitStack() as opened:
+        host, _, port = address.removeprefix("http://").rpartition(":")
+        idle = [opened.enter_context(socket.create_connection((host, int(port)), timeout=0.5)) for _ in range(5)]
+        return sum(map(_is_open, idle))
+
+
+def _is_open(idle: socket.socket) -> bool:
+    try:
+        return bool(idle.recv(1))
+    except ConnectionError:
+        return False
+    except TimeoutError:
+        return True
+
+
 @contextmanager
 def _served(market: Market, headers: dict[str, str]) -> Iterator[httpx2.Client]:
     with running_server(market.db) as address, httpx2.Client(base_url=address, headers=headers, timeout=30) as client:
@@ -186,6 +204,7 @@ TRIALS: dict[str, Trial] = {
     "most_bids_per_second": Trial((20_000, 3), _bids_in_one_batch, ((201, 201), (201, 429))),
     "most_requests_per_second": Trial((5_000, 3), _requests_in_a_row, ({200}, {200, 429})),
     "most_refusals_per_second": Trial((5_000, 3), _strangers_in_a_row, ({401}, {401, 429})),
+    "most_connections": Trial((1_000, 4), _idle_sockets_kept, (5, 2)),
     "most_event_streams": Trial((200, 2), _streams_of_one_key, ([200, 200, 200], [200, 200, 429])),
     "most_event_streams_per_key": Trial((20, 1), _streams_of_one_key, ([200, 200, 200], [200, 429, 429])),
 }
