@@ -29,6 +29,19 @@ def list_(session: Session) -> None:
     session.table(session.market.list_pools(), _COLUMNS)
 
 
+@app.command("create", cls=Command)
+@command("scidex pool create gpu", "scidex pool create gpu --profile generous")
+def create(
+    session: Session,
+    pool: Annotated[str, typer.Argument(metavar="POOL", help="The new pool.")],
+    profile: Annotated[str, typer.Option(help="brief, recommended or generous.")] = "recommended",
+    mechanism: Annotated[str, typer.Option(help="The clearing rule.")] = "uniform_price",
+) -> None:
+    """Open a pool and set it to a profile; markets that are up clear it from then on."""
+    session.market.create_pool(pool, mechanism=mechanism)
+    _show(session, session.market.configure_pool(pool, profile))
+
+
 @app.command("show", cls=Command)
 @command("scidex pool show gpu")
 def show(session: Session, pool: PoolArgument = POOL) -> None:

@@ -50,6 +50,16 @@ def list_(
     session.table(found, _COLUMNS, empty="No quests. Add one with: scidex quest add QUEST_ID")
 
 
+@app.command("show", cls=Command)
+@command("scidex quest show docs")
+def show(session: Session, quest_id: QuestArgument) -> None:
+    """Show a quest and its wallet."""
+    quest = session.market.get_quest(quest_id)
+    balance = session.market.get_balance(quest.account_id)
+    tokens = {"balance": balance.balance, "held": balance.held, "available": balance.available}
+    session.table([{**quest._asdict(), **tokens}], (*_COLUMNS[:-1], *tokens, "title"))
+
+
 @app.command("set", cls=Command)
 @command("scidex quest set docs --priority 5", "scidex quest set docs --status paused")
 def set_(

@@ -51,7 +51,10 @@ def _sentence(error: UnknownId, market: Market) -> str:
     noun, field = _NOUNS[type(error)]
     wanted = str(error.facts[field])
     like = get_close_matches(wanted, _known(noun, market), n=1, cutoff=_LIKENESS)
-    return f"no {noun} {shown(wanted)}" + (f"; did you mean {shown(like[0])}?" if like else "")
+    if like:
+        return f"no {noun} {shown(wanted)}; did you mean {shown(like[0])}?"
+    remedy = "; open it with: scidex pool create" if noun == "pool" else ""
+    return f"no {noun} {shown(wanted)}{remedy}"
 
 
 def _known(noun: str, market: Market) -> list[str]:

@@ -11,7 +11,7 @@ import typer
 
 from scidex.cli.commands import command
 from scidex.cli.opening import RECOMMENDED
-from scidex.cli.options import POOL, DatabaseOption, PoolOption
+from scidex.cli.options import POOL, DatabaseOption
 from scidex.cli.reach import Reach
 from scidex.cli.stopping import stop_signal
 
@@ -48,7 +48,7 @@ def up(
     reach: Reach,
     demo: Demo,
     db: DatabaseOption = None,
-    pool: PoolOption = POOL,
+    pool: Annotated[str | None, typer.Option(help="Clear this pool alone; all pools unless given.")] = None,
     cycle_seconds: CycleOption = None,
     profile: ProfileOption = RECOMMENDED,
 ) -> None:
@@ -82,21 +82,28 @@ def _demonstrate(demo: Demo, db: str | None, reach: Reach, cycle_seconds: float,
         run_demo(plan, stop, Console())
 
 
-def _serve(db: str | None, reach: Reach, pool: str, cycle_seconds: float, profile: str) -> None:
+def _serve(db: str | None, reach: Reach, pool: str | None, cycle_seconds: float, profile: str) -> None:
     from scidex.exchange import compute_auction
-    from scidex.web.market_up import clearing_all, served_market
+    from scidex.web.market_up import clearing, clearing_all, served_market
 
     transport = reach.transport()
     with (
         stop_signal() as stop,
-        served_market(db, host=reach.host, port=reach.port, transport=transport, pool=pool, profile=profile) as market,
+        served_market(
+            db, host=reach.host, port=reach.port, transport=transport, pool=pool or POOL, profile=profile
+        ) as market,
     ):
-        settings = compute_auction.get_market_settings(pool, db=market.db)
+        settings = compute_auction.get_market_settings(pool or POOL, db=market.db)
         # An address of PostgreSQL may hold a password.
         print(f"database    {market.db.url if market.db.dialect == 'sqlite' else 'PostgreSQL'}")
-        print(f"rounds      every {cycle_seconds:g} s in every pool; {pool} by the profile {settings.profile}")
+        print(f"rounds      every {cycle_seconds:g} s in {pool or 'every pool'}, by the profile {settings.profile}")
         print(f"dashboard   {market.dashboard()}")
         print(f"api         {market.address}")
         print("to stop     Ctrl-C", flush=True)
-        with clearing_all(market.db, lambda _pool: cycle_seconds):
+        cycles = (
+            clearing_all(market.db, lambda _pool: cycle_seconds)
+            if pool is None
+            else clearing(market.db, pool=pool, cycle_seconds=cycle_seconds)
+        )
+        with cycles:
             stop.wait()

@@ -265,3 +265,13 @@ def test_a_reader_that_has_enough_gets_no_traceback(market_url):
     ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert (ended.returncode, ended.stderr) == (0, "")
+
+
+def test_a_pool_is_opened_and_a_missing_one_says_how(asked, cli, at):
+    assert 'no pool "gpu"; open it with: scidex pool create' in cli("pool", "show", "gpu", *at)[2]
+    assert asked("pool", "create", "gpu", "--profile", "brief")["profile"] == "brief"
+    assert [one["pool"] for one in asked("pool", "list")] == ["gpu", "scidex-agent"]
+
+
+def test_a_quest_is_shown_with_its_wallet(asked):
+    assert (asked("quest", "show", "docs")[0]["available"], asked("quest", "show", "docs")[0]["priority"]) == (0, 1)

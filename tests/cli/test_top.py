@@ -34,6 +34,7 @@ def busy_url(market_url) -> str:
         compute_auction.create_pool("gpu", db=db)
         compute_auction.place_bid("agent:ada", "write", 120, db=db)
         backlog.add_task("review", "docs", "Review it", depends_on=["write"], db=db)
+        backlog.add_task("plan", "docs", expected_value_usd=2.0, db=db)
         backlog.add_task("print", "docs", "Print it", db=db)
         backlog.set_task_status("print", "held", reason="no paper", db=db)
     return market_url
@@ -47,12 +48,23 @@ def test_a_snapshot_says_what_runs_and_what_waits_and_why(busy_url):
         assert [(one.task_id, one.status) for one in seen.running] == [("task-1", "won")]
         assert [(one.task_id, one.title, one.price_tokens, one.why) for one in seen.waiting] == [
             ("write", "[Write] it", 120, "is 1 in the book"),
-            ("print", "Print it", None, "held: no paper"),
+            ("plan", "", None, "no bid; worth 2.00 USD"),
             ("review", "Review it", None, "waits for write"),
+            ("print", "Print it", None, "held: no paper"),
         ]
         assert seen.pools == ("gpu", "scidex-agent")
         assert watcher.why(seen.waiting[0]).startswith("write: ")
-        assert watcher.why(seen.waiting[1]) == "print: held: no paper"
+        assert watcher.why(seen.waiting[1]) == "plan: no bid; worth 2.00 USD"
+        assert watcher.why(seen.waiting[3]) == "print: held: no paper"
+
+
+def test_a_task_that_runs_without_a_sale_is_shown_too(busy_url):
+    with connect(busy_url) as db:
+        backlog.set_task_status("plan", "running", db=db)
+
+        seen = Watcher(EmbeddedMarket(db)).look("scidex-agent")
+
+    assert [(one.task_id, one.price_tokens) for one in seen.running] == [("task-1", 0), ("plan", None)]
 
 
 def test_in_a_pipe_it_looks_once(cli, busy_url):
@@ -107,7 +119,7 @@ def snapshot(*, waiting=(), running=(), **more) -> Snapshot:
 
 @given(st.integers(1, 200), st.integers(1, 60), st.integers(0, 40), st.integers(0, 40), st.integers(0, 60))
 def test_the_screen_fits_every_terminal(width, height, waits, runs, chosen):
-    waiting = [Waiting(f"task-{n}" * 5, "市場" * 30, n, "is 1 in the book", n) for n in range(waits)]
+    waiting = [Waiting(f"task-{n}" * 5, "市場" * 30, "open", n, "is 1 in the book", n) for n in range(waits)]
     running = [Running(f"run-{n}", "title " * 20, "slot-1", "won", 5, NOW) for n in range(runs)]
     lines = lines_of(snapshot(waiting=waiting, running=running), View(chosen, "said", "fault"), width, height)
 
@@ -117,7 +129,7 @@ def test_the_screen_fits_every_terminal(width, height, waits, runs, chosen):
 
 @given(st.integers(1, 40), st.integers(0, 39))
 def test_the_chosen_task_is_always_on_the_screen(waits, chosen):
-    waiting = [Waiting(f"task-{n}", "", n, "", n) for n in range(waits)]
+    waiting = [Waiting(f"task-{n}", "", "open", n, "", n) for n in range(waits)]
     view = View().moved(chosen, waits)
 
     [marked] = [line for line in lines_of(snapshot(waiting=waiting), view, 80, 24) if line.plain.startswith("> ")]
@@ -193,7 +205,7 @@ def terminal(busy_url, tmp_path) -> Iterator[Terminal]:
 def test_keys_choose_explain_pause_change_pools_and_quit(terminal, busy_url):
     terminal.shows(lambda screen: "> write" in screen and "RUNNING (1)" in screen)
 
-    terminal.typed("Down")
+    terminal.typed("Down", "Down", "Down")
     terminal.shows(lambda screen: "> print" in screen)
     terminal.typed("Enter")
     terminal.shows(lambda screen: "print: held: no paper" in screen)

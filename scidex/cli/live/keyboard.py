@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import sys
 import termios
 import tty
+from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -22,6 +24,7 @@ _NAMES = {
     "\t": "tab",
 }
 
+_KEY = re.compile(r"\x1b[\[O].|.", re.DOTALL)
 NextKey = Callable[[float], str]
 
 
@@ -31,13 +34,17 @@ def keys() -> Iterator[NextKey]:
     terminal = sys.stdin.fileno()
     before = termios.tcgetattr(terminal)
 
+    waiting: deque[str] = deque()
+
     def next_key(seconds: float) -> str:
-        ready, _, _ = select.select([terminal], [], [], seconds)
-        if not ready:
-            return ""
-        # A key such as an arrow comes as several bytes at once; the end of input quits.
-        typed = os.read(terminal, 16).decode(errors="replace")
-        return _NAMES.get(typed, typed) or "q"
+        if not waiting:
+            ready, _, _ = select.select([terminal], [], [], seconds)
+            if not ready:
+                return ""
+            # Keys that are held down come several at once, each as one character or more. The end of input quits.
+            waiting.extend(_KEY.findall(os.read(terminal, 256).decode(errors="replace")) or ["q"])
+        typed = waiting.popleft()
+        return _NAMES.get(typed, typed)
 
     try:
         tty.setcbreak(terminal)

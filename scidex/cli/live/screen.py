@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from scidex.cli.live.snapshot import Running, Snapshot, Waiting
@@ -13,6 +14,7 @@ from scidex.cli.output import printable
 
 _BARS = "▁▂▃▄▅▆▇█"
 _PRICES_SHOWN = 24
+_LEAST_ID = 24
 KEYS = "q quit · ↑↓ choose · enter why · p pause or resume · tab next pool"
 
 
@@ -34,8 +36,11 @@ def lines_of(snapshot: Snapshot, view: View, width: int, height: int) -> list[Te
     head = list(_head(snapshot))
     foot = [Text(view.message), Text(view.fault, "bold red"), Text(KEYS, "dim")]
     room = max(0, height - len(head) - len(foot) - 4)
-    running = _rows_of(snapshot.running, min(len(snapshot.running), room // 3))
-    waiting = _chosen_rows(snapshot.waiting, view.chosen, room - len(running))
+    named = [one.task_id for one in snapshot.running] + [one.task_id for one in snapshot.waiting]
+    ids = max(map(cell_len, named), default=0)
+    ids = max(_LEAST_ID, min(ids, width // 2))
+    running = _rows_of(snapshot.running, min(len(snapshot.running), room // 3), ids)
+    waiting = _chosen_rows(snapshot.waiting, view.chosen, room - len(running), ids)
     body = [Text(""), _title("RUNNING", len(snapshot.running)), *running]
     body += [Text(""), _title("WAITING", len(snapshot.waiting)), *waiting]
     lines = [*head, *body]
@@ -81,11 +86,15 @@ def sparkline(values: list[int]) -> str:
 
 def _seats(snapshot: Snapshot) -> str:
     if snapshot.workers is None:
-        return f"{snapshot.on_offer:,} slots on offer (agents are shown to an operator's key)"
+        return f"{_counted(snapshot.on_offer, 'slot')} on offer (agents are shown to an operator's key)"
     seats = sum(one.seats for one in snapshot.workers)
     runs = sum(one.running for one in snapshot.workers)
-    agents = f"{len(snapshot.workers):,} agents with {seats:,} seats: {runs:,} run"
-    return f"{agents}; {snapshot.on_offer:,} slots on offer" if snapshot.workers else "no agent: scidex agent run"
+    agents = f"{_counted(len(snapshot.workers), 'agent')} with {_counted(seats, 'seat')}: {runs:,} busy"
+    return (
+        f"{agents}; {_counted(snapshot.on_offer, 'slot')} on offer"
+        if snapshot.workers
+        else "no agent: scidex agent run"
+    )
 
 
 def _spend(snapshot: Snapshot) -> str:
@@ -93,29 +102,42 @@ def _spend(snapshot: Snapshot) -> str:
     if costs is None:
         return "shown to an operator's key"
     unknown = f", {costs.runs_unknown:,} of unknown cost" if costs.runs_unknown else ""
-    return f"{costs.cost_usd:,.2f} USD and {costs.tokens:,} tokens in 24 h, {costs.runs:,} runs{unknown}"
+    runs = f"{_counted(costs.runs, 'run')}{unknown}"
+    return f"{costs.cost_usd:,.2f} USD and {costs.tokens:,} tokens in 24 h, {runs}, in all pools"
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count:,} {noun}{'s' * (count != 1)}"
 
 
 def _title(name: str, count: int) -> Text:
     return Text(f"{name} ({count:,})", "bold")
 
 
-def _rows_of(running: tuple[Running, ...], most: int) -> list[Text]:
+def _rows_of(running: tuple[Running, ...], most: int, ids: int) -> list[Text]:
     return [
-        Text(f"  {_plain(one.task_id):<24} {one.price_tokens:>9,}  {_since(one):<9} {_plain(one.title)}")
+        Text(f"  {_padded(one.task_id, ids)} {_price(one.price_tokens)}  {_since(one):<9} {_plain(one.title)}")
         for one in running[:most]
     ]
 
 
-def _chosen_rows(waiting: tuple[Waiting, ...], chosen: int, room: int) -> list[Text]:
+def _chosen_rows(waiting: tuple[Waiting, ...], chosen: int, room: int, ids: int) -> list[Text]:
     """Return the rows around the chosen one that there is room for."""
     first = max(0, min(chosen - room // 2, len(waiting) - room))
     rows = []
     for place, one in enumerate(waiting[first : first + max(0, room)], start=first):
-        price = "" if one.price_tokens is None else f"{one.price_tokens:,}"
         mark, style = (">", "reverse") if place == chosen else (" ", "")
-        rows.append(Text(f"{mark} {_plain(one.task_id):<24} {price:>9}  {one.why:<28} {_plain(one.title)}", style))
+        told = f"{_price(one.price_tokens)}  {_plain(one.why):<28} {_plain(one.title)}"
+        rows.append(Text(f"{mark} {_padded(one.task_id, ids)} {told}", style))
     return rows
+
+
+def _price(tokens: int | None) -> str:
+    return f"{'' if tokens is None else f'{tokens:,}':>9}"
+
+
+def _padded(text: str, width: int) -> str:
+    return set_cell_size(_plain(text), width)
 
 
 def _since(one: Running) -> str:

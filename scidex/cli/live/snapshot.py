@@ -25,6 +25,7 @@ class Waiting:
 
     task_id: str
     title: str
+    status: str
     price_tokens: int | None
     why: str
     bid_id: int | None
@@ -32,13 +33,13 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Running:
-    """A task in a slot that was sold."""
+    """A task that runs in a slot that was sold, or without a sale."""
 
     task_id: str
     title: str
     slot_id: str
     status: str
-    price_tokens: int
+    price_tokens: int | None
     started_at: datetime | None
 
 
@@ -69,7 +70,8 @@ class Watcher:
         """Return what a pool looks like now. Raises ScidexError."""
         book = self.market.get_order_book(pool=pool, limit=_MOST_ROWS)
         live = [one for one in self.market.list_clears(pool=pool, limit=_MOST_ROWS) if one.status in _LIVE]
-        self._learn_titles([one.winning_task_id for one in live] + [one["task_id"] for one in book["bids"]])
+        bids = [Bid(**one) for one in book["bids"]]
+        self._learn_titles([*(one.winning_task_id for one in live), *(one.task_id for one in bids)])
         return Snapshot(
             at=utc_now(),
             pool=pool,
@@ -79,17 +81,21 @@ class Watcher:
             on_offer=len(book["asks"]),
             workers=_if_allowed(lambda: tuple(one for one in self.market.list_workers() if one.pool == pool)),
             costs=_if_allowed(self.market.report_costs),
-            running=tuple(map(self._running, live)),
-            waiting=tuple(self._waiting(pool, [Bid(**one) for one in book["bids"]], len(book["asks"]))),
+            running=(*map(self._sold, live), *self._unsold(pool, {one.winning_task_id for one in live})),
+            waiting=(*self._bidding(bids, len(book["asks"])), *self._silent(pool, {one.task_id for one in bids})),
         )
 
     def why(self, one: Waiting) -> str:
         """Return why a task waits, in a sentence or two. Raises ScidexError."""
-        if one.bid_id is None:
+        bid_id = one.bid_id
+        if bid_id is None and one.status == "open":
+            bids = self.market.list_task_bids(one.task_id, limit=1)
+            bid_id = bids[0].id if bids else None
+        if bid_id is None:
             return f"{one.task_id}: {one.why}"
-        return f"{one.task_id}: {self.market.explain(one.bid_id).sentence}"
+        return f"{one.task_id}: {self.market.explain(bid_id).sentence}"
 
-    def _running(self, clear: Clear) -> Running:
+    def _sold(self, clear: Clear) -> Running:
         return Running(
             task_id=clear.winning_task_id,
             title=self._titles.get(clear.winning_task_id, ""),
@@ -99,15 +105,26 @@ class Watcher:
             started_at=clear.slot_started_at,
         )
 
-    def _waiting(self, pool: str, bids: list[Bid], slots: int) -> Iterator[Waiting]:
+    def _unsold(self, pool: str, sold: set[str]) -> Iterator[Running]:
+        """Yield what runs without a sale, as in the fallback."""
+        for task in self.market.list_tasks(status="running", pool=pool, limit=_MOST_ROWS):
+            if task.task_id not in sold:
+                yield Running(task.task_id, task.title, "", "running", None, task.updated_at)
+
+    def _bidding(self, bids: list[Bid], slots: int) -> Iterator[Waiting]:
         for place, bid in enumerate(bids, start=1):
             why = bid.reason or (
                 f"would win: {place} of {slots} slots" if place <= slots else f"is {place} in the book"
             )
-            yield Waiting(bid.task_id, self._titles.get(bid.task_id, ""), bid.max_price_tokens, why, bid.id)
-        for status in ("held", "blocked"):
-            for task in self.market.list_tasks(status=status, pool=pool, limit=_MOST_ROWS):
-                yield Waiting(task.task_id, task.title, None, _what_keeps(task), None)
+            yield Waiting(bid.task_id, self._titles.get(bid.task_id, ""), "open", bid.max_price_tokens, why, bid.id)
+
+    def _silent(self, pool: str, bidding: set[str]) -> Iterator[Waiting]:
+        """Yield what waits without an open bid, the most valuable first of what may run, then what is kept back."""
+        for status in ("open", "blocked", "held"):
+            found = self.market.list_tasks(status=status, pool=pool, limit=_MOST_ROWS)
+            for task in sorted(found, key=lambda task: -task.expected_value_usd):
+                if task.task_id not in bidding:
+                    yield Waiting(task.task_id, task.title, status, None, _what_keeps(task), None)
 
     def _learn_titles(self, task_ids: list[str]) -> None:
         unknown = [task_id for task_id in dict.fromkeys(task_ids) if task_id not in self._titles]
@@ -119,6 +136,8 @@ class Watcher:
 
 
 def _what_keeps(task: Task) -> str:
+    if task.status == "open":
+        return f"no bid; worth {task.expected_value_usd:,.2f} USD"
     if task.status == "held":
         return f"held: {task.status_reason}" if task.status_reason else "held"
     return f"waits for {', '.join(task.depends_on)}"
