@@ -377,6 +377,7 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     "report": lambda _: {"pool": "scidex-agent"},
     "resume": lambda _: {"pool": "scidex-agent"},
     "run_cycle": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
+    "list_quest_troubles": lambda _: {},
     "score_all": lambda _: {},
     "set_quest": lambda _: {"quest_id": "q", "title": "T", "priority": 1, "status": "active", "strategy": "market"},
     "set_task_status": lambda m: {"task_id": m.open_task(), "status": "done", "reason": "because"},

@@ -15,7 +15,6 @@ from enum import IntEnum
 from typing import Any, NoReturn
 
 from scidex.errors import (
-    ExecutorUnavailable,
     ImportRefused,
     InvalidArgument,
     MarketUnreachable,
@@ -47,7 +46,6 @@ _CODES: tuple[tuple[type[BaseException], Exit], ...] = (
     (InvalidArgument, Exit.USAGE),
     (NotAllowed, Exit.NOT_ALLOWED),
     (NotAuthenticated, Exit.NOT_ALLOWED),
-    (ExecutorUnavailable, Exit.NOT_INSTALLED),
     (ScidexError, Exit.REFUSED),
 )
 

@@ -107,7 +107,7 @@ def test_impact_is_attested_later(url):
         (["--meter", "guess", "--", "true"], "--meter"),
         (["--meter", "clock:0", "--", "true"], "--meter"),
         (["--meter", "litellm:http://127.0.0.1:1", "--", "true"], "LITELLM_MASTER_KEY"),
-        (["--outcome", "aider", "--", "true"], "--outcome"),
+        (["--outcome", "guess", "--", "true"], "--outcome"),
         (["--executor", "cloud", "--", "true"], "--executor"),
         (["--executor", "ray", "--", "true"], "--ray-address"),
         (["--executor", "ray", "--ray-address", "nowhere", "--", "true"], "host:port"),

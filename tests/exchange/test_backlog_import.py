@@ -468,7 +468,7 @@ def test_a_circle_in_an_import_is_held_by_name(db):
         {"task_id": "b", "quest_id": "q1", "depends_on": ["a"]},
     ]
 
-    with pytest.raises(ImportRefused, match=r"line 1, depends_on: .*'a', 'b'"):
+    with pytest.raises(ImportRefused, match=r"line 1, depends_on: .*\"a\", \"b\""):
         import_tasks(lines(*rows), "jsonl", strict=True, db=db)
 
     import_tasks(lines(*rows, {"task_id": "c", "quest_id": "q1", "depends_on": ["b"]}), "jsonl", now=NOON, db=db)
