@@ -333,7 +333,6 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
         "payload": {},
         "deadline_at": FAR,
     },
-    "clear_now": lambda _: {"pool": "scidex-agent", "strategy": "clamp"},
     "count_tasks": lambda _: {},
     "current_mode": lambda _: {"pool": "scidex-agent"},
     "cycle_status": lambda _: {"pool": "scidex-agent"},

@@ -9,7 +9,19 @@ from typing import Any
 
 from scidex.client.connection import Connection, part
 from scidex.client.records import record_of, records_of
-from scidex.records import Ask, Bid, BidderStats, Clear, Explanation, Pool, Quote, Round, RoundSummary
+from scidex.records import (
+    Ask,
+    Bid,
+    BidderStats,
+    Clear,
+    Declaration,
+    Explanation,
+    Lottery,
+    Pool,
+    Quote,
+    Round,
+    RoundSummary,
+)
 from scidex.settings import DEFAULT_POOL
 
 _AUCTION = "/api/compute-auction"
@@ -89,6 +101,15 @@ class AuctionCalls:
     def list_round_bids(self, round_id: int, *, after: int | None = None, limit: int = 1_000) -> list[Bid]:
         """Return the bids that competed in a cleared round, best first."""
         return records_of(Bid, self._market.get(f"{_AUCTION}/rounds/{part(round_id)}/bids", after=after, limit=limit))
+
+    def check_lottery(self, round_id: int, seed_commitment: str | None = None) -> Lottery:
+        """Return what decided the ties of a cleared round, and whether its seed is the one that was committed to."""
+        address = f"{_AUCTION}/rounds/{part(round_id)}/lottery"
+        return record_of(Lottery, self._market.get(address, seed_commitment=seed_commitment))
+
+    def recompute(self, round_id: int) -> Round:
+        """Decide a cleared round again from what is stored of it, and return the outcome: the same."""
+        return record_of(Round, self._market.get(f"{_AUCTION}/rounds/{part(round_id)}/recomputed"))
 
     def list_clears(
         self,
@@ -201,6 +222,11 @@ class AuctionCalls:
     def clear_round(self, *, pool: str = DEFAULT_POOL, dry_run: bool = False) -> Round:
         """Sell the slots that are available now to the best bids; as a dry run, only say what would happen."""
         return record_of(Round, self._market.act("POST", f"{_AUCTION}/clear", {"pool": pool, "dry_run": dry_run}))
+
+    def declare_allowance(self, slot_id: str, declared_tokens: int) -> Declaration:
+        """Say what the run of a slot that one has won will use, before it is started."""
+        told = {"declared_tokens": declared_tokens}
+        return record_of(Declaration, self._market.act("POST", f"{_AUCTION}/slots/{part(slot_id)}/declare", told))
 
     def settle(
         self,

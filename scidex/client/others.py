@@ -17,6 +17,7 @@ from scidex.records import (
     CycleReport,
     CycleStatus,
     Imported,
+    IncomeShare,
     Key,
     ModeSwitch,
     NewKey,
@@ -57,6 +58,11 @@ class WalletCalls:
         """Return an account's movements, newest first."""
         told = self._market.get(f"/api/wallets/{part(account_id)}/transfers", before=before, limit=limit)
         return records_of(Transfer, told)
+
+    def list_income(self, account_id: str, *, before: str | None = None, limit: int = 100) -> list[IncomeShare]:
+        """Return an account's shares of the daily buckets, the newest first."""
+        told = self._market.get(f"/api/wallets/{part(account_id)}/income", before=before, limit=limit)
+        return records_of(IncomeShare, told)
 
     def transfer(
         self,
@@ -203,7 +209,7 @@ class CycleCalls:
         """Let a paused pool's cycle go on."""
         return record_of(CycleStatus, self._market.act("POST", f"/api/cycles/{part(pool)}/resume"))
 
-    def clear_now(self, pool: str = DEFAULT_POOL) -> CycleReport:
+    def run_cycle(self, pool: str = DEFAULT_POOL) -> CycleReport:
         """Do a cycle of a pool at once."""
         return record_of(CycleReport, self._market.act("POST", f"/api/cycles/{part(pool)}/clear"))
 

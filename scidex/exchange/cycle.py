@@ -23,7 +23,6 @@ from scidex.store.db_writes import execute_journaled
 
 __all__ = [
     "CycleRunner",
-    "clear_now",
     "current_mode",
     "cycle_status",
     "list_mode_switches",
@@ -49,7 +48,7 @@ def run_cycle(
     db: Database | None = None,
 ) -> CycleReport:
     """
-    Do one cycle of a pool now: pay the day's income if that is due, bid for backlogs, clear the round, sweep up.
+    Do one cycle of a pool at once, due or not: pay income that is due, bid for backlogs, clear the round, sweep up.
 
     Quests bid by the strategy that they chose or else the pool's, unless one is named for all of them.
     A step that raises before the round has cleared breaks the auction: nothing is raised here, the report's `error`
@@ -73,17 +72,6 @@ def run_cycle(
     if error is None:
         facts |= _sweep(database, pool, moment)
     return CycleReport(pool=pool, cycle_at=moment, mode=mode, error=error, **facts)
-
-
-def clear_now(
-    pool: str = DEFAULT_POOL,
-    *,
-    strategy: str | None = None,
-    now: datetime | None = None,
-    db: Database | None = None,
-) -> CycleReport:
-    """Do a cycle of a pool at once, due or not, paused or not; its schedule stays. Raises UnknownPool."""
-    return run_cycle(pool, now, strategy=strategy, db=db)
 
 
 def pause(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Database | None = None) -> CycleStatus:

@@ -85,6 +85,13 @@ def check_provides(who: Principal, slot_id: str, *, db: Database) -> None:
         raise NotAllowed(field="slot_id", slot_id=slot_id, fact="is for its provider to say")
 
 
+def check_won(who: Principal, slot_id: str, *, db: Database) -> None:
+    """Make sure that the principal won a slot, or is an operator. Raises UnknownSlot, NotAllowed to its provider."""
+    bidder_id = parties_of(who, slot_id, db=db).bidder_id
+    if not who.is_operator and bidder_id != who.account_id:
+        raise NotAllowed(field="slot_id", slot_id=slot_id, fact="is for its winner to say")
+
+
 def check_acts_for(who: Principal, account_id: str, field: str) -> None:
     """Make sure that an account is the principal's own; an operator may act for any. Raises NotYourAccount."""
     if not who.is_operator:

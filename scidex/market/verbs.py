@@ -18,12 +18,15 @@ from scidex.records import (
     CostReport,
     CycleReport,
     CycleStatus,
+    Declaration,
     Explanation,
     Finished,
     Imported,
+    IncomeShare,
     Key,
     Lease,
     LedgerReport,
+    Lottery,
     MarketSettings,
     ModeSwitch,
     NewKey,
@@ -106,6 +109,12 @@ class AuctionVerbs(Protocol):
     def list_round_bids(self, round_id: int, *, after: int | None = None, limit: int = 1_000) -> list[Bid]:
         """Return the bids that competed in a cleared round, best first."""
 
+    def check_lottery(self, round_id: int, seed_commitment: str | None = None) -> Lottery:
+        """Return what decided the ties of a cleared round, and whether its seed is the one that was committed to."""
+
+    def recompute(self, round_id: int) -> Round:
+        """Decide a cleared round again from what is stored of it, and return the outcome: the same."""
+
     def list_clears(
         self,
         *,
@@ -159,6 +168,9 @@ class AuctionVerbs(Protocol):
     def clear_round(self, *, pool: str = DEFAULT_POOL, dry_run: bool = False) -> Round:
         """Sell the slots that are available now to the best bids; as a dry run, only say what would happen."""
 
+    def declare_allowance(self, slot_id: str, declared_tokens: int) -> Declaration:
+        """Say what the run of a slot that one has won will use, before it is started."""
+
     def settle(
         self,
         slot_id: str,
@@ -196,6 +208,9 @@ class WalletVerbs(Protocol):
 
     def get_transfers(self, account_id: str, *, before: int | None = None, limit: int = 100) -> list[Transfer]:
         """Return an account's movements, newest first."""
+
+    def list_income(self, account_id: str, *, before: str | None = None, limit: int = 100) -> list[IncomeShare]:
+        """Return an account's shares of the daily buckets, the newest first."""
 
     def list_transfers(self, *, after: int = 0, limit: int = 1_000) -> list[Transfer]:
         """Return the movements of all accounts, the oldest first."""
@@ -432,7 +447,7 @@ class OperatorVerbs(Protocol):
     def resume(self, pool: str = DEFAULT_POOL) -> CycleStatus:
         """Let a paused pool's cycle go on."""
 
-    def clear_now(self, pool: str = DEFAULT_POOL) -> CycleReport:
+    def run_cycle(self, pool: str = DEFAULT_POOL) -> CycleReport:
         """Do a cycle of a pool at once."""
 
     def create_key(

@@ -162,6 +162,12 @@ class Attestation(Request):
     attested_by: Id | None = None
 
 
+class NewDeclaration(Request):
+    """What the run of a won slot will use."""
+
+    declared_tokens: Tokens
+
+
 class Reason(Request):
     """Why."""
 
@@ -421,6 +427,9 @@ Asks = _many(Ask)
 Bid = mirror(records.Bid)
 Bids = _many(Bid)
 OneBidOrMany: Any = Bid | Bids
+Declaration = mirror(records.Declaration)
+IncomeShares = _many(mirror(records.IncomeShare))
+Lottery = mirror(records.Lottery)
 Clear = mirror(records.Clear)
 Clears = _many(Clear)
 Explanation = mirror(records.Explanation)

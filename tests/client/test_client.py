@@ -70,6 +70,27 @@ def test_a_round_from_bid_to_attestation(ada, operator, address, db):
     assert_journal_tells_all(db)
 
 
+def test_a_bidder_checks_a_round_and_its_lottery_declares_and_sees_its_income(ada, operator, address, db):
+    compute_auction.configure_pool("scidex-agent", "recommended", declared_allowance=True, db=db)
+    operator.offer_slots(1, token_allowance=1_000)
+    commitment = ada.get_pool().seed_commitment
+    ada.place_bid(None, "a", max_price_tokens=90)
+    round_id = operator.clear_round().round_id
+
+    assert ada.recompute(round_id) == compute_auction.recompute(round_id, db=db)
+    lottery = ada.check_lottery(round_id, commitment)
+    assert (lottery, lottery.kept) == (compute_auction.check_lottery(round_id, commitment, db=db), True)
+    [slot] = ada.list_won_slots()
+    assert ada.declare_allowance(slot.slot_id, 700).declared_tokens == 700
+    token_ledger.create_account("bob", db=db)
+    with Client(address, key_for(db, "bob", "bid")) as bob, pytest.raises(errors.UnknownSlot):
+        bob.declare_allowance(slot.slot_id, 1)
+    backlog.add_quest("docs", account_id="ada", db=db)
+    backlog.put_tasks([{"task_id": "t", "quest_id": "docs", "expected_value_usd": 3.0}], db=db)
+    operator.run_cycle()
+    assert ada.list_income("ada") == token_ledger.list_income("ada", db=db) != []
+
+
 def test_answers_are_the_exchanges_own_records(ada, operator, db):
     operator.add_quest("docs", "Docs", priority=2)
     operator.put_tasks([{"task_id": "a", "quest_id": "docs", "expected_value_usd": 3.0}])

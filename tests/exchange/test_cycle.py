@@ -220,10 +220,10 @@ def test_a_cycle_asked_for_runs_at_once_and_the_schedule_stays(db):
     loop = runner(db, clock)
     loop.tick()
 
-    assert cycle.clear_now(now=after(0.5), db=db).error is None
+    assert cycle.run_cycle(now=after(0.5), db=db).error is None
     assert cycle.cycle_status(now=after(0.5), db=db)[3:5] == (after(0.5), after(1))
     cycle.pause(now=after(0.6), db=db)
-    assert cycle.clear_now(now=after(0.7), db=db).error is None
+    assert cycle.run_cycle(now=after(0.7), db=db).error is None
 
 
 def test_a_loop_with_another_interval_sets_the_pace(db):

@@ -554,7 +554,7 @@ def test_no_task_runs_twice_while_the_auction_breaks_and_returns(market, monkeyp
 
     def clear_often():
         for _ in range(40):
-            cycle.clear_now(db=market)
+            cycle.run_cycle(db=market)
 
     monkeypatch.setattr(compute_auction, "clear_round", fragile)
     fleet = Fleet(market)

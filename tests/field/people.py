@@ -252,6 +252,6 @@ class Operator:
             compute_auction.clear_round(self._clock.now(), pool=pool, dry_run=True, db=self._db)
             self._saw("a round on trial")
         else:
-            report = cycle.clear_now(pool, now=self._clock.now(), db=self._db)
+            report = cycle.run_cycle(pool, self._clock.now(), db=self._db)
             assert report.error is None, report.error
             self._saw("a cycle by hand")

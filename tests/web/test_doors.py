@@ -51,11 +51,14 @@ ROUTES: dict[str, frozenset[str]] = {
             "GET /api/compute-auction/rounds",
             "GET /api/compute-auction/rounds/{round_id}",
             "GET /api/compute-auction/rounds/{round_id}/bids",
+            "GET /api/compute-auction/rounds/{round_id}/lottery",
+            "GET /api/compute-auction/rounds/{round_id}/recomputed",
             "GET /api/compute-auction/clears",
             "GET /api/compute-auction/slots",
             "GET /api/compute-auction/slots/{slot_id}/timeline",
             "GET /api/wallets",
             "GET /api/wallets/{account_id}",
+            "GET /api/wallets/{account_id}/income",
             "GET /api/wallets/{account_id}/transfers",
             "GET /api/quests",
             "GET /api/quests/{quest_id}",
@@ -95,6 +98,7 @@ ROUTES: dict[str, frozenset[str]] = {
     **dict.fromkeys(
         (
             "DELETE /api/compute-auction/bids/{bid_id}",
+            "POST /api/compute-auction/slots/{slot_id}/declare",
             "POST /api/wallets/{account_id}/transfers",
             "PATCH /api/quests/{quest_id}",
             "POST /api/tasks",

@@ -51,6 +51,6 @@ def resume(pool: Pool, db: Db) -> CycleStatus:
 
 @routes.post("/{pool:id}/clear", response_model=schemas.CycleReport)
 @allows("admin")
-def clear_now(pool: Pool, db: Db) -> CycleReport:
+def run_cycle(pool: Pool, db: Db) -> CycleReport:
     """Do a cycle of a pool at once, due or not: income, bids for backlogs, clearing, sweeping."""
-    return cycle.clear_now(pool, db=db)
+    return cycle.run_cycle(pool, db=db)

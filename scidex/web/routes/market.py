@@ -8,7 +8,20 @@ from fastapi import Body, Query, Request, Response
 
 from scidex.errors import InvalidSetting
 from scidex.exchange import compute_auction, ownership
-from scidex.records import Ask, Bid, BidderStats, Clear, MarketSettings, Pool, Principal, Quote, Round, RoundSummary
+from scidex.records import (
+    Ask,
+    Bid,
+    BidderStats,
+    Clear,
+    Declaration,
+    Lottery,
+    MarketSettings,
+    Pool,
+    Principal,
+    Quote,
+    Round,
+    RoundSummary,
+)
 from scidex.settings import TREASURY
 from scidex.store import Database
 from scidex.web import schemas
@@ -23,6 +36,9 @@ Bidder = Annotated[str | None, Query(min_length=1, max_length=200, description="
 BidNumber = Annotated[int | None, Query(ge=1, le=2**53 - 1, description="Only those behind this bid.")]
 # Arguments of the verb that no value of a profile may be named like.
 RESERVED = frozenset({"pool", "profile", "only_new", "now", "db"})
+Commitment = Annotated[
+    str | None, Query(max_length=200, description="The hash of the seed that was shown while the round was open.")
+]
 Probability = Annotated[float, Query(gt=0, lt=1, description="The chance to win that is wanted.")]
 
 
@@ -175,6 +191,20 @@ def list_round_bids(
     return link_next(request, response, found, limit, after=lambda last: last.id)
 
 
+@routes.get("/rounds/{round_id}/lottery", response_model=schemas.Lottery)
+@allows(*ANY)
+def check_lottery(round_id: Number, db: Db, seed_commitment: Commitment = None) -> Lottery:
+    """Return what decided the ties of a cleared round, and whether its seed is the one that was committed to."""
+    return compute_auction.check_lottery(round_id, seed_commitment, db=db)
+
+
+@routes.get("/rounds/{round_id}/recomputed", response_model=schemas.Round)
+@allows(*ANY)
+def recompute(round_id: Number, db: Db) -> Round:
+    """Decide a cleared round again from what is stored of it, and return the outcome: the same, or a refusal."""
+    return compute_auction.recompute(round_id, db=db)
+
+
 @routes.get("/clears", response_model=schemas.Clears)
 @allows(*ANY)
 def list_clears(
@@ -226,6 +256,14 @@ def offer_slots(asks: schemas.NewAsks, who: Who, db: Db) -> list[Ask]:
 def clear_round(order: schemas.ClearNow, db: Db) -> Round:
     """Sell the slots that are available now to the best bids; as a dry run, only say what would happen."""
     return compute_auction.clear_round(pool=order.pool, dry_run=order.dry_run, db=db)
+
+
+@routes.post("/slots/{slot_id:id}/declare", response_model=schemas.Declaration)
+@allows("bid", "admin")
+def declare_allowance(slot_id: Name, declared: schemas.NewDeclaration, who: Who, db: Db) -> Declaration:
+    """Say what the run of a slot that the key's own account won will use, before it is started."""
+    ownership.check_won(who, slot_id, db=db)
+    return compute_auction.declare_allowance(slot_id, declared.declared_tokens, db=db)
 
 
 @routes.post("/slots/{slot_id:id}/settle", response_model=schemas.Clear)

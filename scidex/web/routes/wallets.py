@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from scidex.exchange import ownership, token_ledger
-from scidex.records import Account, Balance, Transfer, WalletSummary
+from scidex.records import Account, Balance, IncomeShare, Transfer, WalletSummary
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Before, Db, Limit, Name, Who, router
@@ -64,6 +64,23 @@ def list_transfers(
     ownership.check_sees_account(who, account_id, db=db)
     found = token_ledger.get_transfers(account_id, before=before, limit=limit, db=db)
     return link_next(request, response, found, limit, before=lambda last: last.transfer_id)
+
+
+@routes.get("/{account_id:id}/income", response_model=schemas.IncomeShares)
+@allows(*ANY)
+def list_income(
+    account_id: Name,
+    who: Who,
+    request: Request,
+    response: Response,
+    db: Db,
+    before: Annotated[str | None, Query(max_length=10, description="Only earlier days, such as 2026-05-02.")] = None,
+    limit: Limit = 100,
+) -> list[IncomeShare]:
+    """Return an account's shares of the daily buckets, the newest first."""
+    ownership.check_sees_account(who, account_id, db=db)
+    found = token_ledger.list_income(account_id, before=before, limit=limit, db=db)
+    return link_next(request, response, found, limit, before=lambda last: last.day)
 
 
 @routes.post("/{account_id:id}/transfers", status_code=201, response_model=schemas.Transfer)
