@@ -41,6 +41,11 @@ def close(work: Work, run: Row) -> None:
     work.tx.post("close_breakers", **_subjects(run), began_at=run["leased_at"])
 
 
+def forget(tx: Transaction, worker_id: str) -> None:
+    """Forget what paused a worker that has ended."""
+    tx.post("forget_breaker_of_worker", worker_id=worker_id)
+
+
 @effect("end_pause")
 def end_pause(work: Work, *, kind: str, name: str, provider_id: str) -> bool:
     """End a pause by hand; return whether there was one."""

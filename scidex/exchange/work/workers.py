@@ -95,6 +95,7 @@ def stop_worker(work: Work, *, worker_id: str) -> None:
     """Say that a worker has stopped; what it still has on offer or won is for others to clear away."""
     _lock_to_end(work.tx, worker_id)
     work.changed = work.tx.run("end_worker", worker_id=worker_id, status="stopped", now=work.now) == 1
+    pauses.forget(work.tx, worker_id)
 
 
 @effect("lose_worker")
@@ -106,6 +107,7 @@ def lose_worker(work: Work, *, worker_id: str) -> bool:
     work.changed = worker["status"] == "alive" and unheard
     if work.changed:
         tx.run("end_worker", worker_id=worker_id, status="lost", now=work.now)
+        pauses.forget(tx, worker_id)
     return work.changed
 
 

@@ -90,6 +90,10 @@ UPDATE breakers SET trial_worker_id = :worker_id, trial_at = :now WHERE kind = :
 DELETE FROM breakers WHERE opened_at < :began_at AND provider_id = :provider_id
     AND ((kind = 'worker' AND name = :worker_id) OR (kind = 'account' AND name = :draws_on));
 
+-- name: forget_breaker_of_worker!
+-- Forget what paused a worker that has ended.
+DELETE FROM breakers WHERE kind = 'worker' AND name = :worker_id;
+
 -- name: close_breaker!
 -- End a pause by hand.
 DELETE FROM breakers WHERE kind = :kind AND provider_id = :provider_id AND name = :name;

@@ -247,6 +247,14 @@ def test_an_operator_ends_a_pause(market):
     assert offered(market, "w1", 12) == 4
 
 
+def test_a_worker_that_has_ended_is_not_paused(market):
+    worker(market, lease_seconds=86_400.0)
+    interrupt(market, lease(market, "w1", "t0"), 10, retry=600)
+    workers.stop_worker("w1", now=at(11), db=market)
+
+    assert workers.list_pauses(db=market) == []
+
+
 def test_a_run_that_the_agent_stopped_pauses_nothing(market):
     worker(market, lease_seconds=86_400.0)
     interrupt(market, lease(market, "w1", "t0"), 10, cause="stopped")
