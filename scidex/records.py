@@ -139,6 +139,15 @@ class Clear(NamedTuple):
     attested_by: str | None
     status: str
     reason: str
+    judged_at: datetime | None = None
+    """When an evaluator first said what it was worth; None while nobody has."""
+    attest_ends_at: datetime | None = None
+    """Until then one may still judge it before its bidder's record goes on without it."""
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether its impact is an evaluator's word."""
+        return self.judged_at is not None
 
 
 class Round(NamedTuple):
@@ -605,6 +614,14 @@ class Worker(NamedTuple):
     ended_at: datetime | None
     running: int
     on_offer: int
+
+
+class EvaluatorTerms(NamedTuple):
+    """How long after a run was settled an evaluator may still judge it."""
+
+    evaluator_id: str
+    attest_within_hours: float
+    changed_at: datetime
 
 
 class RunEnding(NamedTuple):

@@ -306,10 +306,12 @@ class Agent:
     def _judged(self, place: Workplace, result: RunResult) -> Impact:
         """Return what a run was worth: nothing where it failed and somebody judges."""
         evaluator = self._work.evaluator
-        if result.succeeded:
-            return evaluator.judge(place, result)
         attester_id = getattr(evaluator, "attester_id", None)
-        return Impact(None) if attester_id is None else Impact(0.0, attester_id)
+        if not result.succeeded:
+            return Impact(None) if attester_id is None else Impact(0.0, attester_id)
+        impact = evaluator.judge(place, result)
+        # Who may still say it is named, so that the run counts as open for as long as that one takes.
+        return replace(impact, attested_by=attester_id) if impact.usd is None else impact
 
     def _leave_unsettled(self, run: HeldRun, place: Workplace, result: RunResult, ending: Ending) -> None:
         """Give a run back that was interrupted, and keep what it used all the same."""

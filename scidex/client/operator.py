@@ -15,6 +15,7 @@ from scidex.records import (
     Account,
     AuditReport,
     CostReport,
+    EvaluatorTerms,
     LedgerReport,
     MarketSettings,
     Pause,
@@ -138,6 +139,15 @@ class OperatorCalls:
         """Let a worker, or all that draw on an account, offer slots again at once; return whether there was a pause."""
         order = {"kind": kind, "name": name, "provider_id": provider_id}
         return bool(self._market.act("POST", "/api/pauses/end", order))
+
+    def list_evaluators(self, *, limit: int = 1_000) -> list[EvaluatorTerms]:
+        """Return how long evaluators may still judge a run, those of which that was said."""
+        return records_of(EvaluatorTerms, self._market.get("/api/evaluators", limit=limit))
+
+    def set_evaluator(self, evaluator_id: str, attest_within_hours: float) -> EvaluatorTerms:
+        """Say how long after a run was settled an evaluator may still judge it."""
+        order = {"attest_within_hours": attest_within_hours}
+        return record_of(EvaluatorTerms, self._market.act("PUT", f"/api/evaluators/{part(evaluator_id)}", order))
 
     def report_costs(
         self,

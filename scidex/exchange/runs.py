@@ -8,9 +8,9 @@ from typing import Any
 from scidex.errors import InvalidArgument, InvalidTime
 from scidex.exchange import arguments as checked
 from scidex.exchange.views import costs
-from scidex.exchange.work import runs
+from scidex.exchange.work import runs, verdicts
 from scidex.exchange.work import usage as usage_fields
-from scidex.records import Clear, CostReport, PullRequest, RunEnding, RunOutput, Usage
+from scidex.records import Clear, CostReport, EvaluatorTerms, PullRequest, RunEnding, RunOutput, Usage
 from scidex.store import Database
 from scidex.store.db_writes import execute_journaled
 
@@ -20,11 +20,13 @@ __all__ = [
     "get_sale",
     "get_usage",
     "list_endings",
+    "list_evaluators",
     "list_pull_requests",
     "record_output",
     "record_pull_request",
     "record_usage",
     "report_costs",
+    "set_evaluator",
 ]
 
 CLASSES = ("succeeded", "failed", "interrupted", "lost")
@@ -37,6 +39,7 @@ _MOST_URL = 500
 _MOST_PAGE = 1_000
 _MOST_BYTES = 2**53 - 1
 _MOST_SECONDS = 1e9
+_MOST_ATTEST_HOURS = 8_784.0
 
 
 def record_usage(run_id: str, usage: Usage, *, now: datetime | None = None, db: Database | None = None) -> None:
@@ -124,6 +127,32 @@ def list_endings(ending: str | None = None, *, limit: int = 100, db: Database | 
     page = checked.count(limit, "limit", most=_MOST_PAGE)
     with checked.database(db).reading() as tx:
         return [RunEnding(**row) for row in tx.rows("endings_page", ending=wanted, page=page)]
+
+
+def set_evaluator(
+    evaluator_id: str, attest_within_hours: float, *, now: datetime | None = None, db: Database | None = None
+) -> EvaluatorTerms:
+    """
+    Say how many hours after a run was settled an evaluator may still judge it; until then the run is open.
+
+    It holds for runs that are settled from now on and name this evaluator; others go by their pool's
+    `attest_within_hours`. At 0 it judges at once or never. Raises UnknownAccount, InvalidArgument.
+    """
+    database = checked.database(db)
+    arguments = {
+        "evaluator_id": checked.identifier(evaluator_id, "evaluator_id"),
+        "attest_within_hours": checked.number(
+            attest_within_hours, "attest_within_hours", least=0.0, most=_MOST_ATTEST_HOURS
+        ),
+    }
+    return execute_journaled(database, verdicts.set_evaluator, arguments, now=checked.moment(now, database))
+
+
+def list_evaluators(*, limit: int = 1_000, db: Database | None = None) -> list[EvaluatorTerms]:
+    """Return how long evaluators may still judge a run, those of which that was said."""
+    page = checked.count(limit, "limit", most=_MOST_PAGE)
+    with checked.database(db).reading() as tx:
+        return [EvaluatorTerms(**row) for row in tx.rows("evaluators_page", page=page)]
 
 
 def record_pull_request(

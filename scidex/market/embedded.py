@@ -204,6 +204,8 @@ class EmbeddedMarket:
     get_output = _Verb(runs.get_output)
     get_ending = _Verb(runs.get_ending)
     list_endings = _Verb(runs.list_endings)
+    list_evaluators = _Verb(runs.list_evaluators)
+    set_evaluator = _Verb(runs.set_evaluator)
     list_pauses = _Verb(workers.list_pauses)
     end_pause = _Verb(workers.end_pause)
     report_costs = _Verb(runs.report_costs)

@@ -19,6 +19,7 @@ from scidex.records import (
     CycleReport,
     CycleStatus,
     Declaration,
+    EvaluatorTerms,
     Explanation,
     Finished,
     Imported,
@@ -405,6 +406,12 @@ class WorkerVerbs(Protocol):
 
     def list_endings(self, ending: str | None = None, *, limit: int = 100) -> list[RunEnding]:
         """Return how runs ended, the latest first; those of one class, or all."""
+
+    def list_evaluators(self, *, limit: int = 1_000) -> list[EvaluatorTerms]:
+        """Return how long evaluators may still judge a run, those of which that was said."""
+
+    def set_evaluator(self, evaluator_id: str, attest_within_hours: float) -> EvaluatorTerms:
+        """Say how long after a run was settled an evaluator may still judge it."""
 
     def list_pauses(self, *, limit: int = 1_000) -> list[Pause]:
         """Return the workers and provider accounts that are paused, or were until their next run decides."""

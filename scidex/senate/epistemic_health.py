@@ -7,6 +7,7 @@ from itertools import groupby
 from math import exp, fsum, log
 from typing import NamedTuple
 
+from scidex.bidding import judgement
 from scidex.bidding.calibration import Calibration
 from scidex.exchange import arguments as checked
 from scidex.exchange.book import market_settings
@@ -51,8 +52,8 @@ def report(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Databas
     """
     Return each bidder's claimed against its realised value, the largest exaggeration first.
 
-    Counted are settled slots whose impact an evaluator attested, and failures, in all pools; impact on a bidder's own
-    word is not. The calibration is that by which a backlog's bids are corrected where `pool` is set to it. Winners are
+    Counted are settled slots that an evaluator judged, failures among them, in all pools; impact on a bidder's own word
+    is not. The calibration is that by which a backlog's bids are corrected where `pool` is set to it. Winners are
     picked for their high claims, so that even honest estimates realise somewhat less than they claim. Raises
     UnknownPool.
     """
@@ -75,7 +76,7 @@ def report(pool: str = DEFAULT_POOL, *, now: datetime | None = None, db: Databas
 
 
 def _health(
-    bidder_id: str, pairs: list[Score], newest: list[track_records.Score], calibration: Calibration, *, corrects: bool
+    bidder_id: str, pairs: list[Score], newest: list[judgement.Score], calibration: Calibration, *, corrects: bool
 ) -> BidderHealth:
     claimed = fsum(claim for claim, _ in pairs)
     realised = fsum(value for _, value in pairs)
@@ -97,7 +98,7 @@ def _health(
     )
 
 
-def _usual_claim(scores: list[track_records.Score]) -> float:
+def _usual_claim(scores: list[judgement.Score]) -> float:
     """Return the geometric mean of claims; claims of nothing have no logarithm."""
     claims = [log(claimed) for claimed, _ in scores if claimed > 0]
     return exp(fsum(claims) / len(claims)) if claims else 1.0

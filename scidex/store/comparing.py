@@ -24,6 +24,7 @@ TABLES = (
     "all_of_compute_auction_pools",
     "all_of_compute_auction_rounds",
     "all_of_declared_allowances",
+    "all_of_evaluators",
     "all_of_floor_gifts",
     "all_of_idempotency_keys",
     "all_of_income_parts",

@@ -141,6 +141,9 @@ CREATE TABLE compute_auction_clears (
     reason TEXT NOT NULL DEFAULT '',
     -- 0 where a settled slot's cost is not known: actual_cost_tokens is then 0 here, and no cost to whoever reads it.
     cost_is_known BIGINT NOT NULL DEFAULT 1 CHECK (cost_is_known IN (0, 1)),
+    -- When an evaluator first said what it was worth, and until when one still may.
+    judged_at TIMESTAMPTZ,
+    attest_ends_at TIMESTAMPTZ,
     CONSTRAINT price_within_bid CHECK (clearing_price_tokens <= max_price_tokens),
     CONSTRAINT proceeds_within_price CHECK (provider_proceeds_tokens BETWEEN 0 AND clearing_price_tokens),
     CONSTRAINT premium_is_the_rest CHECK (winning_premium_tokens = max_price_tokens - clearing_price_tokens),
@@ -158,9 +161,11 @@ CREATE UNIQUE INDEX compute_auction_clears_live_task
 CREATE INDEX compute_auction_clears_live_bidder
     ON compute_auction_clears (bidder_id) WHERE status IN ('won', 'running') AND slot_finished_at IS NULL;
 
--- A bidder's newest settled slots, to hold its claims against.
-CREATE INDEX compute_auction_clears_settled
-    ON compute_auction_clears (bidder_id, slot_finished_at) WHERE status = 'settled';
+-- What a bidder's record rests on, the newest first; and what may still come to it.
+CREATE INDEX compute_auction_clears_judged
+    ON compute_auction_clears (bidder_id, slot_finished_at) WHERE judged_at IS NOT NULL;
+CREATE INDEX compute_auction_clears_unjudged
+    ON compute_auction_clears (bidder_id, attest_ends_at) WHERE status = 'settled' AND judged_at IS NULL;
 
 -- Slots that wait for a worker, in the order in which they are leased: a fleet's are the treasury's.
 CREATE INDEX compute_auction_clears_waiting
@@ -778,6 +783,13 @@ CREATE TABLE run_endings (
 
 CREATE INDEX run_endings_of_worker ON run_endings (worker_id, ended_at);
 CREATE INDEX run_endings_at ON run_endings (ended_at);
+
+-- How long after a run was settled an evaluator may still judge it, where that is not as its pool is set to.
+CREATE TABLE evaluators (
+    evaluator_id TEXT COLLATE "C" PRIMARY KEY REFERENCES token_accounts (account_id),
+    attest_within_hours DOUBLE PRECISION NOT NULL CHECK (attest_within_hours BETWEEN 0 AND 8784),
+    changed_at TIMESTAMPTZ NOT NULL
+);
 
 -- How often in a row a task's run ended with its worker.
 CREATE TABLE task_losses (

@@ -182,6 +182,12 @@ class Interruption(Request):
     retry_at: datetime | None = None
 
 
+class EvaluatorTime(Request):
+    """How long an evaluator may still judge a run."""
+
+    attest_within_hours: Annotated[float, Field(ge=0, le=8_784, allow_inf_nan=False)]
+
+
 class PauseToEnd(Request):
     """What may offer slots again."""
 
@@ -430,7 +436,7 @@ OneBidOrMany: Any = Bid | Bids
 Declaration = mirror(records.Declaration)
 IncomeShares = _many(mirror(records.IncomeShare))
 Lottery = mirror(records.Lottery)
-Clear = mirror(records.Clear)
+Clear = mirror(records.Clear, is_judged=bool)
 Clears = _many(Clear)
 Explanation = mirror(records.Explanation)
 ExplainedBid = mirror(records.Bid, explanation=Explanation)
@@ -462,6 +468,8 @@ Finished = mirror(records.Finished, clear=Clear | None)
 Usages = _many(mirror(records.Usage))
 RunOutput = mirror(records.RunOutput)
 OneOutputOrNone: Any = RunOutput | None
+EvaluatorTerms = mirror(records.EvaluatorTerms)
+EvaluatorsTerms = _many(EvaluatorTerms)
 RunEnding = mirror(records.RunEnding)
 OneEndingOrNone: Any = RunEnding | None
 RunEndings = _many(RunEnding)

@@ -137,16 +137,17 @@ def test_a_success_settles_the_slot_and_ends_the_task(market):
     assert wallet(market, ADA) == (4, 0)
 
 
-def test_a_failure_is_settled_with_no_impact_and_the_task_may_be_tried_again(market):
+@pytest.mark.parametrize(("judge", "impact"), [(None, None), (JUDGE, 0.0)])
+def test_a_failure_is_settled_and_the_task_may_be_tried_again(market, judge, impact):
     task(market, "a")
     work = sold(market)
     services.start(work, now=NOON, db=market)
 
-    done = services.finish(
-        work, succeeded=False, actual_cost_tokens=9, actual_impact=50.0, note="exit code 3", now=NOON, db=market
-    )
+    told = {"actual_cost_tokens": 9, "actual_impact": 50.0, "attested_by": judge, "note": "exit code 3"}
+    done = services.finish(work, succeeded=False, **told, now=NOON, db=market)
     sale = settled(done)
-    assert (sale.status, sale.actual_impact, sale.reason) == ("settled", 0.0, "exit code 3")
+    assert (sale.status, sale.actual_impact, sale.reason) == ("settled", impact, "exit code 3")
+    assert sale.is_judged == (judge is not None)
     assert (done.task_status, done.attempts) == ("open", 1)
 
 

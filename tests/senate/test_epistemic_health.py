@@ -108,13 +108,16 @@ def test_a_newcomer_without_a_usual_claim_is_told_the_newcomers_factor(db):
     assert health(db, [(0.0, 0.0)]).calibration_factor == pytest.approx(exp(-1.2))
 
 
-def test_a_bidders_own_word_is_not_evidence_but_a_failure_is(db):
+def test_a_bidders_own_word_is_not_evidence(db):
     agents(db)
     fund(db, 100, "agent:ada")
     play(db, "agent:ada", 5.0, 50.0, by=None)
     assert report(now=NOON, db=db) == []
 
     play(db, "agent:ada", 6.0, 0.0, by=None)
+    assert report(now=NOON, db=db) == []
+
+    play(db, "agent:ada", 6.0, 0.0)
     [told] = report(now=NOON, db=db)
     assert (told.sample_size, told.claimed_usd, told.scores) == (1, 6.0, ((6.0, 0.0),))
 

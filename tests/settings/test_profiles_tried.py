@@ -351,11 +351,6 @@ def market(sqlite_template, tmp_path) -> Iterator[Market]:
 
 # Only the lab goes by these yet.
 NOT_YET = {"claims", "haste", "haste_hours", "listing_days", "listing_growth", "listing_least", "order_claims"}
-NOT_READ_YET = {"attest_within_hours"}
-
-
-def _expected(name: str) -> Any:
-    return pytest.param(name, marks=pytest.mark.xfail(strict=False) if name in NOT_READ_YET else ())
 
 
 def test_every_value_of_a_profile_is_tried():
@@ -366,7 +361,7 @@ def test_every_value_of_a_profile_is_tried():
 @pytest.mark.parametrize("place", [0, 1])
 @pytest.mark.parametrize(
     "name",
-    [pytest.param(name, marks=pytest.mark.xfail(strict=False) if name in NOT_READ_YET else ()) for name in TRIALS],
+    TRIALS,
 )
 def test_a_value_changes_what_it_says(market, name, place):
     trial = TRIALS[name]

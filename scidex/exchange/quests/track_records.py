@@ -8,15 +8,12 @@ from math import ceil
 from typing import NamedTuple
 
 from scidex.bidding.calibration import Calibration, Line, Record, fit, pooled, record_of
+from scidex.bidding.judgement import Score, SettledRun, judged
 from scidex.profiles import Profile
-from scidex.store.database import Transaction
+from scidex.store.database import Row, Transaction
 
 # Older tasks weigh less than a fiftieth of the newest.
 _LOOKED_BACK = 4
-
-
-Score = tuple[float, float]
-"""What a bidder claimed of a slot, and what came of it, in USD."""
 
 
 class Scores(NamedTuple):
@@ -36,15 +33,25 @@ def read(tx: Transaction, profile: Profile, now: datetime, *, others: Iterable[s
     """
     Return the newest scores of the accounts that quests bid from, and of `others`, which leave the line as it is.
 
-    A score is a slot that was settled, and what impact an evaluator attested, or was none; in whatever pool.
+    A score is of a settled slot that an evaluator judged, in whatever pool, once others of its age could be judged too.
     """
     quests = tx.values("accounts_of_quests")
     names = sorted({*quests, *others})
     most = ceil(_LOOKED_BACK * profile.slow_tasks)
-    found = tx.gather([("newest_scores", {"bidder_id": name, "now": now, "most": most}) for name in names])
+    asked = [{"bidder_id": name, "now": now, "most": most} for name in names]
+    found = tx.gather([(statement, one) for one in asked for statement in ("newest_verdicts", "open_verdicts")])
     pairs: dict[str, list[Score]] = {
-        name: [(row["claimed_usd"], row["realised_usd"]) for row in reversed(rows)]
-        for name, rows in zip(names, found, strict=True)
+        name: judged([*map(_judged_run, reversed(verdicts)), *map(_open_run, waiting)], now)
+        for name, verdicts, waiting in zip(names, found[::2], found[1::2], strict=True)
     }
     records = {name: record_of(scores, profile) for name, scores in pairs.items()}
     return Scores(profile, pooled((records[name] for name in quests), profile), records, pairs)
+
+
+def _judged_run(row: Row) -> SettledRun:
+    instants = (row["slot_finished_at"], row["attest_ends_at"], row["judged_at"])
+    return SettledRun(row["claimed_usd"], *instants, row["realised_usd"])
+
+
+def _open_run(row: Row) -> SettledRun:
+    return SettledRun(0.0, row["slot_finished_at"], row["attest_ends_at"])

@@ -21,7 +21,7 @@ from scidex.exchange.ledger import arrears, wallets
 from scidex.exchange.ledger.wallets import Move, Wallet
 from scidex.exchange.quests import states
 from scidex.exchange.rounds import floors
-from scidex.exchange.work import fences
+from scidex.exchange.work import fences, verdicts
 from scidex.money.overrun import charge, declared_payment
 from scidex.profiles import Profile
 from scidex.records import Clear
@@ -80,6 +80,7 @@ def settle_sold(
     if attested_by is not None:
         assert_independent(work.tx, attested_by, clear.bidder_id)
     fences.end(work, lease, "finished")
+    profile = market_settings.configured(work.tx, clear.pool)
     settled = clear._replace(
         status="settled",
         actual_cost_tokens=actual_cost_tokens,
@@ -88,9 +89,11 @@ def settle_sold(
         attested_by=attested_by,
         slot_finished_at=work.now,
         reason=note or clear.reason,
+        judged_at=work.now if verdicts.is_verdict(actual_impact, attested_by) else None,
+        attest_ends_at=verdicts.end_of_horizon(work, profile, attested_by),
     )
     _write_settlement(work, settled)
-    _pay(work, settled, terms)
+    _pay(work, settled, terms, profile)
     return settled
 
 
@@ -112,6 +115,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
         actual_impact=actual_impact,
         attested_by=attested_by,
         roi=_roi(actual_impact, clear.actual_cost_tokens, terms["tokens_per_usd"]),
+        judged_at=clear.judged_at or work.now,
     )
     tx.post(
         "attest_clear",
@@ -119,6 +123,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
         actual_impact=actual_impact,
         roi=attested.roi,
         attested_by=attested_by,
+        judged_at=attested.judged_at,
     )
     revision = len(tx.rows("attestations_of", slot_id=slot_id))
     _append_attestation(work, attested, revision=revision)
@@ -221,6 +226,8 @@ def _write_settlement(work: Work, settled: Clear) -> None:
         attested_by=settled.attested_by,
         slot_finished_at=settled.slot_finished_at,
         reason=settled.reason,
+        judged_at=settled.judged_at,
+        attest_ends_at=settled.attest_ends_at,
     )
     assert changed == 1, "the sale was locked"
     _append_attestation(work, settled, revision=0)
@@ -237,8 +244,7 @@ def _append_attestation(work: Work, clear: Clear, *, revision: int) -> None:
     )
 
 
-def _pay(work: Work, settled: Clear, terms: Terms) -> None:
-    profile = market_settings.configured(work.tx, settled.pool)
+def _pay(work: Work, settled: Clear, terms: Terms, profile: Profile | None) -> None:
     due = refills.due_for(settled, refills.terms_of(work.tx, settled, terms, profile))
     issuers = [ISSUANCE] if due else []
     locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY, *issuers])

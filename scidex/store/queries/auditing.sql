@@ -49,7 +49,8 @@ FROM compute_auction_book_counts;
 -- Every row of compute_auction_clears, as a replay of the journal makes it too.
 SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_started_at, slot_finished_at, pool,
     round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens, provider_proceeds_tokens,
-    runner_up_price_tokens, actual_cost_tokens, actual_impact, roi, attested_by, status, reason, cost_is_known
+    runner_up_price_tokens, actual_cost_tokens, actual_impact, roi, attested_by, status, reason, cost_is_known,
+    judged_at, attest_ends_at
 FROM compute_auction_clears;
 
 -- name: all_of_compute_auction_pools
@@ -67,6 +68,11 @@ FROM compute_auction_rounds;
 -- Every row of declared_allowances, as a replay of the journal makes it too.
 SELECT slot_id, declared_tokens, declared_at
 FROM declared_allowances;
+
+-- name: all_of_evaluators
+-- Every row of evaluators, as a replay of the journal makes it too.
+SELECT evaluator_id, attest_within_hours, changed_at
+FROM evaluators;
 
 -- name: all_of_floor_gifts
 -- Every row of floor_gifts, as a replay of the journal makes it too.

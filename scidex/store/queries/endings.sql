@@ -97,3 +97,18 @@ DELETE FROM breakers WHERE kind = 'worker' AND name = :worker_id;
 -- name: close_breaker!
 -- End a pause by hand.
 DELETE FROM breakers WHERE kind = :kind AND provider_id = :provider_id AND name = :name;
+
+-- name: evaluator
+-- How long after a run was settled an evaluator may still judge it.
+SELECT evaluator_id, attest_within_hours, changed_at FROM evaluators WHERE evaluator_id = :evaluator_id;
+
+-- name: evaluators_page
+-- How long evaluators may still judge, those of which that was said.
+SELECT evaluator_id, attest_within_hours, changed_at FROM evaluators ORDER BY evaluator_id LIMIT :page;
+
+-- name: save_evaluator!
+-- Say how long an evaluator may still judge.
+INSERT INTO evaluators (evaluator_id, attest_within_hours, changed_at)
+VALUES (:evaluator_id, :attest_within_hours, :now)
+ON CONFLICT (evaluator_id) DO UPDATE SET attest_within_hours = excluded.attest_within_hours,
+    changed_at = excluded.changed_at;

@@ -111,7 +111,7 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
     pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
     provider_proceeds_tokens, runner_up_price_tokens,
     CASE WHEN cost_is_known = 1 THEN actual_cost_tokens END AS actual_cost_tokens,
-    actual_impact, roi, attested_by, status, reason
+    actual_impact, roi, attested_by, status, reason, judged_at, attest_ends_at
 FROM compute_auction_clears WHERE slot_id = :slot_id;
 
 -- name: clears_of_round
@@ -120,7 +120,7 @@ SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_i
     c.slot_finished_at, c.pool, c.round_id, c.bid_id, c.bidder_id, c.provider_id, c.max_price_tokens,
     c.winning_premium_tokens, c.provider_proceeds_tokens, c.runner_up_price_tokens,
     CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
-    c.actual_impact, c.roi, c.attested_by, c.status, c.reason
+    c.actual_impact, c.roi, c.attested_by, c.status, c.reason, c.judged_at, c.attest_ends_at
 FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 WHERE c.round_id = :round_id ORDER BY CASE WHEN c.bid_id < 0 THEN 1 ELSE 0 END, k.sequence;
 
@@ -130,7 +130,7 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
     pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
     provider_proceeds_tokens, runner_up_price_tokens,
     CASE WHEN cost_is_known = 1 THEN actual_cost_tokens END AS actual_cost_tokens,
-    actual_impact, roi, attested_by, status, reason
+    actual_impact, roi, attested_by, status, reason, judged_at, attest_ends_at
 FROM compute_auction_clears
 WHERE pool = :pool AND round_id <= :before_round AND (round_id < :before_round OR bid_id < :before_bid)
 ORDER BY round_id DESC, bid_id DESC LIMIT :page;
@@ -141,7 +141,7 @@ SELECT slot_id, clearing_price_tokens, winning_task_id, runner_up_task_id, slot_
     pool, round_id, bid_id, bidder_id, provider_id, max_price_tokens, winning_premium_tokens,
     provider_proceeds_tokens, runner_up_price_tokens,
     CASE WHEN cost_is_known = 1 THEN actual_cost_tokens END AS actual_cost_tokens,
-    actual_impact, roi, attested_by, status, reason
+    actual_impact, roi, attested_by, status, reason, judged_at, attest_ends_at
 FROM compute_auction_clears
 WHERE bidder_id = :bidder_id AND status IN ('won', 'running') AND slot_finished_at IS NULL
     AND (:after = '' OR (round_id, bid_id) > (
@@ -154,7 +154,7 @@ SELECT c.slot_id, c.clearing_price_tokens, c.winning_task_id, c.runner_up_task_i
     c.slot_finished_at, c.pool, c.round_id, c.bid_id, c.bidder_id, c.provider_id, c.max_price_tokens,
     c.winning_premium_tokens, c.provider_proceeds_tokens, c.runner_up_price_tokens,
     CASE WHEN c.cost_is_known = 1 THEN c.actual_cost_tokens END AS actual_cost_tokens,
-    c.actual_impact, c.roi, c.attested_by, c.status, c.reason
+    c.actual_impact, c.roi, c.attested_by, c.status, c.reason, c.judged_at, c.attest_ends_at
 FROM compute_auction_rounds r JOIN compute_auction_clears c ON c.round_id = r.round_id
 WHERE r.pool = :pool AND r.cleared_at > :since_at AND r.cleared_at <= :now
 ORDER BY c.max_price_tokens DESC, c.bid_id LIMIT :page;
@@ -209,8 +209,8 @@ ORDER BY available_at, reserve_price_tokens, sequence LIMIT :page;
 -- name: settle_clear!
 -- Write down what a slot cost and brought.
 UPDATE compute_auction_clears SET status = 'settled', actual_cost_tokens = :actual_cost_tokens,
-    cost_is_known = :cost_is_known, actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by, slot_finished_at = :slot_finished_at,
-    reason = :reason
+    cost_is_known = :cost_is_known, actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by,
+    slot_finished_at = :slot_finished_at, reason = :reason, judged_at = :judged_at, attest_ends_at = :attest_ends_at
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
 -- name: void_clear!
@@ -220,7 +220,8 @@ WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
 -- name: attest_clear!
 -- The latest word on a slot's impact.
-UPDATE compute_auction_clears SET actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by
+UPDATE compute_auction_clears SET actual_impact = :actual_impact, roi = :roi, attested_by = :attested_by,
+    judged_at = :judged_at
 WHERE slot_id = :slot_id;
 
 -- name: append_attestation!

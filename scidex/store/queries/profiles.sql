@@ -43,14 +43,20 @@ WHERE pool = :pool AND bidder_id = :account_id AND status <> 'voided'
 -- The accounts that quests bid from.
 SELECT DISTINCT account_id FROM quests ORDER BY account_id;
 
--- name: newest_scores
--- What a bidder claimed of the slots it settled last, and what impact was attested, or was none; newest first.
-SELECT COALESCE(b.expected_value_usd, g.claimed_usd) AS claimed_usd, c.actual_impact AS realised_usd
+-- name: newest_verdicts
+-- What a bidder claimed of the slots of its that were judged, settled last, and what they realised; newest first.
+SELECT COALESCE(b.expected_value_usd, g.claimed_usd) AS claimed_usd, c.actual_impact AS realised_usd,
+    c.slot_finished_at, c.attest_ends_at, c.judged_at
 FROM compute_auction_clears c LEFT JOIN compute_auction_bids b ON b.id = c.bid_id
 LEFT JOIN floor_gifts g ON g.slot_id = c.slot_id
-WHERE c.status = 'settled' AND c.bidder_id = :bidder_id AND c.slot_finished_at <= :now
-    AND c.actual_impact IS NOT NULL AND (c.attested_by IS NOT NULL OR c.actual_impact <= 0)
+WHERE c.judged_at IS NOT NULL AND c.bidder_id = :bidder_id AND c.slot_finished_at <= :now
 ORDER BY c.slot_finished_at DESC, c.bid_id DESC LIMIT :most;
+
+-- name: open_verdicts
+-- A bidder's settled slots that may still be judged, those whose time ends first.
+SELECT slot_finished_at, attest_ends_at FROM compute_auction_clears
+WHERE status = 'settled' AND judged_at IS NULL AND bidder_id = :bidder_id AND attest_ends_at > :now
+ORDER BY attest_ends_at LIMIT :most;
 
 -- name: calibrations_in
 -- What bidders' claims were last taken to be worth in these pools.

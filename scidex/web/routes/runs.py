@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import Query
 
 from scidex.exchange import ownership, runs
-from scidex.records import CostReport, PullRequest, RunEnding, RunOutput, Usage
+from scidex.records import CostReport, EvaluatorTerms, PullRequest, RunEnding, RunOutput, Usage
 from scidex.web import schemas
 from scidex.web.access import allows
 from scidex.web.dependencies import ANY, Db, Hours, Limit, Name, Who, router
@@ -68,6 +68,21 @@ def list_endings(who: Who, db: Db, ending: Ending = None, limit: Limit = 100) ->
     """Return how runs ended, the latest first, to an operator."""
     ownership.check_is_operator(who, "account_id")
     return runs.list_endings(ending, limit=limit, db=db)
+
+
+@routes.get("/evaluators", response_model=schemas.EvaluatorsTerms)
+@allows(*ANY)
+def list_evaluators(who: Who, db: Db, limit: Limit = 100) -> list[EvaluatorTerms]:
+    """Return how long evaluators may still judge a run, to an operator."""
+    ownership.check_is_operator(who, "account_id")
+    return runs.list_evaluators(limit=limit, db=db)
+
+
+@routes.put("/evaluators/{evaluator_id:id}", response_model=schemas.EvaluatorTerms)
+@allows("admin")
+def set_evaluator(evaluator_id: Name, terms: schemas.EvaluatorTime, db: Db) -> EvaluatorTerms:
+    """Say how long after a run was settled an evaluator may still judge it."""
+    return runs.set_evaluator(evaluator_id, terms.attest_within_hours, db=db)
 
 
 @routes.get("/runs/{run_id:id}/pull-requests", response_model=schemas.PullRequests)
