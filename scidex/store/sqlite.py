@@ -29,7 +29,7 @@ _LOOK_SECONDS = 0.2
 # Threads that read at the same time. Each connection holds two files, and a server has many more threads than this.
 _MOST_READERS = 16
 # What a connection keeps of the file, in KiB. A commit of another makes a reader drop what it has, so it needs less.
-_WRITER_CACHE = "PRAGMA cache_size = -32768"
+_WRITER_CACHE = "PRAGMA cache_size = -24576"
 _READER_CACHE = "PRAGMA cache_size = -4096"
 
 
