@@ -66,7 +66,7 @@ def test_a_port_in_use_is_told_with_its_number(db):
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
 
-        with pytest.raises(PortInUse, match=f"Another program listens on this port already.*port={port}"):
+        with pytest.raises(PortInUse, match=f"Another program listens on this port already.*port: {port}"):
             serve(db, port=port)
 
 
