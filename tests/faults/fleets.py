@@ -74,7 +74,7 @@ class Dying:
 
     def _has_won(self, worker_id: str) -> bool:
         """Whether a slot of this worker waits: dying before it was won would be no story."""
-        db: Database = self._market._db
+        db: Database = self._market.db
         with db.reading() as tx:
             return bool(tx.values("slots_waiting_for_worker", worker_id=worker_id))
 
