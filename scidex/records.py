@@ -432,6 +432,8 @@ class Usage(NamedTuple):
     cost_usd: float | None = None
     cost_provenance: str = "none"
     note: str = ""
+    model: str = ""
+    """The models it used, joined by `+`; empty where nobody said."""
 
     def cost_tokens(self, tokens_per_usd: int) -> int | None:
         """Return the tokens to settle by: those used, else the USD at the operator's rate, else None."""
@@ -475,6 +477,19 @@ class PullRequest(NamedTuple):
     counts_for: str
 
 
+class CostGroup(NamedTuple):
+    """What runs of one quest, agent, model or day cost: sums of what is known, beside how many are not."""
+
+    name: str
+    runs: int
+    runs_unknown: int
+    tasks_dispatched: int
+    tasks_done: int
+    tokens: int
+    cost_usd: float
+    impact_usd: float | None
+
+
 class TaskCost(NamedTuple):
     """What the runs of one task used: sums of what is known, without `runs_unknown` runs whose USD are not."""
 
@@ -514,6 +529,7 @@ class CostReport(NamedTuple):
     charged_usd: float | None
     unattributed_usd: float | None
     tasks: tuple[TaskCost, ...]
+    groups: tuple[CostGroup, ...] = ()
 
 
 class Finished(NamedTuple):

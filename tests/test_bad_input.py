@@ -136,6 +136,7 @@ LEGAL: dict[str, set[str]] = {
     "bids": {"list"},
     "cause": {"empty"},
     "charged_usd": {"none", "zero", "minus zero", "float"},
+    "by": {"none"},
     "checks": A_WORD,
     "count": A_POSITIVE_NUMBER,
     "create_account.account_id": A_NAME,
@@ -501,7 +502,13 @@ CALLS: dict[str, Callable[[Market], dict[str, Any]]] = {
     },
     "record_usage": lambda m: {"run_id": m.sold_slot(), "usage": Usage("file", "reported", 5)},
     "refund_unfilled": lambda _: {},
-    "report_costs": lambda _: {"since": NOON - timedelta(days=1), "until": FAR, "hours": 24, "charged_usd": 1.0},
+    "report_costs": lambda _: {
+        "since": NOON - timedelta(days=1),
+        "until": FAR,
+        "hours": 24,
+        "charged_usd": 1.0,
+        "by": "day",
+    },
     "settle": lambda m: {
         "slot_id": m.sold_slot(),
         "actual_cost_tokens": 1,

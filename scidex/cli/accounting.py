@@ -12,22 +12,32 @@ from scidex.cli.session import Session
 if TYPE_CHECKING:
     from scidex.records import CostReport
 
+_GROUP_COLUMNS = ("runs", "runs_unknown", "tasks_dispatched", "tasks_done", "tokens", "cost_usd", "impact_usd")
 _COLUMNS = ("task_id", "quest_id", "runs", "runs_unknown", "tokens", "cost_usd", "impact_usd")
 
 
-@command("scidex report --hours 168", "scidex report --charged-usd 412.50")
+@command("scidex report --hours 168", "scidex report --by quest", "scidex report --charged-usd 412.50")
 def report(
     session: Session,
     hours: Annotated[float, typer.Option(min=0.001, max=24 * 366, help="How far to look back.")] = 24.0,
     charged_usd: Annotated[
         float | None, typer.Option(min=0.0, help="What was billed for that time in all.", show_default=False)
     ] = None,
+    by: Annotated[
+        str | None, typer.Option(help="Group by quest, agent, model or day, not by task.", show_default=False)
+    ] = None,
 ) -> None:
     """Report what runs cost: for each task, for each dispatched task, and for each merged pull request."""
-    found = session.market.report_costs(hours=hours, charged_usd=charged_usd)
+    found = session.market.report_costs(hours=hours, charged_usd=charged_usd, by=by)
     session.show(found, in_words(found))
-    if not session.as_json:
+    if session.as_json:
+        return
+    if by is None:
         session.table(found.tasks, _COLUMNS)
+    else:
+        session.table(
+            [group._replace(name=group.name or "not known") for group in found.groups], ("name", *_GROUP_COLUMNS)
+        )
 
 
 def in_words(found: CostReport) -> str:
@@ -35,7 +45,7 @@ def in_words(found: CostReport) -> str:
     sources = (f"{getattr(found, f'{source}_usd'):,.2f} {source}" for source in ("billed", "reported", "estimated"))
     merged = f"{found.pull_requests_merged} pull requests merged (of {found.pull_requests})"
     lines = [
-        f"{found.runs} runs of {found.tasks_dispatched} tasks; {found.tokens:,} tokens",
+        f"{found.runs} runs of {found.tasks_dispatched} tasks, {found.tasks_done} done; {found.tokens:,} tokens",
         f"{found.cost_usd:,.2f} USD: {', '.join(sources)}",
         f"{found.cost_given_back_usd:,.2f} USD of that on runs that were given back",
         f"for each task dispatched: {_usd(found.usd_per_task_dispatched)}",

@@ -156,7 +156,8 @@ class OperatorCalls:
         *,
         hours: float = 24,
         charged_usd: float | None = None,
+        by: str | None = None,
     ) -> CostReport:
-        """Tell what the runs that ended in a span cost; the last `hours` before its end unless `since` is given."""
-        span = sent({"since": since, "until": until, "hours": hours, "charged_usd": charged_usd})
+        """Return what the runs that ended in a span cost; the last `hours` before its end unless `since` is given."""
+        span = sent({"since": since, "until": until, "hours": hours, "charged_usd": charged_usd, "by": by})
         return record_of(CostReport, self._market.get("/api/report", **span))

@@ -225,6 +225,7 @@ def report_costs(
     *,
     hours: float = 24,
     charged_usd: float | None = None,
+    by: str | None = None,
     now: datetime | None = None,
     db: Database | None = None,
 ) -> CostReport:
@@ -232,8 +233,8 @@ def report_costs(
     Return what the runs that ended in a span cost: for each task, each dispatched task and each merged pull request.
 
     The span is the last `hours` before its end unless `since` is given. `charged_usd` is what was billed for it in all,
-    by the provider or a gateway; what runs do not account for of it is unattributed. Raises InvalidTime,
-    InvalidArgument.
+    by the provider or a gateway; what runs do not account for of it is unattributed. `by` also groups the runs: by
+    `quest`, `agent`, `model` or `day`. Raises InvalidTime, InvalidArgument.
     """
     database = checked.database(db)
     moment = checked.moment(now, database)
@@ -243,8 +244,9 @@ def report_costs(
     if begin >= end:
         raise InvalidTime(field="since", value=since, fact="must lie before the end of the span")
     charged = None if charged_usd is None else checked.number(charged_usd, "charged_usd", least=0)
+    group = None if by is None else checked.choice(by, "by", tuple(costs.GROUPS))
     with database.reading() as tx:
-        return costs.report(tx, begin, end, charged)
+        return costs.report(tx, begin, end, charged, group)
 
 
 def _kept(value: Any, field: str) -> str:

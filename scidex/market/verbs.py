@@ -495,6 +495,7 @@ class OperatorVerbs(Protocol):
         *,
         hours: float = 24,
         charged_usd: float | None = None,
+        by: str | None = None,
     ) -> CostReport:
         """Return what the runs that ended in a span cost; the last `hours` before its end unless `since` is given."""
 

@@ -726,6 +726,8 @@ CREATE TABLE run_usages (
     cost_provenance TEXT NOT NULL CHECK (cost_provenance IN ('billed', 'reported', 'estimated', 'none')),
     note TEXT NOT NULL DEFAULT '',
     recorded_at TIMESTAMPTZ NOT NULL,
+    -- The models that were used, joined by +.
+    model TEXT NOT NULL DEFAULT '',
     PRIMARY KEY (run_id, revision),
     CONSTRAINT known_or_none CHECK ((provenance = 'none') = (tokens IS NULL AND cost_usd IS NULL)),
     CONSTRAINT cost_known_or_none CHECK ((cost_provenance = 'none') = (cost_usd IS NULL))

@@ -262,6 +262,7 @@ class NewUsage(Request):
     cost_usd: CostUsd | None = None
     cost_provenance: Provenance = "none"
     note: Line = ""
+    model: Line = ""
 
 
 class NewOutput(Request):
@@ -476,7 +477,7 @@ RunEndings = _many(RunEnding)
 Pauses = _many(mirror(records.Pause))
 PullRequest = mirror(records.PullRequest)
 PullRequests = _many(PullRequest)
-CostReport = mirror(records.CostReport, tasks=_many(mirror(records.TaskCost)))
+CostReport = mirror(records.CostReport, tasks=_many(mirror(records.TaskCost)), groups=_many(mirror(records.CostGroup)))
 ModeSwitches = _many(mirror(records.ModeSwitch))
 OrderBook = create_model(
     "OrderBook", __doc__="Open bids, best first, and slots on offer, soonest first.", bids=(Bids, ...), asks=(Asks, ...)

@@ -46,7 +46,7 @@ def test_claude_counts_every_model_and_cached_input_as_input():
     small = {"inputTokens": 5, "outputTokens": 6, "costUSD": 0.05}
     usage = claude.usage(json.dumps(claude_result({**claude_result()["modelUsage"], "small": small}))).usage
 
-    assert usage == Usage("claude", "reported", 6_021, 5_715, 5_000, 306, 0.3, "estimated")
+    assert usage == Usage("claude", "reported", 6_021, 5_715, 5_000, 306, 0.3, "estimated", model="large+small")
 
 
 def test_claude_says_the_same_in_every_output_format():
@@ -219,11 +219,11 @@ def test_a_rollout_tells_what_was_not_printed(tmp_path, monkeypatch):
 
 
 def test_gemini_adds_thoughts_to_output_and_what_tools_read_to_input():
-    assert gemini.usage(SAYS["gemini"]).usage == Usage("gemini", "reported", 90, 80, 30, 10)
+    assert gemini.usage(SAYS["gemini"]).usage == Usage("gemini", "reported", 90, 80, 30, 10, model="pro")
 
 
 def test_gemini_says_the_same_as_a_stream():
-    stats = {"total_tokens": 90, "input_tokens": 80, "output_tokens": 7, "cached": 30}
+    stats = {"total_tokens": 90, "input_tokens": 80, "output_tokens": 7, "cached": 30, "models": {"pro": {}}}
 
     assert gemini.usage(lines({"type": "init"}, {"type": "result", "stats": stats})) == gemini.usage(SAYS["gemini"])
 
@@ -276,7 +276,7 @@ def test_a_part_of_a_sum_that_cannot_be_read_leaves_the_sum_unknown(broken):
 def test_aider_adds_up_its_messages():
     usage = aider.usage(SAYS["aider"]).usage
 
-    assert usage == Usage("aider", "reported", 2_010, 1_900, 0, 110, 0.75, "estimated")
+    assert usage == Usage("aider", "reported", 2_010, 1_900, 0, 110, 0.75, "estimated", model="large")
     assert aider.usage(lines(aider_message(1, 1, None))).usage.cost_usd is None
 
 

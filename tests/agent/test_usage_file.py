@@ -28,7 +28,9 @@ from scidex.records import Usage
     ],
 )  # fmt: skip
 def test_a_usage_file_may_use_names_of_others(told):
-    assert usage_in({**told, "cost_usd": 0.5}) == Usage("file", "reported", 1_000, 900, 300, 100, 0.5, "reported")
+    usage = usage_in({**told, "cost_usd": 0.5})
+
+    assert usage == Usage("file", "reported", 1_000, 900, 300, 100, 0.5, "reported", model=told.get("model", ""))
 
 
 def test_what_is_null_was_left_out():

@@ -177,6 +177,7 @@ def test_a_usage_that_contradicts_itself_is_refused(market, bad):
         Usage,
         meter=st.just("m"),
         note=st.just(""),
+        model=st.just("large"),
         **{name: st.none() for name in ("input_tokens", "cached_input_tokens", "output_tokens")},
         provenance=st.sampled_from(["billed", "reported", "estimated", "none"]),
         tokens=st.none() | st.integers(0, 2**53 - 1),
@@ -319,6 +320,41 @@ def test_a_task_that_was_tried_twice_costs_both_and_is_dispatched_once(market):
     found = report(market)
 
     assert (found.runs, found.tasks_dispatched, found.usd_per_task_dispatched) == (2, 1, 3.0)
+
+
+def test_a_done_task_is_done_whether_its_impact_was_judged_or_not(market):
+    finish(market, begun(market, "a"), BILLED)
+    finish(market, begun(market, "b"), BILLED, succeeded=False)
+    finish(market, begun(market, "c"), BILLED, actual_impact=0.0)
+
+    found = report(market, by="quest")
+
+    assert (found.tasks_dispatched, found.tasks_done) == (3, 2)
+    assert [(one.name, one.tasks_done) for one in found.groups] == [("q1", 2)]
+
+
+def test_costs_are_grouped_by_quest_agent_model_and_day(market):
+    large, small = BILLED._replace(model="large"), ESTIMATED._replace(model="small")
+    for task_id, usage in (("a", large), ("b", small), ("c", small), ("d", UNKNOWN)):
+        finish(market, begun(market, task_id), usage)
+
+    def grouped(by: str) -> list[tuple[str, int, int, float]]:
+        return [(one.name, one.runs, one.runs_unknown, one.cost_usd) for one in report(market, by=by).groups]
+
+    assert grouped("model") == [("large", 1, 0, 1.5), ("small", 2, 0, 1.0), ("", 1, 1, 0.0)]
+    assert grouped("day") == [(NOON.date().isoformat(), 4, 1, 2.5)]
+    assert grouped("agent") == [(ADA, 4, 1, 2.5)]
+    assert grouped("quest") == [("q1", 4, 1, 2.5)]
+    assert report(market).groups == ()
+    prove(market)
+
+
+def test_a_usage_that_is_learnt_later_corrects_the_report(market):
+    work = begun(market, "a")
+    finish(market, work, UNKNOWN)
+    runs_of.record_usage(work.assignment_id, BILLED, now=after(9), db=market)
+
+    assert (report(market).cost_usd, report(market).runs_unknown) == (1.5, 0)
 
 
 def test_a_report_is_of_the_runs_that_ended_in_its_span(market):

@@ -46,7 +46,7 @@ class Totals(NamedTuple):
         """Whether this can be a later state of a total that only grows."""
         return all(mine >= theirs for mine, theirs in zip(self[:3], other[:3], strict=True))
 
-    def usage(self, meter: str, note: str = "", provenance: str = "reported") -> Usage:
+    def usage(self, meter: str, note: str = "", provenance: str = "reported", models: Iterable[str] = ()) -> Usage:
         """Return this as what a run used. Raises ValueError where the numbers are none."""
         if self.cached_input_tokens > self.input_tokens or min(self[:3]) < 0:
             raise ValueError("gives parts that are more than the whole")
@@ -63,7 +63,14 @@ class Totals(NamedTuple):
             cost_usd=cost,
             cost_provenance="none" if cost is None else "estimated",
             note=note,
+            model=names_of(models),
         )
+
+
+def names_of(models: Iterable[str]) -> str:
+    """Return the names of models as a usage has them: each once, in order, printable, and of bounded length."""
+    names = ("".join(filter(str.isprintable, model))[:100] for model in models)
+    return "+".join(sorted(set(filter(None, names))))[:300]
 
 
 class Count(NamedTuple):
@@ -132,4 +139,4 @@ def charged_once(said: Said, earlier: Mapping[str, Totals]) -> Usage:
     if before.is_empty:
         return said.usage
     note = "; ".join(filter(None, (said.usage.note, "without what earlier runs of its session used")))
-    return all_used(said.sessions).less(before).usage(said.usage.meter, note, said.usage.provenance)
+    return all_used(said.sessions).less(before).usage(said.usage.meter, note, said.usage.provenance, [said.usage.model])

@@ -6,6 +6,7 @@ from typing import Any
 
 from scidex.agent.executors import RunResult
 from scidex.agent.meters import PlainMeter, Usage, reading, unknown
+from scidex.agent.meters.said import names_of
 from scidex.agent.workplace import Workplace, read_object
 from scidex.errors import shown
 
@@ -45,7 +46,9 @@ def usage_in(found: dict[str, Any]) -> Usage:
     if parts is not None and total is not None and reading.tokens(total, total_name) != count:
         raise ValueError(f"gives {total_name} that are not the sum of its parts: {shown(total)}")
     given, cached, answered = parts or (None, None, None)
-    return Usage("file", "reported", count, given, cached, answered, cost, "none" if cost is None else "reported")
+    told_by = "none" if cost is None else "reported"
+    model = names_of([reading.text(told.get("model"))])
+    return Usage("file", "reported", count, given, cached, answered, cost, told_by, model=model)
 
 
 _TOTALS = ("tokens", "total_tokens")

@@ -25,9 +25,10 @@ def usages(tx: Transaction, run_id: str) -> list[Usage]:
 def append_usage(work: Work, run_id: str, usage: dict[str, Any]) -> bool:
     """Keep a word on what a run used; return whether it is a new one."""
     known = usages(work.tx, run_id)
-    if known and known[-1]._asdict() == usage:
+    told = Usage(**usage)  # a journal of before may lack the younger fields
+    if known and known[-1] == told:
         return False
-    work.tx.run("append_usage", run_id=run_id, revision=len(known), now=work.now, **usage)
+    work.tx.run("append_usage", run_id=run_id, revision=len(known), now=work.now, **told._asdict())
     return True
 
 

@@ -37,6 +37,7 @@ def checked(usage: Any) -> dict[str, Any]:
     told = usage._replace(
         meter=arguments.identifier(usage.meter, "usage.meter"),
         note=arguments.text(usage.note, "usage.note"),
+        model=arguments.text(usage.model, "usage.model"),
         cost_usd=cost,
     )
     return told._asdict()

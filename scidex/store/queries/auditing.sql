@@ -179,7 +179,7 @@ FROM run_pull_requests;
 -- name: all_of_run_usages
 -- Every row of run_usages, as a replay of the journal makes it too.
 SELECT run_id, revision, meter, provenance, tokens, input_tokens, cached_input_tokens, output_tokens, cost_usd,
-    cost_provenance, note, recorded_at
+    cost_provenance, note, model, recorded_at
 FROM run_usages;
 
 -- name: all_of_task_assignments

@@ -7,15 +7,15 @@ SELECT assignment_id, task_id, status FROM task_assignments WHERE assignment_id 
 -- name: usages_of
 -- Every word on what a run used, in order.
 SELECT run_id, revision, meter, provenance, tokens, input_tokens, cached_input_tokens, output_tokens, cost_usd,
-    cost_provenance, note, recorded_at
+    cost_provenance, note, model, recorded_at
 FROM run_usages WHERE run_id = :run_id ORDER BY revision;
 
 -- name: append_usage!
 -- Keep a word on what a run used.
 INSERT INTO run_usages (run_id, revision, meter, provenance, tokens, input_tokens, cached_input_tokens, output_tokens,
-    cost_usd, cost_provenance, note, recorded_at)
+    cost_usd, cost_provenance, note, model, recorded_at)
 VALUES (:run_id, :revision, :meter, :provenance, :tokens, :input_tokens, :cached_input_tokens, :output_tokens,
-    :cost_usd, :cost_provenance, :note, :now);
+    :cost_usd, :cost_provenance, :note, :model, :now);
 
 -- name: output_of
 -- How a run ended, and the last of what it wrote.
@@ -49,10 +49,11 @@ FROM run_pull_requests p WHERE p.state = 'open' OR (p.state = 'merged' AND p.mer
 ORDER BY p.seen_at, p.run_id, p.url LIMIT :page;
 
 -- name: runs_ended
--- Runs that were begun and ended in a span, each with the latest word on what it used.
-SELECT r.run_id, r.source, r.task_id, r.quest_id, r.status, r.actual_cost_tokens, r.actual_impact, r.finished_at,
-    u.provenance, u.tokens, u.cost_usd, u.cost_provenance
-FROM task_runs r LEFT JOIN run_usages u ON u.run_id = r.run_id
+-- Runs that were begun and ended in a span, each with the latest word on what it used, how it ended, and its task.
+SELECT r.run_id, r.source, r.task_id, r.quest_id, r.agent_id, r.status, r.actual_cost_tokens, r.actual_impact,
+    r.finished_at, u.provenance, u.tokens, u.cost_usd, u.cost_provenance, u.model, e.ending, t.status AS task_status
+FROM task_runs r LEFT JOIN run_endings e ON e.run_id = r.run_id LEFT JOIN tasks t ON t.task_id = r.task_id
+    LEFT JOIN run_usages u ON u.run_id = r.run_id
     AND u.revision = (SELECT MAX(v.revision) FROM run_usages v WHERE v.run_id = r.run_id)
 WHERE r.finished_at > :since_at AND r.finished_at <= :until_at
 ORDER BY r.task_id, r.finished_at, r.run_id;

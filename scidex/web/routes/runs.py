@@ -16,6 +16,9 @@ routes = router("/api", "runs")
 
 Since = Annotated[schemas.Instant | None, Query(description="The beginning of the span; `hours` before its end.")]
 Until = Annotated[schemas.Instant | None, Query(description="The end of the span; now.")]
+By = Annotated[
+    str | None, Query(pattern="^(quest|agent|model|day)$", description="Group the runs by quest, agent, model or day.")
+]
 Charged = Annotated[schemas.CostUsd | None, Query(description="What was billed for the span in all, in USD.")]
 
 
@@ -104,8 +107,14 @@ def record_pull_request(run_id: Name, seen: schemas.NewPullRequest, who: Who, db
 @routes.get("/report", response_model=schemas.CostReport)
 @allows(*ANY)
 def get_report(
-    who: Who, db: Db, since: Since = None, until: Until = None, hours: Hours = 24, charged_usd: Charged = None
+    who: Who,
+    db: Db,
+    since: Since = None,
+    until: Until = None,
+    hours: Hours = 24,
+    charged_usd: Charged = None,
+    by: By = None,
 ) -> CostReport:
     """Tell an operator what the runs that ended in a span cost: for each task, and for each merged pull request."""
     ownership.check_is_operator(who, "since")
-    return runs.report_costs(since, until, hours=hours, charged_usd=charged_usd, db=db)
+    return runs.report_costs(since, until, hours=hours, charged_usd=charged_usd, by=by, db=db)

@@ -15,16 +15,16 @@ _METER = "aider"
 
 def usage(text: str) -> Said:
     """Return what a run used, added up over its messages. Raises ValueError. The costs are aider's own estimate."""
-    used, count = Totals(), 0
+    used, models = Totals(), []
     for event in reading.objects(text, marks=("message_send",)):
         told = event.get("properties")
         if event.get("event") == "message_send" and isinstance(told, dict) and "prompt_tokens" in told:
             given, answered = (reading.tokens(told.get(name), name) for name in ("prompt_tokens", "completion_tokens"))
             used = used.plus(Totals(given, 0, answered, reading.usd(told.get("cost"), "cost")))
-            count += 1
-    if not count:
+            models.append(reading.text(told.get("main_model")))
+    if not models:
         raise ValueError("holds no message_send")
-    return Said(used.usage(_METER))
+    return Said(used.usage(_METER, models=models))
 
 
 def word(text: str, errors: str, ended_at: datetime) -> Word:

@@ -35,7 +35,8 @@ def usage(text: str) -> Said:
         sessions.append(session._replace(used=session.used.plus(rest), total=session.total.plus(rest)))
     used = all_used(sessions)
     told_by = ("", "reported") if is_finished else (_UNFINISHED, "estimated")
-    return Said(used.usage(_METER, *told_by), tuple(sessions))
+    models = [model for event in events if _is_result(event) for model in event["modelUsage"]]
+    return Said(used.usage(_METER, *told_by, models), tuple(sessions))
 
 
 def word(text: str, errors: str, ended_at: datetime) -> Word:

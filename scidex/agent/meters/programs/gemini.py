@@ -29,7 +29,8 @@ def usage(text: str) -> Said:
     used = Totals(cost_usd=None)
     for result in results:
         used = used.plus(_totals(reading.mapping(result.get("stats"), "stats")))
-    return Said(used.usage(_METER))
+    models = [model for result in results for model in _models(result["stats"])]
+    return Said(used.usage(_METER, models=models))
 
 
 def word(text: str, errors: str, ended_at: datetime) -> Word:
@@ -86,6 +87,11 @@ def _status_in(message: str) -> int | None:
         if type(code) is int and 400 <= code < 600:
             return code
     return None
+
+
+def _models(stats: dict[str, Any]) -> dict[str, Any]:
+    models = stats.get("models")
+    return models if isinstance(models, dict) else {}
 
 
 def _totals(stats: dict[str, Any]) -> Totals:

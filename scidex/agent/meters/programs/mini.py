@@ -34,7 +34,7 @@ def usage(text: str) -> Said:
     used = Totals(cost_usd=cost)
     for answer in answers:
         used = used.plus(_totals(answer))
-    return Said(used.usage(_METER))
+    return Said(used.usage(_METER, models=[_model(trajectory)]))
 
 
 def word(text: str, errors: str, ended_at: datetime) -> Word:
@@ -62,6 +62,13 @@ _OF_THE_PROVIDER = (
     "AuthenticationError", "PermissionDeniedError", "RateLimitError", "BudgetExceededError", "ServiceUnavailableError",
     "InternalServerError", "APIConnectionError", "APIError", "Timeout", "NotFoundError", "BadGatewayError",
 )  # fmt: skip
+
+
+def _model(trajectory: dict[str, Any]) -> str:
+    found: Any = trajectory
+    for name in ("info", "config", "model", "model_name"):
+        found = found.get(name) if isinstance(found, dict) else None
+    return reading.text(found)
 
 
 def _trajectory(text: str) -> dict[str, Any]:
