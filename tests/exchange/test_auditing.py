@@ -59,7 +59,7 @@ def test_every_table_that_the_journal_tells_of_is_compared(db):
         ("UPDATE token_accounts SET balance_tokens = balance_tokens + 1 WHERE account_id = 'a'", "balances sum to 1"),
         ("UPDATE token_accounts SET owner_id = 'eve' WHERE account_id = 'a'", "token_accounts: rows that differ: 1"),
         ("UPDATE compute_auction_bids SET max_price_tokens = 45 WHERE task_id = 't4'", "compute_auction_bids"),
-        ("UPDATE compute_auction_bids SET placed_at = '2026-05-01T12:00:00.000001+00:00' WHERE id = 5", "first '5'"),
+        ("UPDATE compute_auction_bids SET placed_at = '2026-05-01T12:00:00.000001+00:00' WHERE id = 5", 'first "5"'),
         ("DELETE FROM compute_auction_attestations", "compute_auction_attestations: rows that differ: 2"),
         ("UPDATE compute_auction_rounds SET seed = 'x' WHERE pool = 'gpu'", "recomputed to other digest"),
         ("UPDATE compute_auction_rounds SET previous_digest = 'x' WHERE pool = 'gpu'", "digest chain of pool gpu"),

@@ -58,7 +58,11 @@ def test_workers_killed_at_every_point_lose_no_task_and_none_is_paid_twice(db, p
     ended = lease_ends(db)
     assert ended["finished"] == len(POINTS)
     assert ended["expired"] == 4  # after it was leased, begun and run, and before its end was told
-    assert query(db, "SELECT COUNT(*) FROM compute_auction_clears WHERE reason LIKE 'worker % lost'") == [(1,)]
+    # What was sold and not leased yet is leased by the next worker of the pool, or undone where the sweep comes first.
+    assert query(db, "SELECT COUNT(*) FROM compute_auction_clears WHERE reason LIKE 'worker % lost'") in (
+        [(0,)],
+        [(1,)],
+    )
     times = {point: (tmp_path / point).read_text().count("x") for point in POINTS}
     assert min(times.values()) == 1
 

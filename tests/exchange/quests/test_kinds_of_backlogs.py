@@ -83,7 +83,7 @@ def test_a_status_of_a_projects_own_holds_that_task_alone():
     read = read_beads(lines(bead(status="pending_review"), bead("eng-2")))
 
     assert states(read) == {"eng-1": "held", "eng-2": "open"}
-    assert by_name(read)["eng-1"]["status_reason"] == "its source says 'pending_review'"
+    assert by_name(read)["eng-1"]["status_reason"] == 'its source says "pending_review"'
 
 
 def test_a_table_says_what_a_projects_own_words_mean():
@@ -451,14 +451,15 @@ def test_a_big_backlog_goes_in_parts_and_says_how_far_it_is():
     put: list[list[str]] = []
     told = []
 
-    def take(tasks, *, quests):
-        known = {name for part in put for name in part} | {task["task_id"] for task in tasks}
-        assert all(set(task["depends_on"]) <= known for task in tasks)
-        put.append([task["task_id"] for task in tasks])
-        return Imported(len(tasks), 0, 0)
+    class Target:
+        def put_tasks(self, tasks, *, quests):
+            known = {name for part in put for name in part} | {task["task_id"] for task in tasks}
+            assert all(set(task["depends_on"]) <= known for task in tasks)
+            put.append([task["task_id"] for task in tasks])
+            return Imported(len(tasks), 0, 0)
 
     imported = import_by(
-        take, lines(*rows), "jsonl", quest_id=None, value_table=None, repo=None, now=NOON, most_tasks=300,
+        Target(), lines(*rows), "jsonl", quest_id=None, value_table=None, repo=None, now=NOON, most_tasks=300,
         most_bytes=10_000, progress=lambda done, of: told.append((done, of)),
     )  # fmt: skip
     assert imported.added == 1_000

@@ -86,8 +86,8 @@ def test_without_the_rank_cap_the_best_tasks_bid_that_the_wallet_covers(db):
     for name, usd in (("a", 1.5), ("b", 1.0), ("c", 0.1)):
         task(db, name, usd)
 
-    # Two slots at 600 could cost 1,200.
-    assert submit(db) == {"a": 900}
+    # Two slots at 600 could cost 1,200; one at 900 and one at 60 cost 900 at most.
+    assert submit(db) == {"a": 900, "c": 60}
 
 
 @pytest.mark.parametrize(("strategy", "tokens"), [("clamp", 500), ("paced", 600), ("fixed", 600), ("truthful", 1_000)])
