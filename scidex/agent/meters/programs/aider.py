@@ -18,8 +18,8 @@ def usage(text: str) -> Said:
     """
     Return what a run used, added up over its messages. Raises ValueError.
 
-    Unless it runs with --no-stream aider counts the tokens itself, and the log does not say which; so they are estimates,
-    as its costs are.
+    Unless it runs with --no-stream aider counts the tokens itself, and the log does not say which; so they are
+    estimates, as its costs are.
     """
     used, models = Totals(), []
     for event in reading.objects(text, marks=("message_send",)):
