@@ -118,7 +118,7 @@ def _description(text: str) -> str:
     """A text as a journal's description: a semicolon would begin a comment, and two spaces may end an account."""
     words = _printable(text).replace(";", ",").replace("|", "/").split()
     # A mark at the beginning would be a status, a code or a date.
-    return " ".join(words).lstrip("*!(=") or "transfer"
+    return " ".join(words).lstrip("*!(= ") or "transfer"
 
 
 def _day(instant: datetime) -> str:
