@@ -13,9 +13,10 @@ APT_INSTALL := DEBIAN_FRONTEND=noninteractive apt-get install -y -qq
 # The system's npm, else the one that requirements/frontend.txt brings into .venv.
 NPM := PATH="$$PATH:$(CURDIR)/$(BIN)" npm --loglevel=error
 VENDOR := scidex/web/dashboard/static/vendor
+INTEGRATIONS := .integrations
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-ray frontend postgres chromium lint format test demo dist bench reference lock clean
+.PHONY: help setup setup-ray frontend postgres chromium lint format test test-integrations demo dist bench reference lock clean
 
 help: ## List the chores
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -99,6 +100,21 @@ TEST_PROCESSES = $(if $(PYTEST_ARGS),0,auto)
 test: setup setup-ray postgres chromium ## Run the tests (PYTEST_ARGS adds to them)
 	$(BIN)/python -m pytest -n $(TEST_PROCESSES) --maxprocesses=4 $(PYTEST_ARGS)
 
+test-integrations: setup $(INTEGRATIONS)/.ready ## Run the examples with the agents' own programs (RECORD=1 keeps what they say)
+	PATH="$(CURDIR)/$(INTEGRATIONS)/node_modules/.bin:$(CURDIR)/$(INTEGRATIONS)/venv/bin:$$PATH" \
+	  SCIDEX_INTEGRATIONS=1 $(if $(RECORD),SCIDEX_RECORD=1) $(BIN)/python -m pytest tests/integrations tests/cli/test_exporting.py
+
+# Programs of others, against stubs of their providers; cached, and away from the environment of the tests. Theirs are
+# the only scripts of packages that are run: two of them unpack their program so. Each is a whole program in one package
+# of an exact version; npm cannot lock those of other platforms without their addresses.
+$(INTEGRATIONS)/.ready: requirements/integrations.txt tests/integrations/package.json | $(BIN)/python
+	@mkdir -p $(INTEGRATIONS)
+	@[ -x $(INTEGRATIONS)/venv/bin/python ] || $(BIN)/python -m venv $(INTEGRATIONS)/venv
+	@$(INTEGRATIONS)/venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/integrations.txt
+	@cp tests/integrations/package.json tests/integrations/.npmrc $(INTEGRATIONS)
+	@cd $(INTEGRATIONS) && PATH="$$PATH:$(CURDIR)/$(BIN)" npm --loglevel=error install --no-package-lock >/dev/null
+	@touch $@
+
 demo: $(if $(wildcard $(VENV)/.ready-dev),,$(VENV)/.ready-demo) $(VENDOR)/.ready ## See a fleet at work (DEMO_SECONDS=60 stops by itself; DEMO_ARGS)
 	@$(BIN)/python -m scidex up --demo $(DEMO_ARGS)
 
@@ -120,12 +136,12 @@ lock: ## Write requirements/*.txt anew (LOCK_ARGS=--upgrade takes newer versions
 	@for extra in demo lab mcp postgres ray; do \
 	  $(LOCK) pyproject.toml --extra $$extra -c requirements/dev.txt -o requirements/$$extra.txt || exit 1; \
 	done
-	@for need in frontend postgres-server; do $(LOCK) requirements/$$need.in -o requirements/$$need.txt || exit 1; done
+	@for need in frontend integrations postgres-server; do $(LOCK) requirements/$$need.in -o requirements/$$need.txt || exit 1; done
 	@$(NPM) install --package-lock-only
 
 # Good on every platform, checked by hash, and silent about where the files came from.
 LOCK = uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url $(LOCK_ARGS)
 
 clean: ## Remove what the other chores made
-	rm -rf $(VENV) $(VENDOR) node_modules .demo .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
+	rm -rf $(VENV) $(INTEGRATIONS) $(VENDOR) node_modules .demo .cache .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist *.egg-info
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

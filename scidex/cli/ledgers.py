@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 app = typer.Typer(cls=Group, help="The ledger: export it.", no_args_is_help=True)
 
 _PAGE = 1_000
+_FORMS = "csv, beancount, hledger or ledger"
 
 
 @app.callback()
@@ -28,10 +29,13 @@ def _ledger() -> None:
 
 
 @app.command("export", cls=Command)
-@command("scidex ledger export --format beancount --output market.beancount")
+@command(
+    "scidex ledger export --format beancount --output market.beancount",
+    "scidex ledger export --format hledger --output market.journal",
+)
 def export(
     session: Session,
-    format: Annotated[str | None, typer.Option(help="csv or beancount; csv unless given.")] = None,  # noqa: A002
+    format: Annotated[str | None, typer.Option(help=f"{_FORMS}; csv unless given.")] = None,  # noqa: A002
     output: Annotated[
         Path | None, typer.Option(help="The file to write; stdout unless given.", dir_okay=False, show_default=False)
     ] = None,
@@ -46,8 +50,8 @@ def export(
 
 
 def _form_of(form: str | None, *, as_json: bool) -> str:
-    if form not in (None, "csv", "beancount"):
-        raise typer.BadParameter("must be csv or beancount", param_hint="--format")
+    if form not in (None, "csv", "beancount", "hledger", "ledger"):
+        raise typer.BadParameter(f"must be {_FORMS}", param_hint="--format")
     if as_json and form is not None:
         raise typer.BadParameter("give either --format or --json", param_hint="--json")
     return "json" if as_json else form or "csv"
@@ -57,10 +61,11 @@ def _lines(session: Session, form: str) -> Iterator[str]:
     from scidex.cli import exporting
 
     transfers = _transfers(session.market)
-    if form == "beancount":
+    if form in ("beancount", "hledger", "ledger"):
         # The accounts are read last, so that every account of a transfer is among them.
         known = list(transfers)
-        return exporting.beancount(known, _accounts(session.market))
+        write = exporting.beancount if form == "beancount" else exporting.journal
+        return write(known, _accounts(session.market))
     return exporting.csv_lines(transfers) if form == "csv" else exporting.json_lines(transfers)
 
 

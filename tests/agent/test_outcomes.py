@@ -17,7 +17,7 @@ from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.meters.printed import PrintedMeter
 from scidex.agent.meters.programs import PROGRAMS
 from scidex.agent.workplace import Workplace
-from scidex.exchange import backlog, compute_auction, cycle, token_ledger
+from scidex.exchange import backlog, compute_auction, cycle, runs, token_ledger
 from scidex.market.embedded import EmbeddedMarket
 from tests.agent.printed import claude_result, claude_session
 from tests.agent.work import ASSIGNMENT, result
@@ -40,8 +40,8 @@ def market(db):
 
 def run(
     db: Any, directory: Path, code: str, *, is_heeded: bool, file: str | None = None, kept: int = 262_144
-) -> Report:
-    """Let an agent run a line of Python for one task, and return its report."""
+) -> Report | None:
+    """Let an agent run a line of Python for one task, and return its report; None where it was given back."""
     claude = PrintedMeter(PROGRAMS["claude"], file)
     work = Work(
         same_command(sys.executable, "-c", code),
@@ -56,7 +56,12 @@ def run(
     assert list(agent.take()) == []
     assert cycle.run_cycle(db=db, now=db.now()).error is None
     [lease] = agent.take()
-    report = agent.work_on(lease)
+    return agent.work_on(lease)
+
+
+def settled(db: Any, directory: Path, code: str, **options: Any) -> Report:
+    """Run it, and return the report of what was settled."""
+    report = run(db, directory, code, **options)
     assert report is not None
     return report
 
@@ -72,8 +77,6 @@ def says(event: Any, exit_code: int = 0, file: str = "") -> str:
         (DONE, 0, False, "done", 5.0),
         (DONE, 0, True, "done", 5.0),
         (DONE, 1, True, "exit_code", 0.0),
-        (REFUSED, 0, True, "login", 0.0),
-        (REFUSED, 1, False, "login", 0.0),
         (NOTHING, 0, False, "nothing_done", 0.0),
         (claude_result(subtype="error_max_turns"), 0, False, "done", 5.0),
         (claude_result(subtype="error_max_turns"), 0, True, "turn_limit", 0.0),
@@ -81,7 +84,7 @@ def says(event: Any, exit_code: int = 0, file: str = "") -> str:
     ],
 )
 def test_an_agents_own_word_stands_beside_its_exit_code(market, tmp_path, event, exit_code, is_heeded, reason, impact):
-    report = run(market, tmp_path, says(event, exit_code), is_heeded=is_heeded)
+    report = settled(market, tmp_path, says(event, exit_code), is_heeded=is_heeded)
 
     assert report.ending.reason == reason
     assert report.impact.usd == impact
@@ -90,15 +93,21 @@ def test_an_agents_own_word_stands_beside_its_exit_code(market, tmp_path, event,
     assert clear.actual_impact == impact
 
 
-def test_what_was_refused_is_the_runs_reason(market, tmp_path):
-    report = run(market, tmp_path, says(REFUSED, 1), is_heeded=True)
+@pytest.mark.parametrize(("exit_code", "is_heeded"), [(0, True), (1, True), (1, False)])
+def test_what_was_refused_is_given_back_with_its_reason_and_its_usage(market, tmp_path, exit_code, is_heeded):
+    assert run(market, tmp_path, says(REFUSED, exit_code), is_heeded=is_heeded) is None
 
-    assert report.result.reason == "exited with 1: login: API status 401 Invalid API key"
-    assert (report.usage.tokens, report.usage.cost_usd) == (0, 0.0)
+    [ending] = runs.list_endings(db=market)
+    assert (ending.ending, ending.cause) == ("interrupted", "login")
+    assert "API status 401 Invalid API key" in runs.get_output(ending.run_id, db=market).reason
+    [usage] = runs.get_usage(ending.run_id, db=market)
+    assert (usage.tokens, usage.cost_usd) == (0, 0.0)
+    [clear] = compute_auction.list_clears(db=market)
+    assert clear.status == "voided"
 
 
 def test_outcome_and_usage_are_read_from_the_same_file(market, tmp_path):
-    report = run(market, tmp_path, says(DONE, file="claude.json"), is_heeded=True, file="claude.json")
+    report = settled(market, tmp_path, says(DONE, file="claude.json"), is_heeded=True, file="claude.json")
 
     assert (report.ending.reason, report.usage.tokens) == ("done", 110)
 
@@ -109,7 +118,7 @@ def test_a_result_that_is_longer_than_what_is_kept_of_output_is_read_whole(marke
     filler = {"type": "user", "message": {"content": "FILLER"}}
     code = says([filler, DONE]).replace("'FILLER'", "'x' * 486_000").replace("raise", "print('y' * 5_000); raise")
 
-    report = run(market, tmp_path, code, is_heeded=is_heeded, kept=4_096)
+    report = settled(market, tmp_path, code, is_heeded=is_heeded, kept=4_096)
 
     assert (report.ending.reason, report.usage.tokens, report.impact.usd) == ("done", 110, 5.0)
     [directory] = (tmp_path / "runs").iterdir()
@@ -132,15 +141,16 @@ def test_a_command_that_says_not_now_may_leave_the_time(market, tmp_path):
         f"import os; open(os.environ['SCIDEX_RETRY_AT_FILE'], 'w').write('{later.isoformat()}'); raise SystemExit(75)"
     )
 
-    report = run(market, tmp_path, code, is_heeded=False)
+    assert run(market, tmp_path, code, is_heeded=False) is None
 
-    assert (report.ending.reason, report.ending.kind, report.ending.retry_at) == ("not_now", "interrupted", later)
+    [ending] = runs.list_endings(db=market)
+    assert (ending.cause, ending.ending, ending.retry_at) == ("not_now", "interrupted", later)
 
 
 def test_a_file_of_the_commands_own_is_not_written_over(market, tmp_path):
     code = says(DONE, file="stdout.txt").replace("raise", "print('shown'); raise")
 
-    report = run(market, tmp_path, code, is_heeded=True, file="stdout.txt")
+    report = settled(market, tmp_path, code, is_heeded=True, file="stdout.txt")
 
     [directory] = (tmp_path / "runs").iterdir()
     assert report.usage.tokens == 110

@@ -11,10 +11,16 @@ from scidex.agent.meters.said import Said, Totals
 from scidex.agent.provider_answers import of_answer
 
 _METER = "aider"
+_COUNTED = "unless it ran with --no-stream, its tokens are aider's own count"
 
 
 def usage(text: str) -> Said:
-    """Return what a run used, added up over its messages. Raises ValueError. The costs are aider's own estimate."""
+    """
+    Return what a run used, added up over its messages. Raises ValueError.
+
+    Unless it runs with --no-stream aider counts the tokens itself, and the log does not say which; so they are
+    estimates, as its costs are.
+    """
     used, models = Totals(), []
     for event in reading.objects(text, marks=("message_send",)):
         told = event.get("properties")
@@ -24,7 +30,7 @@ def usage(text: str) -> Said:
             models.append(reading.text(told.get("main_model")))
     if not models:
         raise ValueError("holds no message_send")
-    return Said(used.usage(_METER, models=models))
+    return Said(used.usage(_METER, _COUNTED, "estimated", models))
 
 
 def word(text: str, errors: str, ended_at: datetime) -> Word:
