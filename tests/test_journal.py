@@ -206,6 +206,7 @@ READERS = {
     "list_clears",
     "list_income",
     "list_open_bids",
+    "list_task_bids",
     "list_pools",
     "list_round_bids",
     "list_rounds",

@@ -49,7 +49,7 @@ def placed(tmp_path, **task: Any) -> Workplace:
     """A run's place, which names the pull request in its file, and began long enough ago for what came after."""
     place = Workplace.prepare(tmp_path / "runs", ASSIGNMENT._replace(payload={}, **task))
     place.pull_request_file.write_text(URL + "\n")
-    return Workplace(place.directory, place.assignment, datetime.now(UTC) - timedelta(minutes=30))
+    return Workplace(place.directory, place.assignment, began_at=datetime.now(UTC) - timedelta(minutes=30))
 
 
 def since(place: Workplace, minutes: float) -> str:

@@ -35,7 +35,7 @@ def place(tmp_path) -> Workplace:
     tool.mkdir()
     git("init", "--quiet", at=tool)
     commit(tool, "raise SystemExit(1)")
-    return Workplace(place.directory, place.assignment, datetime.now(UTC) - timedelta(minutes=1))
+    return Workplace(place.directory, place.assignment, began_at=datetime.now(UTC) - timedelta(minutes=1))
 
 
 def judged(place: Workplace, *command: str, max_seconds: float = 20.0) -> Impact:
@@ -61,7 +61,7 @@ def test_only_what_was_committed_counts(place):
 
 def test_a_run_that_committed_nothing_is_worth_nothing(place):
     commit(place.directory / "tool", "raise SystemExit(0)")
-    later = Workplace(place.directory, place.assignment, datetime.now(UTC) + timedelta(minutes=1))
+    later = Workplace(place.directory, place.assignment, began_at=datetime.now(UTC) + timedelta(minutes=1))
 
     assert judged(later) == Impact(0.0, "evaluator:ci", "the run committed nothing")
 

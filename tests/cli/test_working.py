@@ -54,6 +54,7 @@ def wait_for_statuses(db: Database, statuses: dict[str, str], agent: subprocess.
 def imported(empty_url: str, tmp_path: Path) -> str:
     file = tmp_path / "tasks.jsonl"
     file.write_text("".join(json.dumps(task) + "\n" for task in TASKS))
+    assert scidex("init", "--db", empty_url)[0] == 0
     code, out, error = scidex("task", "import", str(file), "--db", empty_url)
     assert (code, out, error) == (0, "3 tasks added, 0 updated, 0 as they were.\n", "")
     return empty_url
@@ -65,7 +66,7 @@ def test_rounds_are_as_far_apart_as_the_environment_says(tmp_path, monkeypatch):
         assert market.stdout is not None
         said = [next(market.stdout), next(market.stdout)]
 
-    assert said[1].startswith("rounds      every 7.5 s in pool scidex-agent")
+    assert said[1].startswith("rounds      every 7.5 s in every pool")
 
 
 def test_an_imported_backlog_is_worked_off_by_an_agent(imported, tmp_path, monkeypatch):

@@ -99,6 +99,9 @@ def test_what_is_no_amount_moves_nothing(served, move, amount):
 
     answer = served.ask(who, "POST", path, content=body % NO_AMOUNT[amount])
 
+    if (move, amount) == ("offer", "null"):  # what is null is left out, and an offer need not name its reserve
+        assert answer.status_code == 201, answer.text
+        return
     assert answer.status_code in (400, 422), answer.text
     assert contents_but_refusals(served.db) == before
 
