@@ -105,7 +105,9 @@ def test_without_a_repository_or_a_commit_it_says_so(tmp_path):
         Worktrees(tmp_path)
 
 
-def test_an_agents_run_works_in_its_worktree_and_its_own_files_stay_out_of_it(db, repository, tmp_path):
+def test_an_agents_run_works_in_its_worktree_and_its_own_files_stay_out_of_it(db, repository, tmp_path, monkeypatch):
+    # No round may have been held for a while in a market that is lent: that alone must not send the agent around it.
+    monkeypatch.setenv("SCIDEX_FALLBACK_AFTER_CYCLES", "100000")
     quest = backlog.add_quest("docs", db=db)
     token_ledger.mint(quest.account_id, 100_000, db=db)
     token_ledger.create_account("worker:ada", kind="worker", db=db)
