@@ -436,7 +436,7 @@ Bids = _many(Bid)
 OneBidOrMany: Any = Bid | Bids
 Declaration = mirror(records.Declaration)
 IncomeShares = _many(mirror(records.IncomeShare))
-Lottery = mirror(records.Lottery)
+Lottery = mirror(records.Lottery, tickets=list[list[str]])
 Clear = mirror(records.Clear, is_judged=bool)
 Clears = _many(Clear)
 Explanation = mirror(records.Explanation)
