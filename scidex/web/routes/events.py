@@ -26,7 +26,7 @@ def streams(*names: str) -> dict[int | str, dict[str, Any]]:
     numbers = {"id": {"type": "string"}, "retry": {"type": "integer"}}
     schema = {"type": "object", "properties": {**fields, **numbers}}
     return {
-        200: {"description": "Server-sent events.", "content": {EventSourceResponse.media_type: {"schema": schema}}}
+        200: {"description": "Server-sent events.", "content": {EventSourceResponse.media_type: {"itemSchema": schema}}}
     }
 
 
