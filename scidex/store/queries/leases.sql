@@ -131,10 +131,11 @@ SELECT slot_id FROM compute_auction_clears
 WHERE status = 'won' AND provider_id = :account_id AND pool = :pool ORDER BY round_id, slot_id LIMIT 1;
 
 -- name: slot_bought_waiting
--- The oldest slot that an account bought in a pool and that nobody leased.
+-- The oldest slot that an account bought in a pool and that nobody leased. What an account bought is little: the sum
+-- keeps PostgreSQL from going through all rounds in their order instead.
 SELECT slot_id FROM compute_auction_clears
 WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
-    AND bidder_id = :account_id AND pool = :pool ORDER BY round_id, slot_id LIMIT 1;
+    AND bidder_id = :account_id AND pool = :pool ORDER BY round_id + 0, slot_id LIMIT 1;
 
 -- name: claim_slot_provided
 -- The oldest won slot of a provider in a pool that no other worker is about to lease.
@@ -147,7 +148,7 @@ ORDER BY c.round_id, c.slot_id LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
 WHERE c.status IN ('won', 'running') AND c.slot_finished_at IS NULL AND c.status = 'won'
     AND c.bidder_id = :account_id AND c.pool = :pool
-ORDER BY c.round_id, c.slot_id LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
+ORDER BY c.round_id + 0, c.slot_id LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 
 -- name: last_fence_of_task
 -- The highest fence number of a task's leases so far.
