@@ -169,7 +169,7 @@ CREATE INDEX compute_auction_clears_unjudged
 
 -- Slots that wait for a worker, in the order in which they are leased: a fleet's are the treasury's.
 CREATE INDEX compute_auction_clears_waiting
-    ON compute_auction_clears (provider_id, pool, round_id, slot_id) WHERE status = 'won';
+    ON compute_auction_clears (provider_id, pool, round_id, slot_id) WHERE status = 'won' AND provider_id <> '';
 
 CREATE INDEX compute_auction_clears_round ON compute_auction_clears (round_id);
 
@@ -356,7 +356,7 @@ SELECT bidder_id AS account_id, slot_id, winning_task_id, pool, round_id, bid_id
 WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
 UNION
 SELECT provider_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
-WHERE status = 'won' AND provider_id <> 'system:treasury';
+WHERE status = 'won' AND provider_id <> '' AND provider_id <> 'system:treasury';
 
 -- Numbers drawn by many writers at once.
 

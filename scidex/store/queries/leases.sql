@@ -128,7 +128,7 @@ UPDATE compute_auction_asks SET status = 'expired' WHERE slot_id = :slot_id AND 
 -- name: slot_provided_waiting
 -- The oldest won slot of a provider in a pool that nobody leased.
 SELECT slot_id FROM compute_auction_clears
-WHERE status = 'won' AND provider_id = :account_id AND pool = :pool ORDER BY round_id, slot_id LIMIT 1;
+WHERE status = 'won' AND provider_id = :account_id AND provider_id <> '' AND pool = :pool ORDER BY round_id, slot_id LIMIT 1;
 
 -- name: slot_bought_waiting
 -- The oldest slot that an account bought in a pool and that nobody leased. What an account bought is little: the sum
@@ -140,7 +140,7 @@ WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'wo
 -- name: claim_slot_provided
 -- The oldest won slot of a provider in a pool that no other worker is about to lease.
 SELECT c.slot_id FROM compute_auction_clears c JOIN compute_auction_asks k ON k.slot_id = c.slot_id
-WHERE c.status = 'won' AND c.provider_id = :account_id AND c.pool = :pool
+WHERE c.status = 'won' AND c.provider_id = :account_id AND c.provider_id <> '' AND c.pool = :pool
 ORDER BY c.round_id, c.slot_id LIMIT 1 FOR UPDATE OF k SKIP LOCKED;
 
 -- name: claim_slot_bought
