@@ -9,6 +9,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -326,6 +327,13 @@ def test_a_task_whose_worker_is_killed_is_settled_once(on, db, tmp_path, monkeyp
     assert (reports[0].finished.clear.status, reports[0].finished.clear.actual_cost_tokens) == ("settled", 7)
     assert (reports[0].finished.attempts, backlog.get_task("write", db=db).status) == (1, "done")
     assert token_ledger.verify(db).ok
+
+
+def test_a_run_works_in_the_place_it_names(on, tmp_path):
+    run = replace(python("import os; print(os.getcwd())", tmp_path), works_in=tmp_path / "tree")
+    (tmp_path / "tree").mkdir()
+
+    assert on().run(run).stdout == f"{tmp_path / 'tree'}\n"
 
 
 # --- stopping

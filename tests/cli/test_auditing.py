@@ -104,7 +104,7 @@ def test_accounts_of_different_ids_have_different_names(ids):
 
 
 def test_a_format_that_there_is_not_is_refused(cli):
-    assert cli("ledger", "export", "--format", "ledger")[0] == 2
+    assert cli("ledger", "export", "--format", "qif")[0] == 2
 
 
 def test_a_long_ledger_is_exported_whole(market_url, cli):

@@ -23,7 +23,13 @@ from scidex.agent.executors.runs import Run, RunResult
 
 def order_of(run: Run, executor: LocalExecutor) -> bytes:
     """Return the line that asks a guard for a run under an executor's limits."""
-    told = {**asdict(run), "directory": str(run.directory), "environment": dict(run.environment), "needs": {}}
+    told = {
+        **asdict(run),
+        "directory": str(run.directory),
+        "environment": dict(run.environment),
+        "needs": {},
+        "works_in": None if run.works_in is None else str(run.works_in),
+    }
     limits = {**asdict(executor), "environment": list(executor.environment)}
     return json.dumps({"run": told, "limits": limits}).encode() + b"\n"
 
@@ -31,7 +37,9 @@ def order_of(run: Run, executor: LocalExecutor) -> bytes:
 def guard(asker: FileIO) -> RunResult:
     """Run what the asker's first line says, until it ends or the asker wants it ended, or is gone."""
     order: dict[str, Any] = json.loads(asker.readline())
-    run = Run(**{**order["run"], "directory": Path(order["run"]["directory"])})
+    works_in = order["run"]["works_in"]
+    places = {"directory": Path(order["run"]["directory"]), "works_in": None if works_in is None else Path(works_in)}
+    run = Run(**{**order["run"], **places})
     executor = _Abandonable(**order["limits"])
     stop = threading.Event()
     threading.Thread(target=_listen, args=(asker, executor, stop), daemon=True).start()
