@@ -16,6 +16,7 @@ from scidex.exchange.quests.importers.beads import read_beads
 from scidex.exchange.quests.importers.gh_issues import read_gh_issues
 from scidex.exchange.quests.importers.issues import read_jira, read_linear, read_taskwarrior, read_todo_txt
 from scidex.exchange.quests.importers.native import read_csv, read_jsonl
+from scidex.exchange.quests.importers.options import ReadOptions
 from scidex.exchange.quests.importers.rows import Rows, hold, refuse_faults
 from scidex.exchange.quests.importers.statuses import StatusTable
 from scidex.exchange.quests.importers.values import DEFAULT_VALUES_USD, ValueTable
@@ -25,7 +26,7 @@ from scidex.store import Database
 
 __all__ = ["DEFAULT_VALUES_USD", "FORMATS", "import_tasks"]
 
-FORMATS: dict[str, Callable[..., Rows]] = {
+FORMATS: dict[str, Callable[[str, ReadOptions], Rows]] = {
     "jsonl": read_jsonl,
     "csv": read_csv,
     "gh": read_gh_issues,
@@ -127,18 +128,17 @@ def import_by(
     and in parts, the parts before one that is refused stand.
     """
     read = FORMATS[checked.choice(format, "format", tuple(FORMATS))]
-    options: dict[str, Any] = {
-        "quest_id": None if quest_id is None else checked.identifier(quest_id, "quest_id"),
-        "value_table": value_table,
-        "status_table": status_table,
-        "now": now,
-    }
-    if repo is not None:
-        if format != "gh":
-            raise InvalidArgument(field="repo", value=repo, fact="is for the issues of gh alone")
-        options["repo"] = checked.identifier(repo, "repo")
+    if repo is not None and format != "gh":
+        raise InvalidArgument(field="repo", value=repo, fact="is for the issues of gh alone")
+    options = ReadOptions(
+        quest_id=None if quest_id is None else checked.identifier(quest_id, "quest_id"),
+        value_table=value_table,
+        status_table=status_table,
+        repo=None if repo is None else checked.identifier(repo, "repo"),
+        now=now,
+    )
     origin = _Origin.of(source, complete, missing)
-    rows = read(_text(path_or_text), **options)
+    rows = read(_text(path_or_text), options)
     if strict or not (rows.tasks or rows.quests):
         # A text of which nothing can be read is not a backlog.
         refuse_faults(rows)

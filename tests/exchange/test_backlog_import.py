@@ -12,6 +12,7 @@ from scidex.exchange.backlog_import import import_tasks
 from scidex.exchange.quests.importers.beads import read_beads
 from scidex.exchange.quests.importers.gh_issues import read_gh_issues
 from scidex.exchange.quests.importers.native import read_csv, read_jsonl
+from scidex.exchange.quests.importers.options import ReadOptions
 from tests.backlogs import statuses
 from tests.market import NOON, after
 from tests.raw_sql import contents
@@ -23,7 +24,7 @@ def lines(*rows):
 
 def faults(read, text, **options):
     """Each line that reading a text leaves out, as (line, field)."""
-    return [(report.line, report.field) for report in read(text, **options).reports if report.left_out]
+    return [(report.line, report.field) for report in read(text, ReadOptions(**options)).reports if report.left_out]
 
 
 def counts(imported):
@@ -74,12 +75,14 @@ def test_json_lines_are_tasks_and_quests_by_their_fields():
 
 
 def test_blank_lines_a_byte_order_mark_and_carriage_returns_do_no_harm():
-    assert [task["task_id"] for task in read_jsonl('\ufeff\r\n{"task_id":"a"}\r\n\r\n', quest_id="q1").tasks] == ["a"]
+    assert [
+        task["task_id"] for task in read_jsonl('\ufeff\r\n{"task_id":"a"}\r\n\r\n', ReadOptions(quest_id="q1")).tasks
+    ] == ["a"]
     assert read_jsonl("").tasks == []
 
 
 def test_a_quest_is_given_to_tasks_that_have_none():
-    read = read_jsonl(lines({"task_id": "a"}, {"task_id": "b", "quest_id": "q2"}), quest_id="q1")
+    read = read_jsonl(lines({"task_id": "a"}, {"task_id": "b", "quest_id": "q2"}), ReadOptions(quest_id="q1"))
 
     assert [task["quest_id"] for task in read.tasks] == ["q1", "q2"]
     assert read.quests == [{"quest_id": "q1"}, {"quest_id": "q2"}]
@@ -98,11 +101,11 @@ def test_a_quest_is_given_to_tasks_that_have_none():
     ],
 )
 def test_a_label_or_a_priority_tells_what_a_task_is_worth(row, usd):
-    assert read_jsonl(lines({"task_id": "a", **row}), quest_id="q1").tasks[0]["expected_value_usd"] == usd
+    assert read_jsonl(lines({"task_id": "a", **row}), ReadOptions(quest_id="q1")).tasks[0]["expected_value_usd"] == usd
 
 
 def test_a_task_that_says_nothing_of_its_worth_is_left_as_it_is():
-    assert "expected_value_usd" not in read_jsonl(lines({"task_id": "a"}), quest_id="q1").tasks[0]
+    assert "expected_value_usd" not in read_jsonl(lines({"task_id": "a"}), ReadOptions(quest_id="q1")).tasks[0]
 
 
 @pytest.mark.parametrize(
@@ -119,13 +122,13 @@ def test_a_task_that_says_nothing_of_its_worth_is_left_as_it_is():
 def test_a_table_for_each_quest_turns_priority_into_value(table, usd):
     text = lines({"task_id": "a", "quest_id": "q1", "priority": 1, "labels": ["bug"]})
 
-    assert read_jsonl(text, value_table=table).tasks[0]["expected_value_usd"] == usd
+    assert read_jsonl(text, ReadOptions(value_table=table)).tasks[0]["expected_value_usd"] == usd
 
 
 @pytest.mark.parametrize("table", [{"1": -1}, {"1": "many"}, {"1": float("nan")}, ["1"]])
 def test_a_table_that_makes_no_sense_is_refused(table):
     with pytest.raises(InvalidArgument, match="value_table"):
-        read_jsonl("", value_table=table)
+        read_jsonl("", ReadOptions(value_table=table))
 
 
 def test_every_fault_of_json_lines_is_told_with_its_line_and_field():
@@ -270,7 +273,7 @@ def test_a_closed_issue_is_done():
 def test_a_repository_is_needed_where_no_url_tells_it():
     bare = json.dumps([{"number": 7, "title": "x"}])
 
-    assert read_gh_issues(bare, repo="ada/engine").tasks[0]["task_id"] == "ada/engine#7"
+    assert read_gh_issues(bare, ReadOptions(repo="ada/engine")).tasks[0]["task_id"] == "ada/engine#7"
     assert faults(read_gh_issues, bare) == [(1, "[0].url")]
 
 

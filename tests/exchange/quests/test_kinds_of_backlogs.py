@@ -17,6 +17,7 @@ from scidex.exchange.quests.importers.beads import read_beads
 from scidex.exchange.quests.importers.gh_issues import read_gh_issues
 from scidex.exchange.quests.importers.issues import read_jira, read_linear, read_taskwarrior, read_todo_txt
 from scidex.exchange.quests.importers.native import read_jsonl
+from scidex.exchange.quests.importers.options import ReadOptions
 from scidex.exchange.quests.importers.statuses import Statuses
 from scidex.exchange.quests.importers.values import ValueOf
 from scidex.mechanism.dependencies import in_order
@@ -88,7 +89,9 @@ def test_a_status_of_a_projects_own_holds_that_task_alone():
 
 def test_a_table_says_what_a_projects_own_words_mean():
     table = {"Pending-Review": "open", "shipped": "done"}
-    read = read_beads(lines(bead(status="pending_review"), bead("eng-2", status="Shipped")), status_table=table)
+    read = read_beads(
+        lines(bead(status="pending_review"), bead("eng-2", status="Shipped")), ReadOptions(status_table=table)
+    )
 
     assert states(read) == {"eng-1": "open", "eng-2": "done"}
 
@@ -106,11 +109,13 @@ def test_no_word_is_taken_to_mean_open_unless_it_is_known(word):
     "fields", [{"defer_until": "2026-06-01T00:00:00Z"}, {"pinned": True}, {"status": "deferred"}, {"status": "blocked"}]
 )
 def test_what_is_put_off_pinned_or_blocked_by_hand_is_held(fields):
-    assert states(read_beads(lines(bead(**fields)), now=NOON)) == {"eng-1": "held"}
+    assert states(read_beads(lines(bead(**fields)), ReadOptions(now=NOON))) == {"eng-1": "held"}
 
 
 def test_what_was_deferred_until_now_is_open():
-    assert states(read_beads(lines(bead(defer_until="2026-05-01T11:00:00Z")), now=NOON)) == {"eng-1": "open"}
+    assert states(read_beads(lines(bead(defer_until="2026-05-01T11:00:00Z")), ReadOptions(now=NOON))) == {
+        "eng-1": "open"
+    }
 
 
 # --- beads: what keeps waiting
@@ -410,7 +415,7 @@ def test_taskwarriors_export_is_read_by_its_fields():
                 {"uuid": "g", "description": "seven", "status": "pending", "depends": "a,b"},
             ]
         ),
-        now=NOON,
+        ReadOptions(now=NOON),
     )
     found = by_name(read)
 
@@ -429,7 +434,7 @@ def test_a_todo_txt_is_read_line_by_line():
         "Print it +launch dep:1,2 value:30 due:2026-06-01 http://example.org/a:b\n"
         "Later t:2027-01-01 id:4\n"
     )
-    read = read_todo_txt(text, now=NOON)
+    read = read_todo_txt(text, ReadOptions(now=NOON))
     found = by_name(read)
     printed = next(task for name, task in found.items() if name.startswith("todo-"))
 
@@ -563,7 +568,7 @@ def test_whatever_a_text_holds_it_is_read_or_reported(kind, data):
         | st.text(max_size=200)
         | st.binary(max_size=100).map(lambda raw: raw.decode("latin-1"))
     )
-    read = FORMATS[kind](text, quest_id=data.draw(st.none() | st.just("q")), now=NOON)
+    read = FORMATS[kind](text, ReadOptions(quest_id=data.draw(st.none() | st.just("q")), now=NOON))
 
     names = [task["task_id"] for task in read.tasks]
     assert len(names) == len(set(names)) == len(read.lines)

@@ -9,6 +9,7 @@ from itertools import takewhile
 from typing import Any, NamedTuple
 
 from scidex.errors import shown
+from scidex.exchange.quests.importers.options import DEFAULTS, ReadOptions
 from scidex.exchange.quests.importers.rows import (
     Reader,
     Rows,
@@ -19,8 +20,8 @@ from scidex.exchange.quests.importers.rows import (
     one_line,
     texts_of,
 )
-from scidex.exchange.quests.importers.statuses import Statuses, StatusTable
-from scidex.exchange.quests.importers.values import ValueOf, ValueTable, estimate
+from scidex.exchange.quests.importers.statuses import Statuses
+from scidex.exchange.quests.importers.values import ValueOf, estimate
 
 # Their other kinds of dependency point to related beads, and keep none waiting.
 _KEEPS_WAITING = {"blocks", "conditional-blocks", "waits-for"}
@@ -62,14 +63,7 @@ class _Bead(NamedTuple):
     is_closed: bool
 
 
-def read_beads(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_beads(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read beads as tasks of the quest given, or of one named like their project: the prefix of their ids.
 
@@ -79,7 +73,7 @@ def read_beads(
     array such as `bd ready` prints, what is not in it has ended. A blocked or held parent holds its children back, and
     an epic with open children is a group. Events, agents, molecules, templates, memories and headers are not work.
     """
-    reader, value_of, statuses = Reader(), ValueOf(value_table), Statuses(status_table)
+    reader, value_of, statuses = Reader(), ValueOf(options.value_table), Statuses(options.status_table)
     is_array = _is_array(text)
     found = list(json_array(text, reader)) if is_array else [(n, "", one) for n, one in json_lines(text, reader)]
     projects = _projects(record.get("id") for _, _, record in found)
@@ -90,8 +84,8 @@ def read_beads(
         if kind is not None:
             reader.pass_over(kind)
         elif bead is not None:
-            quest = quest_id or projects[bead.name]
-            task = _task(reader, bead, record, quest, value_of, statuses, now)
+            quest = options.quest_id or projects[bead.name]
+            task = _task(reader, bead, record, quest, value_of, statuses, options.now)
             reader.task(line, task, place=place, updated_at=record.get("updated_at"))
         if bead is not None and (kind is not None or reader.named(bead.name) is not None):
             beads[bead.name] = bead

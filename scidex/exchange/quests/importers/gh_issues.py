@@ -4,28 +4,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import datetime
 from typing import Any
 
 from scidex.errors import shown
+from scidex.exchange.quests.importers.options import DEFAULTS, ReadOptions
 from scidex.exchange.quests.importers.rows import Reader, Rows, array_or_lines, cut, hold, one_line, texts_of
-from scidex.exchange.quests.importers.statuses import Statuses, StatusTable
-from scidex.exchange.quests.importers.values import ValueOf, ValueTable, estimate, labelled
+from scidex.exchange.quests.importers.statuses import Statuses
+from scidex.exchange.quests.importers.values import ValueOf, estimate, labelled
 
 _ISSUE_URL = re.compile(r"https?://[^\s]*?/([\w.-]+/[\w.-]+)/issues/(\d+)")
 # What GitHub allows a body to have.
 _MOST_BODY_CHARACTERS = 65_536
 
 
-def read_gh_issues(
-    text: str,
-    *,
-    repo: str | None = None,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_gh_issues(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read issues as tasks `owner/repo#number` of the quest `owner/repo`, or of the one given or labelled `quest:name`.
 
@@ -33,21 +25,21 @@ def read_gh_issues(
     `priority:high` its priority, `tokens:1200` its estimated cost; a closed issue is done. An issue waits for those
     that `blockedBy` names and that are still open; one of another repository holds it back. Pull requests are not work.
     """
-    reader, value_of, statuses = Reader(), ValueOf(value_table), Statuses(status_table)
+    reader, value_of, statuses = Reader(), ValueOf(options.value_table), Statuses(options.status_table)
     blockers: dict[str, list[Any]] = {}
     for line, place, issue in array_or_lines(text, reader):
         if issue.get("pull_request") or "/pull/" in str(issue.get("html_url", "")):
             reader.pass_over("pull request")
             continue
         labels = texts_of(_nodes(issue.get("labels")))
-        home = repo or _repo_of(issue)
+        home = options.repo or _repo_of(issue)
         number = issue.get("number")
         if type(number) is not int or number < 1:
             reader.fault(line, f"{place}number", "must be the number of an issue")
         elif home is None:
             reader.fault(line, f"{place}url", "must be that of an issue, or the repository be given")
         else:
-            quest = quest_id or labelled(labels, "quest") or home
+            quest = options.quest_id or labelled(labels, "quest") or home
             worth = value_of.task(quest, None, labels)
             if worth.unread:
                 fact = f"a priority {worth.unread} is not known and counts as the middle one"

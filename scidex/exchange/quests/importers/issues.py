@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 from scidex.errors import shown
+from scidex.exchange.quests.importers.options import DEFAULTS, ReadOptions
 from scidex.exchange.quests.importers.rows import (
     Reader,
     Rows,
@@ -19,9 +20,9 @@ from scidex.exchange.quests.importers.rows import (
     one_line,
     texts_of,
 )
-from scidex.exchange.quests.importers.statuses import Statuses, StatusTable
+from scidex.exchange.quests.importers.statuses import Statuses
 from scidex.exchange.quests.importers.tables import table_rows
-from scidex.exchange.quests.importers.values import ValueOf, ValueTable, estimate
+from scidex.exchange.quests.importers.values import ValueOf, estimate
 
 _MOST_BODY_CHARACTERS = 200_000
 
@@ -46,16 +47,11 @@ class Issue(NamedTuple):
     """Why the tracker itself keeps it back, or nothing."""
 
 
-def _read(
-    issues: Callable[[Reader], Iterator[Issue]],
-    quest_id: str | None,
-    value_table: ValueTable | None,
-    status_table: StatusTable | None,
-) -> Rows:
-    reader, value_of, statuses = Reader(), ValueOf(value_table), Statuses(status_table)
+def _read(issues: Callable[[Reader], Iterator[Issue]], options: ReadOptions) -> Rows:
+    reader, value_of, statuses = Reader(), ValueOf(options.value_table), Statuses(options.status_table)
     found: dict[str, Issue] = {}
     for issue in issues(reader):
-        quest = quest_id or issue.project
+        quest = options.quest_id or issue.project
         worth = value_of.task(quest, issue.priority, issue.labels)
         if worth.unread:
             reader.note(
@@ -99,20 +95,13 @@ def _connect(reader: Reader, found: dict[str, Issue]) -> None:
 # --- Linear
 
 
-def read_linear(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_linear(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read the CSV that Linear exports: issues by `ID`, of the quest that their `Project`, else their `Team`, names.
 
     What is `Blocked by` an issue waits for it; one with sub-issues that have not ended is a group.
     """
-    return _read(_linear_issues(text), quest_id, value_table, status_table)
+    return _read(_linear_issues(text), options)
 
 
 def _linear_issues(text: str) -> Callable[[Reader], Iterator[Issue]]:
@@ -148,21 +137,14 @@ def _linear_issues(text: str) -> Callable[[Reader], Iterator[Issue]]:
 # --- Jira
 
 
-def read_jira(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_jira(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read the CSV that Jira exports: issues by `Issue key`, of the quest that their `Project key` names.
 
     The columns `Inward issue link (Blocks)` have the keys of what blocks an issue. An epic or a parent with parts that
     have not ended is a group.
     """
-    return _read(_jira_issues(text), quest_id, value_table, status_table)
+    return _read(_jira_issues(text), options)
 
 
 def _jira_issues(text: str) -> Callable[[Reader], Iterator[Issue]]:
@@ -207,21 +189,14 @@ _TASKWARRIOR_PRIORITIES = {"H": "high", "M": "medium", "L": "low"}
 _TASKWARRIOR_STATUSES = {"pending": "open", "waiting": "open", "completed": "done"}
 
 
-def read_taskwarrior(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_taskwarrior(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read what `task export` prints: tasks by `uuid`, of the quest that their `project` names, else `tasks`.
 
     What `depends` names is waited for; a task whose `wait` or `scheduled` lies ahead is held. Deleted tasks and the
     templates of recurring ones are not work.
     """
-    return _read(lambda reader: _taskwarrior_issues(text, reader, now), quest_id, value_table, status_table)
+    return _read(lambda reader: _taskwarrior_issues(text, reader, options.now), options)
 
 
 def _taskwarrior_issues(text: str, reader: Reader, now: datetime | None) -> Iterator[Issue]:
@@ -282,21 +257,14 @@ _PAIR = re.compile(r"(?:^|\s)([A-Za-z][\w-]*):([^\s:/][^\s]*)")
 _MARK = re.compile(r"(?:^|\s)([+@])(\S+)")
 
 
-def read_todo_txt(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_todo_txt(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read a todo.txt: a line is a task of the quest that its first `+project` names, else `todo`.
 
     Its id is what `id:` says, else a digest of its text. (A) to (E) and beyond are priorities 0 to 4; `dep:` names what
     is waited for, `due:` the last day, `t:` the first, `value:` USD, `pri:` the priority of a line that is done.
     """
-    return _read(lambda reader: _todo_lines(text, reader, now), quest_id, value_table, status_table)
+    return _read(lambda reader: _todo_lines(text, reader, options.now), options)
 
 
 def _todo_lines(text: str, reader: Reader, now: datetime | None) -> Iterator[Issue]:

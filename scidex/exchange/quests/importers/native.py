@@ -6,23 +6,17 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from scidex.exchange.quests.importers.options import DEFAULTS, ReadOptions
 from scidex.exchange.quests.importers.rows import Reader, Rows, json_lines, parsed, texts_of
-from scidex.exchange.quests.importers.statuses import Statuses, StatusTable
+from scidex.exchange.quests.importers.statuses import Statuses
 from scidex.exchange.quests.importers.tables import table_rows
-from scidex.exchange.quests.importers.values import ValueOf, ValueTable, estimate
+from scidex.exchange.quests.importers.values import ValueOf, estimate
 
 _NUMBERS = {"priority": int, "estimated_cost_tokens": int, "expected_value_usd": float}
 _LISTS = ("depends_on", "labels")
 
 
-def read_jsonl(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_jsonl(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read tasks and quests from JSON Lines, by add_task's and add_quest's argument names; null is as if left out.
 
@@ -30,18 +24,11 @@ def read_jsonl(
     to the one given.
     """
     reader = Reader()
-    _take(reader, json_lines(text, reader), quest_id, ValueOf(value_table), Statuses(status_table))
+    _take(reader, json_lines(text, reader), options)
     return reader.rows()
 
 
-def read_csv(
-    text: str,
-    *,
-    quest_id: str | None = None,
-    value_table: ValueTable | None = None,
-    status_table: StatusTable | None = None,
-    now: datetime | None = None,
-) -> Rows:
+def read_csv(text: str, options: ReadOptions = DEFAULTS) -> Rows:
     """
     Read tasks and quests from CSV, whose first line names the columns as read_jsonl's fields are named.
 
@@ -49,23 +36,18 @@ def read_csv(
     `payload` is a JSON object.
     """
     reader = Reader()
-    _take(reader, _cells(text, reader), quest_id, ValueOf(value_table), Statuses(status_table))
+    _take(reader, _cells(text, reader), options)
     return reader.rows()
 
 
-def _take(
-    reader: Reader,
-    found: Iterator[tuple[int, dict[str, Any]]],
-    quest_id: str | None,
-    value_of: ValueOf,
-    statuses: Statuses,
-) -> None:
+def _take(reader: Reader, found: Iterator[tuple[int, dict[str, Any]]], options: ReadOptions) -> None:
+    value_of, statuses = ValueOf(options.value_table), Statuses(options.status_table)
     for line, given in found:
         fields = {name: value for name, value in given.items() if value is not None}
         if "task_id" not in fields:
             reader.quest(line, fields)
             continue
-        task = {**({"quest_id": quest_id} if quest_id else {}), **fields}
+        task = {**({"quest_id": options.quest_id} if options.quest_id else {}), **fields}
         priority, listed = task.pop("priority", None), task.pop("labels", [])
         labels = texts_of(listed)
         if not isinstance(listed, list) or len(labels) != len(listed):
