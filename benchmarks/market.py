@@ -14,8 +14,8 @@ from functools import cache
 from typing import Any
 
 from benchmarks.timing import Ratio
-from scidex.lab.sampling import Plan
-from scidex.lab.study import Findings, study
+from scidex.lab.sampling import StudyPlan
+from scidex.lab.study import StudyFindings, study
 from scidex.lab.worlds import WorldSpec
 from scidex.profiles import profile_named
 
@@ -49,13 +49,13 @@ ROWS: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 
 
-def plan(world: WorldSpec, *, policy: str = "market", profile: str = "recommended", **values: Any) -> Plan:
+def plan(world: WorldSpec, *, policy: str = "market", profile: str = "recommended", **values: Any) -> StudyPlan:
     """Return a plan of 20 seeds."""
-    return Plan(world=world, policy=policy, profile=profile_named(profile, **values))
+    return StudyPlan(world=world, policy=policy, profile=profile_named(profile, **values))
 
 
 @cache
-def found(wanted: Plan, processes: int = 2) -> Findings:
+def found(wanted: StudyPlan, processes: int = 2) -> StudyFindings:
     """Return what a plan comes to, simulated once."""
     return study(wanted, processes=processes)
 

@@ -533,7 +533,7 @@ class CostReport(NamedTuple):
 
 
 class Finished(NamedTuple):
-    """What became of a task that was run; `clear` is the settled sale, None where nothing was sold."""
+    """What became of a task that was run; `clear` is the settled clear, None where nothing was sold."""
 
     assignment_id: str
     source: str

@@ -18,7 +18,7 @@ from pathlib import Path
 from scidex.agent.commands import CommandFor, needs_of
 from scidex.agent.endings import Ending, Window, ending_of, within_budget
 from scidex.agent.evaluators import Evaluator, Impact, NoEvaluator
-from scidex.agent.executors import Executor, Run, RunResult
+from scidex.agent.executors import CommandRun, Executor, RunResult
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.held import HeldRun, HeldRuns
 from scidex.agent.meters import Meter, Usage
@@ -63,7 +63,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Work:
+class AgentWork:
     """How an agent works: which command it runs, where, for how long, and who tells what it cost and was worth."""
 
     command_for: CommandFor
@@ -93,7 +93,7 @@ class Agent:
     def __init__(
         self,
         agent_id: str,
-        work: Work,
+        work: AgentWork,
         *,
         market: Market,
         pool: str = DEFAULT_POOL,
@@ -362,11 +362,11 @@ class Agent:
     def _limit_of(self, assignment: Assignment) -> float:
         return self._work.max_seconds if assignment.max_seconds is None else assignment.max_seconds
 
-    def _run_of(self, place: Workplace, told: Mapping[str, str]) -> Run:
+    def _run_of(self, place: Workplace, told: Mapping[str, str]) -> CommandRun:
         environment = {**place.environment(), **told}
         assignment = place.assignment
         command, needs = self._work.command_for(assignment), needs_of(assignment)
-        return Run(
+        return CommandRun(
             command, place.directory, self._limit_of(assignment), environment, needs, TRANSCRIPT_NAME, place.works_in
         )
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 slots = typer.Typer(cls=Group, help="Slots: offer or withdraw them.", no_args_is_help=True)
 
-SALES = ("slot_id", "winning_task_id", "bidder_id", "clearing_price_tokens", "winning_premium_tokens")
+CLEARS = ("slot_id", "winning_task_id", "bidder_id", "clearing_price_tokens", "winning_premium_tokens")
 _ASKS = ("slot_id", "provider_id", "reserve_price_tokens", "available_at")
 
 BidNumber = Annotated[str, typer.Argument(metavar="BID_ID", help="The bid's number.")]
@@ -129,7 +129,7 @@ def clear(
     cleared = session.market.clear_round(pool=pool, dry_run=dry_run)
     session.show(cleared, in_words(cleared, dry_run=dry_run))
     if cleared.clears and not session.as_json:
-        session.table(cleared.clears, SALES)
+        session.table(cleared.clears, CLEARS)
 
 
 def in_words(cleared: Round, *, dry_run: bool) -> str:

@@ -14,8 +14,8 @@ from scidex.cli.options import JsonOption
 from scidex.cli.pairs import pairs
 
 if TYPE_CHECKING:
-    from scidex.lab.sampling import Plan
-    from scidex.lab.study import Findings
+    from scidex.lab.sampling import StudyPlan
+    from scidex.lab.study import StudyFindings
     from scidex.profiles import Profile
 
 app = typer.Typer(
@@ -63,7 +63,7 @@ def market(
 ) -> None:
     """Simulate a market, and say how much of the best possible value it reaches, how long anyone waits, and more."""
     _need_numpy()
-    from scidex.lab.sampling import Plan
+    from scidex.lab.sampling import StudyPlan
     from scidex.lab.worlds import WorldSpec
 
     given = pairs(world or [], "--world", {one.name: str(one.type) for one in fields(WorldSpec)})
@@ -71,7 +71,7 @@ def market(
     if inflators:
         usual["inflators"] = max(1, round(quests / 4))
     spec = WorldSpec(**{**usual, **given})
-    plan = Plan(
+    plan = StudyPlan(
         world=spec,
         policy=policy,
         profile=_profile(profile, strategy, settings or []),
@@ -99,7 +99,7 @@ def _profile(name: str, strategy: str | None, settings: list[str]) -> Profile:
     return profile_named(name, **overrides)
 
 
-def _studied(plan: Plan, processes: int) -> Findings:
+def _studied(plan: StudyPlan, processes: int) -> StudyFindings:
     from rich.console import Console
     from rich.progress import Progress
 
@@ -113,7 +113,7 @@ def _studied(plan: Plan, processes: int) -> Findings:
         )
 
 
-def _print(plan: Plan, found: Findings, *, as_json: bool) -> None:
+def _print(plan: StudyPlan, found: StudyFindings, *, as_json: bool) -> None:
     if as_json:
         import json
 

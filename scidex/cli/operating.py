@@ -1,4 +1,4 @@
-"""Commands by which an operator steps in: pause and resume a pool, void a sale."""
+"""Commands by which an operator steps in: pause and resume a pool, void a clear."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def void(
     slot_id: Annotated[str, typer.Argument(help="A slot that was sold and is not settled.")],
     reason: Annotated[str, typer.Option(help="Why, for the record.")] = "voided",
 ) -> None:
-    """Undo a sale whose slot died: the winner gets its tokens back, and the task is open again."""
+    """Undo a clear whose slot died: the winner gets its tokens back, and the task is open again."""
     clear = session.market.void(slot_id, reason)
     back = f"{clear.clearing_price_tokens:,} tokens are back with {clear.bidder_id}"
     session.show(clear, f"{slot_id} is voided; {back}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from scidex.cli.bidding import SALES, in_words, number_of
+from scidex.cli.bidding import CLEARS, in_words, number_of
 from scidex.cli.commands import command
 from scidex.cli.options import POOL, LimitOption, PoolOption
 from scidex.cli.session import Session
@@ -44,7 +44,7 @@ def rounds(
     one = session.market.get_round(number_of(round_id))
     session.show(one, in_words(one, dry_run=False))
     if not session.as_json:
-        session.table(one.clears, SALES)
+        session.table(one.clears, CLEARS)
 
 
 @command("scidex clears --limit 5")

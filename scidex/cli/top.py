@@ -25,9 +25,9 @@ def top(
     every: Annotated[float, typer.Option(min=0.1, max=3_600, help="Seconds from look to look.")] = 2.0,
 ) -> None:
     """Watch a pool: rounds, seats, prices, spending, what runs, what waits and why; in a pipe look once."""
-    from scidex.cli.live.snapshot import Watcher
+    from scidex.cli.live.snapshot import SnapshotReader
 
-    watcher = Watcher(session.market)
+    watcher = SnapshotReader(session.market)
     first = watcher.look(pool)
     if session.as_json or not (sys.stdin.isatty() and sys.stdout.isatty()):
         session.show(vars(first), _in_words(first))

@@ -66,9 +66,9 @@ def up(
 def _demonstrate(demo: Demo, db: str | None, reach: Reach, cycle_seconds: float, profile: str) -> None:
     from rich.console import Console
 
-    from scidex.demo.run import Plan, run_demo
+    from scidex.demo.run import DemoPlan, run_demo
 
-    plan = Plan(
+    plan = DemoPlan(
         directory=demo.directory,
         database_url=db,
         host=reach.host,

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from scidex.agent.agent import Work
+    from scidex.agent.agent import AgentWork
     from scidex.agent.commands import CommandFor
     from scidex.agent.evaluators import Evaluator
     from scidex.agent.executors import Executor
@@ -86,16 +86,16 @@ class Options:
     ] = None
     directory: Annotated[Path, typer.Option(help="Where runs get their directories.")] = Path(".scidex-agent")
 
-    def work(self) -> Work:
+    def work(self) -> AgentWork:
         """Return how an agent works by these options. Raises BadParameter, ExecutorUnavailable."""
-        from scidex.agent.agent import Work
+        from scidex.agent.agent import AgentWork
         from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
 
         memory_bytes = None if self.memory_mb is None else self.memory_mb * 2**20
         local = LocalExecutor(
             (*ENVIRONMENT, *(self.pass_on or ())), cpu_seconds=self.cpu_seconds, memory_bytes=memory_bytes
         )
-        return Work(
+        return AgentWork(
             command_for=self._command_for(),
             directory=self.directory.resolve(),
             executor=self._executor(local),

@@ -251,7 +251,7 @@ class AuctionCalls:
         return record_of(Clear, self._market.act("POST", f"{_AUCTION}/slots/{part(slot_id)}/attest", told))
 
     def void(self, slot_id: str, reason: str = "voided") -> Clear:
-        """Undo a sale whose slot died."""
+        """Undo a clear whose slot died."""
         return record_of(Clear, self._market.act("POST", f"{_AUCTION}/slots/{part(slot_id)}/void", {"reason": reason}))
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from scidex.agent.agent import Agent, Report, Work
+from scidex.agent.agent import Agent, AgentWork, Report
 from scidex.demo.audits import BY_QUEST, expected_usd
 from scidex.demo.findings import Desk
 from scidex.demo.workload import Workload
@@ -73,7 +73,7 @@ def working_fleet(
         on_report(report)
         past.learn(report)
 
-    work = Work(
+    work = AgentWork(
         command_for=workload.command_for,
         directory=directory / "runs",
         meter=workload,

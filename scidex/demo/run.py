@@ -30,7 +30,7 @@ _FEW_BIDS = 80
 
 
 @dataclass(frozen=True)
-class Plan:
+class DemoPlan:
     """How a demo is run; without a database address a fresh file in `directory` is used."""
 
     directory: Path = Path(".demo")
@@ -45,7 +45,9 @@ class Plan:
     profile: str = "recommended"
 
 
-def run_demo(plan: Plan, stop: threading.Event, console: Console, out: Callable[[str], None] = print) -> dict[str, Any]:
+def run_demo(
+    plan: DemoPlan, stop: threading.Event, console: Console, out: Callable[[str], None] = print
+) -> dict[str, Any]:
     """
     Run the demo until `stop` is set or its time is up; print a summary, then its facts as one line of JSON.
 
@@ -76,7 +78,7 @@ def run_demo(plan: Plan, stop: threading.Event, console: Console, out: Callable[
 class _Stage:
     """What is on stage: the quests so far, and what was done for them."""
 
-    def __init__(self, plan: Plan, workload: Workload, show: Show, db: Database) -> None:
+    def __init__(self, plan: DemoPlan, workload: Workload, show: Show, db: Database) -> None:
         self.tally = Tally()
         self._plan = plan
         self._workload = workload

@@ -11,7 +11,7 @@ from scidex.records import Round
 
 
 @dataclass
-class Score:
+class AgentTally:
     """What was done for one quest, or by one agent."""
 
     tasks: int = 0
@@ -38,10 +38,10 @@ class Score:
 class Tally:
     """What was done since the start: in all, for each quest, and by each agent. Safe to share between threads."""
 
-    total: Score = field(default_factory=Score)
-    by_quest: dict[str, Score] = field(default_factory=dict)
-    by_agent: dict[str, Score] = field(default_factory=dict)
-    _recent: Score = field(default_factory=Score)
+    total: AgentTally = field(default_factory=AgentTally)
+    by_quest: dict[str, AgentTally] = field(default_factory=dict)
+    by_agent: dict[str, AgentTally] = field(default_factory=dict)
+    _recent: AgentTally = field(default_factory=AgentTally)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_run(self, report: Report) -> None:
@@ -50,16 +50,16 @@ class Tally:
             for score in self._scores_of(report):
                 score.add(report)
 
-    def since_last_asked(self) -> Score:
+    def since_last_asked(self) -> AgentTally:
         """Return what was done since this was asked before."""
         with self._lock:
-            recent, self._recent = self._recent, Score()
+            recent, self._recent = self._recent, AgentTally()
             return recent
 
-    def _scores_of(self, report: Report) -> list[Score]:
+    def _scores_of(self, report: Report) -> list[AgentTally]:
         quest, agent = str(report.assignment.quest_id), report.assignment.agent_id
-        of_quest = self.by_quest.setdefault(quest, Score())
-        return [self.total, self._recent, of_quest, self.by_agent.setdefault(agent, Score())]
+        of_quest = self.by_quest.setdefault(quest, AgentTally())
+        return [self.total, self._recent, of_quest, self.by_agent.setdefault(agent, AgentTally())]
 
 
 def winners(cleared: Round) -> Counter[str]:

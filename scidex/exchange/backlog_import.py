@@ -41,7 +41,7 @@ _PAGE = 1_000
 _UNFINISHED = ("open", "blocked", "held", "running")
 
 
-class Backlog(Protocol):
+class ImportTarget(Protocol):
     """The backlog of a market: the verbs themselves, or a client's."""
 
     def put_tasks(self, tasks: list[dict[str, Any]], *, quests: list[dict[str, Any]]) -> Imported:
@@ -104,7 +104,7 @@ def import_tasks(
 
 
 def import_by(
-    market: Backlog,
+    market: ImportTarget,
     path_or_text: str | Path,
     format: str,  # noqa: A002  (as above)
     *,
@@ -164,7 +164,7 @@ class _Origin(NamedTuple):
 class _Import:
     """A backlog on its way into a market."""
 
-    def __init__(self, market: Backlog, rows: Rows, origin: _Origin, *, strict: bool) -> None:
+    def __init__(self, market: ImportTarget, rows: Rows, origin: _Origin, *, strict: bool) -> None:
         self._market = market
         self._strict = strict
         self._origin = origin

@@ -483,7 +483,7 @@ def attest(
 
 def void(slot_id: str, reason: str = "voided", *, now: datetime | None = None, db: Database | None = None) -> Clear:
     """
-    Undo a sale whose slot died: the winner's tokens are free again, and its task may be bid for.
+    Undo a clear whose slot died: the winner's tokens are free again, and its task may be bid for.
 
     Voiding again answers the same. To offer the capacity again, offer a new slot. Raises UnknownSlot, SlotNotSold, and
     AlreadySettled after settlement.

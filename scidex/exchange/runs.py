@@ -187,7 +187,7 @@ def record_pull_request(
 
 
 def get_sale(run_id: str, *, db: Database | None = None) -> Clear | None:
-    """Return the sale that a run is of, which impact may be attested to; None where it has none. Raises UnknownRun."""
+    """Return the clear that a run is of, which impact may be attested to; None where it has none. Raises UnknownRun."""
     name = checked.identifier(run_id, "run_id")
     with checked.database(db).reading() as tx:
         runs.assert_run(tx, name)

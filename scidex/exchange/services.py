@@ -73,7 +73,7 @@ def start(assignment: Assignment, *, now: datetime | None = None, db: Database |
     """
     database = checked.database(db)
     moment = checked.moment(now, database)
-    if _is_sale(assignment):
+    if _is_clear(assignment):
         execute_journaled(database, sold_slots.start_slot, {"slot_id": assignment.assignment_id}, now=moment)
     else:
         execute_journaled(
@@ -129,9 +129,9 @@ def finish(
     }
     database = checked.database(db)
     moment = checked.moment(now, database)
-    if _is_sale(assignment):
-        sale = {"slot_id": assignment.assignment_id, "terms": refills.terms(given), **result}
-        return execute_journaled(database, sold_slots.finish_slot, sale, now=moment)
+    if _is_clear(assignment):
+        run = {"slot_id": assignment.assignment_id, "terms": refills.terms(given), **result}
+        return execute_journaled(database, sold_slots.finish_slot, run, now=moment)
     work = {"assignment_id": assignment.assignment_id, **result}
     return execute_journaled(database, assignments.finish_assignment, work, now=moment)
 
@@ -163,9 +163,9 @@ def give_back(
         "retry_at": None if retry_at is None else _retry_at(retry_at, moment),
         **_fenced(fence),
     }
-    if _is_sale(assignment):
-        sale = {"slot_id": assignment.assignment_id, "fence": None, **why}
-        execute_journaled(database, sold_slots.give_back_slot, sale, now=moment)
+    if _is_clear(assignment):
+        run = {"slot_id": assignment.assignment_id, "fence": None, **why}
+        execute_journaled(database, sold_slots.give_back_slot, run, now=moment)
         return
     given = {"assignment_id": assignment.assignment_id, **why}
     execute_journaled(database, assignments.give_back_assignment, given, now=moment)
@@ -207,7 +207,7 @@ def _fenced(fence: int | None) -> dict[str, int]:
     return {} if fence is None else {"fence": checked.count(fence, "fence", most=checked.MOST_NUMBER)}
 
 
-def _is_sale(assignment: Assignment) -> bool:
+def _is_clear(assignment: Assignment) -> bool:
     if not isinstance(assignment, Assignment):
         raise InvalidArgument(field="assignment", value=assignment, fact="must be an Assignment of this market")
     return assignment.source == "auction"

@@ -71,7 +71,7 @@ class Economy:
         self.price_level = float(profile.price_level_start)
         self.wallets = Wallets(spec.quests)
 
-    def note_sales(self, sold: int, at: datetime) -> None:
+    def note_clears(self, sold: int, at: datetime) -> None:
         """Keep how many slots a round sold."""
         self._sold.append((at, sold))
 

@@ -19,7 +19,7 @@ from scidex.profiles import Profile
 from scidex.settings import Settings
 
 
-class Market:
+class MarketPolicy:
     """
     Sells the slots of each cycle at one price.
 
@@ -181,6 +181,6 @@ class Market:
 
     def _note_round(self, backlog: Backlog, chosen: Integers, price: int) -> None:
         self.prices.append(price)
-        self.economy.note_sales(len(chosen), at(self.spec, backlog.cycle))
+        self.economy.note_clears(len(chosen), at(self.spec, backlog.cycle))
         self._unserved += 1
         self._unserved[backlog.quest[chosen]] = 0

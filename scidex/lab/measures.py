@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scidex.lab.simulation import Run
+from scidex.lab.simulation import SimulatedRun
 from scidex.lab.worlds import Floats, Integers
 
 
@@ -27,13 +27,13 @@ def estimate(samples: list[float]) -> Estimate:
     return Estimate(mean, sqrt(variance / len(samples)))
 
 
-def efficiency(run: Run, optimum: Integers) -> float:
+def efficiency(run: SimulatedRun, optimum: Integers) -> float:
     """Return the value of what ran, as a share of that of the best set of tasks."""
     value = run.world.value
     return float(value[run.ran].sum() / value[optimum].sum())
 
 
-def longest_wait(run: Run) -> int:
+def longest_wait(run: SimulatedRun) -> int:
     """Return the most cycles in a row in which some quest had open tasks and got no slot."""
     waits = np.zeros(run.world.spec.quests, dtype=np.int64)
     longest = 0
@@ -43,7 +43,7 @@ def longest_wait(run: Run) -> int:
     return longest
 
 
-def value_shares(run: Run) -> Floats:
+def value_shares(run: SimulatedRun) -> Floats:
     """Return the part of its tasks' value that each quest got to run; quests without tasks are left out."""
     world, quests = run.world, run.world.spec.quests
     wanted = np.bincount(world.quest, weights=world.value, minlength=quests)

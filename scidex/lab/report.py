@@ -9,11 +9,11 @@ from rich import box
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from scidex.lab.sampling import Plan
-    from scidex.lab.study import Findings
+    from scidex.lab.sampling import StudyPlan
+    from scidex.lab.study import StudyFindings
 
 
-def table(plan: Plan, found: Findings) -> Table:
+def table(plan: StudyPlan, found: StudyFindings) -> Table:
     """Return what a plan came to, one line for each measure."""
     shown = Table("measure", "value", title=_title(plan), title_justify="left", box=box.SIMPLE_HEAD)
     for measure, value in _lines(found):
@@ -21,7 +21,7 @@ def table(plan: Plan, found: Findings) -> Table:
     return shown
 
 
-def misreports(found: Findings) -> Table:
+def misreports(found: StudyFindings) -> Table:
     """Return what each misreport gains, the best first."""
     shown = Table("misreport of one honest quest", "gain", "standard error", "median", box=box.SIMPLE_HEAD)
     for name, gain in sorted(found.misreports.items(), key=lambda one: -one[1]["gain"]):
@@ -29,7 +29,7 @@ def misreports(found: Findings) -> Table:
     return shown
 
 
-def _title(plan: Plan) -> str:
+def _title(plan: StudyPlan) -> str:
     world = plan.world
     policy = f"market, strategy {plan.profile.strategy}" if plan.policy == "market" else plan.policy
     return (
@@ -38,7 +38,7 @@ def _title(plan: Plan) -> str:
     )
 
 
-def _lines(found: Findings) -> Iterator[tuple[str, str]]:
+def _lines(found: StudyFindings) -> Iterator[tuple[str, str]]:
     yield "value, of the clairvoyant optimum", f"{found.efficiency:.4f} ± {found.efficiency_se:.4f}"
     yield "longest wait of a quest, any seed", f"{found.longest_wait} cycles"
     yield "longest wait, mean over seeds", f"{found.mean_longest_wait:.1f} cycles"

@@ -11,7 +11,7 @@ import numpy as np
 from scidex.errors import InvalidArgument
 from scidex.lab import measures
 from scidex.lab.checks import whole
-from scidex.lab.market import Market
+from scidex.lab.market import MarketPolicy
 from scidex.lab.misreports import MISREPORTS
 from scidex.lab.optimum import clairvoyant
 from scidex.lab.policies import BASELINES, Policy
@@ -25,7 +25,7 @@ HELD_OUT = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Plan:
+class StudyPlan:
     """What to simulate."""
 
     world: WorldSpec = field(default_factory=WorldSpec)
@@ -68,7 +68,7 @@ class Sample(NamedTuple):
     """By misreport: by what part the value of an honest quest's tasks that ran rises; 1 doubles it."""
 
 
-def sample(plan: Plan, seed: int, misreports: tuple[str, ...] = ()) -> Sample:
+def sample(plan: StudyPlan, seed: int, misreports: tuple[str, ...] = ()) -> Sample:
     """Return what one seed comes to, and what each of the misreports gains there."""
     world = draw(plan.world, seed)
     policy = policy_of(plan, world, seed)
@@ -79,25 +79,25 @@ def sample(plan: Plan, seed: int, misreports: tuple[str, ...] = ()) -> Sample:
         longest_wait=measures.longest_wait(honest),
         jain_value=measures.jain(measures.value_shares(honest)),
         jain_slots=measures.jain(honest.served.sum(axis=0).astype(np.float64)),
-        tokens=_tokens(policy) if isinstance(policy, Market) else None,
+        tokens=_tokens(policy) if isinstance(policy, MarketPolicy) else None,
         gains={name: _gain(plan, world, seed, name, liar, honest.value_of(liar)) for name in misreports},
     )
 
 
-def policy_of(plan: Plan, world: World, seed: int) -> Policy:
+def policy_of(plan: StudyPlan, world: World, seed: int) -> Policy:
     """Return the plan's policy, new, for a world."""
     if plan.policy == "market":
-        return Market(world.spec, world.priority, plan.profile, seed=str(seed))
+        return MarketPolicy(world.spec, world.priority, plan.profile, seed=str(seed))
     return BASELINES[plan.policy](world.spec, world.priority, plan.profile)
 
 
-def _gain(plan: Plan, world: World, seed: int, name: str, liar: int, honest_value: float) -> float:
+def _gain(plan: StudyPlan, world: World, seed: int, name: str, liar: int, honest_value: float) -> float:
     told, disguise = MISREPORTS[name].of(world, liar)
     got = run(told, policy_of(plan, told, seed), disguise=disguise).value_of(liar)
     return got / honest_value - 1 if honest_value else 0.0
 
 
-def _tokens(market: Market) -> Tokens:
+def _tokens(market: MarketPolicy) -> Tokens:
     prices = np.array(market.prices, dtype=np.float64)
     both = (prices[1:] > 0) & (prices[:-1] > 0)
     changes = np.log(prices[1:][both] / prices[:-1][both])

@@ -23,7 +23,7 @@ class Disguise(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class SimulatedRun:
     """What came of a policy in a world."""
 
     world: World
@@ -59,7 +59,7 @@ class Verdicts:
         return Results(cycle, tasks, world.quest[tasks], world.claim[tasks], realised)
 
 
-def run(world: World, policy: Policy, *, disguise: Disguise | None = None) -> Run:
+def run(world: World, policy: Policy, *, disguise: Disguise | None = None) -> SimulatedRun:
     """Return what comes of a policy: the same each time. Tasks end in the cycle in which they ran, or unrun."""
     spec = world.spec
     arrived = np.searchsorted(world.arrives, np.arange(spec.cycles + 1))
@@ -81,7 +81,7 @@ def run(world: World, policy: Policy, *, disguise: Disguise | None = None) -> Ru
         waiting = waiting[~np.isin(waiting, chosen)]
         ran.append(chosen)
     assert served.sum(axis=1).max() <= spec.slots
-    return Run(world=world, ran=np.concatenate(ran), served=served, wanting=wanting)
+    return SimulatedRun(world=world, ran=np.concatenate(ran), served=served, wanting=wanting)
 
 
 def _shown(world: World, waiting: Integers, disguise: Disguise | None) -> Integers:

@@ -13,11 +13,11 @@ from typing import Any, TypeAlias
 
 from scidex.lab.measures import Estimate, estimate
 from scidex.lab.misreports import MISREPORTS
-from scidex.lab.sampling import HELD_OUT, Plan, Sample, Tokens, sample
+from scidex.lab.sampling import HELD_OUT, Sample, StudyPlan, Tokens, sample
 
 
 @dataclass(frozen=True, kw_only=True)
-class Findings:
+class StudyFindings:
     """
     What a plan came to: means over its seeds.
 
@@ -54,7 +54,7 @@ Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many seeds are done, and of how many."""
 
 
-def study(plan: Plan, *, processes: int = 1, progress: Progress | None = None) -> Findings:
+def study(plan: StudyPlan, *, processes: int = 1, progress: Progress | None = None) -> StudyFindings:
     """Simulate a plan over its seeds, and over held-out ones where misreports are tried; the same each time."""
     seeds = range(plan.first_seed, plan.first_seed + plan.seeds)
     total = plan.seeds * (2 if plan.misreport else 1)
@@ -70,7 +70,7 @@ def study(plan: Plan, *, processes: int = 1, progress: Progress | None = None) -
     return replace(findings, misreport_gain_held_out=gain.mean, misreport_gain_held_out_se=gain.error)
 
 
-Job: TypeAlias = tuple[Plan, int, tuple[str, ...]]
+Job: TypeAlias = tuple[StudyPlan, int, tuple[str, ...]]
 Each: TypeAlias = Callable[[Callable[..., Sample], list[Job]], Iterable[Sample]]
 
 
@@ -92,9 +92,9 @@ def _told(samples: Iterable[Sample], progress: Progress | None, before: int, tot
         yield one
 
 
-def _findings(samples: list[Sample]) -> Findings:
+def _findings(samples: list[Sample]) -> StudyFindings:
     efficiency = estimate([one.efficiency for one in samples])
-    found = Findings(
+    found = StudyFindings(
         efficiency=efficiency.mean,
         efficiency_se=efficiency.error,
         longest_wait=max(one.longest_wait for one in samples),
@@ -110,7 +110,7 @@ def _of_tokens(tokens: list[Tokens]) -> Tokens | None:
     return Tokens(*(_mean(column) for column in zip(*tokens, strict=True))) if tokens else None
 
 
-def _with_gains(found: Findings, samples: list[Sample]) -> Findings:
+def _with_gains(found: StudyFindings, samples: list[Sample]) -> StudyFindings:
     gains = {name: [one.gains[name] for one in samples] for name in samples[0].gains}
     means: dict[str, Estimate] = {name: estimate(values) for name, values in gains.items()}
     best = max(means, key=lambda name: means[name].mean)

@@ -8,8 +8,8 @@ import numpy as np
 
 from scidex.lab.appraisal import Appraiser
 from scidex.lab.backlogs import Backlog
-from scidex.lab.market import Market
-from scidex.lab.simulation import Run, Verdicts, run
+from scidex.lab.market import MarketPolicy
+from scidex.lab.simulation import SimulatedRun, Verdicts, run
 from scidex.lab.worlds import Floats, World, WorldSpec, draw
 from scidex.profiles import Profile
 
@@ -22,13 +22,13 @@ def late_against_prompt(spec: WorldSpec, profile: Profile, seed: int, *, from_da
     which all are judged at once, so that nothing but the verdicts differs.
     """
     prompt = draw(replace(spec, verdict_days=0.0, unjudged=0.0), seed)
-    done = run(prompt, Market(spec, prompt.priority, profile, seed=str(seed)))
+    done = run(prompt, MarketPolicy(spec, prompt.priority, profile, seed=str(seed)))
     late = replace(prompt, verdict_after=draw(spec, seed).verdict_after)
     logs = _log_factors(done, late, profile) - _log_factors(done, prompt, profile)
     return float(np.exp(logs[from_day:].mean()))
 
 
-def _log_factors(done: Run, world: World, profile: Profile) -> Floats:
+def _log_factors(done: SimulatedRun, world: World, profile: Profile) -> Floats:
     """Return the logarithm of what a usual claim of each quest is worth at the end of each day."""
     appraiser, verdicts = Appraiser(world.spec, profile), Verdicts(world)
     quests = np.arange(world.spec.quests)

@@ -186,7 +186,7 @@ class AuctionVerbs(Protocol):
         """Record what a settled slot's impact was, as one's own account, an evaluator, unless one is named."""
 
     def void(self, slot_id: str, reason: str = "voided") -> Clear:
-        """Undo a sale whose slot died."""
+        """Undo a clear whose slot died."""
 
 
 class WalletVerbs(Protocol):
@@ -358,7 +358,7 @@ class WorkerVerbs(Protocol):
         """Lease the oldest won slot that waits for this worker."""
 
     def lease_task(self, worker_id: str) -> Lease | None:
-        """Lease a task without a sale, where there is one for this worker."""
+        """Lease a task without a clear, where there is one for this worker."""
 
     def held_by(self, worker_id: str) -> list[Lease]:
         """Return what a worker holds, for one that never heard whether it got it."""

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scidex.errors import InvalidArgument
 from scidex.mechanism import hold
 from scidex.mechanism.k_double_auction import interval_terms
-from scidex.mechanism.margin import Margin, Rule, Terms
+from scidex.mechanism.margin import Margin, MarginTerms, Rule
 from scidex.mechanism.marginal_pair import pair_terms
 from scidex.mechanism.mcafee import mcafee_terms
 from scidex.mechanism.prices import HALF, theta_as_fraction
@@ -108,7 +108,7 @@ def _clear(rule: Rule, prices: ArrayLike, reserves: ArrayLike) -> ArrayClearing:
     bids, asks = bids[bid_order], asks[ask_order]
     depth = min(len(bids), len(asks))
     quantity = int(np.count_nonzero(bids[:depth] >= asks[:depth]))
-    terms = rule(_margin(quantity, bids, asks)) if quantity else Terms(0, 0, 0)
+    terms = rule(_margin(quantity, bids, asks)) if quantity else MarginTerms(0, 0, 0)
     winners, sellers = bid_order[: terms.quantity], ask_order[: terms.quantity]
     if not terms.quantity:
         return ArrayClearing(None, None, winners, sellers)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import partial
 
-from scidex.mechanism.margin import Margin, Terms, clear_at_margin
+from scidex.mechanism.margin import Margin, MarginTerms, clear_at_margin
 from scidex.mechanism.prices import HALF, blend, theta_as_fraction
 from scidex.mechanism.values import Ask, Bid, Clearing, Price
 
@@ -20,7 +20,7 @@ def k_double_auction(bids: Iterable[Bid], asks: Iterable[Ask], *, theta: Price =
     return clear_at_margin(partial(interval_terms, theta=theta_as_fraction(theta)), bids, asks)
 
 
-def interval_terms(margin: Margin, *, theta: Fraction) -> Terms:
+def interval_terms(margin: Margin, *, theta: Fraction) -> MarginTerms:
     """Return the terms of the price at θ between the lowest and the highest market-clearing price."""
     price = blend(margin.lowest_price(), margin.highest_price(), theta)
-    return Terms(margin.quantity, price, price)
+    return MarginTerms(margin.quantity, price, price)

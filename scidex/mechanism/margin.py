@@ -25,7 +25,7 @@ class Margin(NamedTuple):
         return self.bid if self.next_ask is None else min(self.bid, self.next_ask)
 
 
-class Terms(NamedTuple):
+class MarginTerms(NamedTuple):
     """How many of the best bids trade, what each of them pays, and what each provider gets."""
 
     quantity: int
@@ -33,7 +33,7 @@ class Terms(NamedTuple):
     provider_gets: Price
 
 
-Rule: TypeAlias = Callable[[Margin], Terms]
+Rule: TypeAlias = Callable[[Margin], MarginTerms]
 
 
 def clear_at_margin(rule: Rule, bids: Iterable[Bid], asks: Iterable[Ask]) -> Clearing:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from functools import partial
 
-from scidex.mechanism.margin import Margin, Terms, clear_at_margin
+from scidex.mechanism.margin import Margin, MarginTerms, clear_at_margin
 from scidex.mechanism.prices import HALF, blend, theta_as_fraction
 from scidex.mechanism.values import Ask, Bid, Clearing, Price
 
@@ -20,7 +20,7 @@ def marginal_pair(bids: Iterable[Bid], asks: Iterable[Ask], *, theta: Price = HA
     return clear_at_margin(partial(pair_terms, theta=theta_as_fraction(theta)), bids, asks)
 
 
-def pair_terms(margin: Margin, *, theta: Fraction) -> Terms:
+def pair_terms(margin: Margin, *, theta: Fraction) -> MarginTerms:
     """Return the terms of the price at θ between the marginal ask and the marginal bid."""
     price = blend(margin.ask, margin.bid, theta)
-    return Terms(margin.quantity, price, price)
+    return MarginTerms(margin.quantity, price, price)

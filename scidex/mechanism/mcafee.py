@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scidex.mechanism.margin import Margin, Terms, clear_at_margin
+from scidex.mechanism.margin import Margin, MarginTerms, clear_at_margin
 from scidex.mechanism.prices import HALF, blend
 from scidex.mechanism.trade_reduction import reduced_terms
 from scidex.mechanism.values import Ask, Bid, Clearing, Price
@@ -18,14 +18,14 @@ def mcafee(bids: Iterable[Bid], asks: Iterable[Ask]) -> Clearing:
     return clear_at_margin(mcafee_terms, bids, asks)
 
 
-def mcafee_terms(margin: Margin) -> Terms:
+def mcafee_terms(margin: Margin) -> MarginTerms:
     """Return the terms of p0 where it suits the marginal pair, else those of trade reduction."""
     if margin.next_bid is None or margin.next_ask is None:
         return reduced_terms(margin)
     price = blend(margin.next_bid, margin.next_ask, HALF)
     if not _lies_between(margin.ask, price, margin.bid):
         return reduced_terms(margin)
-    return Terms(margin.quantity, price, price)
+    return MarginTerms(margin.quantity, price, price)
 
 
 def _lies_between(lower: Price, price: Price, upper: Price) -> bool:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scidex.mechanism.margin import Margin, Terms, clear_at_margin
+from scidex.mechanism.margin import Margin, MarginTerms, clear_at_margin
 from scidex.mechanism.values import Ask, Bid, Clearing
 
 
@@ -16,6 +16,6 @@ def trade_reduction(bids: Iterable[Bid], asks: Iterable[Ask]) -> Clearing:
     return clear_at_margin(reduced_terms, bids, asks)
 
 
-def reduced_terms(margin: Margin) -> Terms:
+def reduced_terms(margin: Margin) -> MarginTerms:
     """Return the terms that the given-up pair sets for the trades before it."""
-    return Terms(margin.quantity - 1, margin.bid, margin.ask)
+    return MarginTerms(margin.quantity - 1, margin.bid, margin.ask)

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scidex.mechanism.margin import Margin, Terms, clear_at_margin
+from scidex.mechanism.margin import Margin, MarginTerms, clear_at_margin
 from scidex.mechanism.values import Ask, Bid, Clearing
 
 
@@ -17,7 +17,7 @@ def uniform_price(bids: Iterable[Bid], asks: Iterable[Ask]) -> Clearing:
     return clear_at_margin(uniform_terms, bids, asks)
 
 
-def uniform_terms(margin: Margin) -> Terms:
+def uniform_terms(margin: Margin) -> MarginTerms:
     """Return the terms of the lowest market-clearing price."""
     price = margin.lowest_price()
-    return Terms(margin.quantity, price, price)
+    return MarginTerms(margin.quantity, price, price)

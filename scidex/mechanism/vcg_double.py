@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from scidex.mechanism.margin import Margin, Terms, clear_at_margin
+from scidex.mechanism.margin import Margin, MarginTerms, clear_at_margin
 from scidex.mechanism.values import Ask, Bid, Clearing
 
 
@@ -17,6 +17,6 @@ def vcg_double(bids: Iterable[Bid], asks: Iterable[Ask]) -> Clearing:
     return clear_at_margin(pivotal_terms, bids, asks)
 
 
-def pivotal_terms(margin: Margin) -> Terms:
+def pivotal_terms(margin: Margin) -> MarginTerms:
     """Return the terms at which each side pays or gets its critical value."""
-    return Terms(margin.quantity, margin.lowest_price(), margin.highest_price())
+    return MarginTerms(margin.quantity, margin.lowest_price(), margin.highest_price())

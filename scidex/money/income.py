@@ -147,7 +147,7 @@ def joined(
     }
 
 
-class Part(NamedTuple):
+class PartOfDay(NamedTuple):
     """What an account was paid of a day's base share: its owner, by which priority, and for how much of the day."""
 
     owner: str
@@ -156,7 +156,7 @@ class Part(NamedTuple):
     tokens: int
 
 
-def corrections(base_tokens: int, parts: Mapping[str, Part], priorities: Mapping[str, int]) -> dict[str, int]:
+def corrections(base_tokens: int, parts: Mapping[str, PartOfDay], priorities: Mapping[str, int]) -> dict[str, int]:
     """
     Return what each account is to get more, or to give back if negative, so that it was paid by these priorities.
 
@@ -168,7 +168,7 @@ def corrections(base_tokens: int, parts: Mapping[str, Part], priorities: Mapping
     return {name: max(change, -parts[name].tokens) for name, change in changes.items() if change}
 
 
-def _by_owner(parts: Mapping[str, Part], priorities: Mapping[str, int]) -> PriorityOf:
+def _by_owner(parts: Mapping[str, PartOfDay], priorities: Mapping[str, int]) -> PriorityOf:
     owners: dict[str, dict[str, int]] = {}
     for name, part in parts.items():
         owners.setdefault(part.owner, {})[name] = priorities.get(name, part.priority)

@@ -52,7 +52,7 @@ Cause = Annotated[str, Field(pattern="^[a-z_]{0,40}$", description="A word for w
 StrategyWord = Annotated[str, Field(pattern=f"^({'|'.join(STRATEGY_WORDS)})$")]
 
 
-class Request(BaseModel):
+class RequestBody(BaseModel):
     """What a client sends: these fields, of these types, and no others. A field that is null was left out."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
@@ -73,7 +73,7 @@ class Request(BaseModel):
         return schema
 
 
-class NewBid(Request):
+class NewBid(RequestBody):
     """A bid for the next slot of a pool. The bidder is the key's account, the time the server's."""
 
     bidder_id: Id | None = None
@@ -92,7 +92,7 @@ NewBids = Annotated[
 ]
 
 
-class NewAsks(Request):
+class NewAsks(RequestBody):
     """Like slots to offer."""
 
     count: Annotated[int, Field(ge=1, le=100_000)] = 1
@@ -106,7 +106,7 @@ class NewAsks(Request):
     idempotency_key: Id | None = None
 
 
-class NewPool(Request):
+class NewPool(RequestBody):
     """A pool to open."""
 
     pool: Id
@@ -115,7 +115,7 @@ class NewPool(Request):
     tie_rule: Annotated[str, Field(pattern="^(arrival|lottery)$")] = "arrival"
 
 
-class PoolSettings(Request):
+class PoolSettings(RequestBody):
     """What to set a pool to: a profile, and values in place of the profile's by their names."""
 
     profile: Id = "recommended"
@@ -123,7 +123,7 @@ class PoolSettings(Request):
     overrides: Annotated[dict[str, Any], Field(max_length=100)] = Field(default_factory=dict)
 
 
-class KeyWanted(Request):
+class KeyWanted(RequestBody):
     """A key to make."""
 
     account_id: Id
@@ -132,21 +132,21 @@ class KeyWanted(Request):
     label: Line = ""
 
 
-class Rotation(Request):
+class Rotation(RequestBody):
     """How long the old key works on, and when the new one ends."""
 
     overlap_seconds: Annotated[int, Field(ge=0, le=30 * 86_400)] = 86_400
     expires_at: Instant | None = None
 
 
-class ClearNow(Request):
+class ClearNow(RequestBody):
     """Which pool to clear, and whether only to say what would happen."""
 
     pool: Id = DEFAULT_POOL
     dry_run: bool = False
 
 
-class Settlement(Request):
+class Settlement(RequestBody):
     """What a slot cost, and what came of it."""
 
     actual_cost_tokens: Tokens
@@ -155,26 +155,26 @@ class Settlement(Request):
     fence: int | None = None
 
 
-class Attestation(Request):
+class Attestation(RequestBody):
     """What a settled slot's impact was, and who says so."""
 
     actual_impact: Impact
     attested_by: Id | None = None
 
 
-class NewDeclaration(Request):
+class NewDeclaration(RequestBody):
     """What the run of a won slot will use."""
 
     declared_tokens: Tokens
 
 
-class Reason(Request):
+class Reason(RequestBody):
     """Why."""
 
     reason: Line = "voided"
 
 
-class Interruption(Request):
+class Interruption(RequestBody):
     """What interrupted a run, and when to try again where that is known."""
 
     reason: Line = "given back"
@@ -182,13 +182,13 @@ class Interruption(Request):
     retry_at: datetime | None = None
 
 
-class EvaluatorTime(Request):
+class EvaluatorTime(RequestBody):
     """How long an evaluator may still judge a run."""
 
     attest_within_hours: Annotated[float, Field(ge=0, le=8_784, allow_inf_nan=False)]
 
 
-class PauseToEnd(Request):
+class PauseToEnd(RequestBody):
     """What may offer slots again."""
 
     kind: Annotated[str, Field(pattern="^(worker|account)$")]
@@ -196,19 +196,19 @@ class PauseToEnd(Request):
     provider_id: Id = TREASURY
 
 
-class LeaseRequest(Request):
+class LeaseRequest(RequestBody):
     """Which worker is to run it."""
 
     worker_id: Id
 
 
-class Fence(Request):
+class Fence(RequestBody):
     """The number of the lease that is renewed."""
 
     fence: Annotated[int, Field(ge=1, le=2**63 - 1)]
 
 
-class NewWorker(Request):
+class NewWorker(RequestBody):
     """A process that runs slots for an account."""
 
     worker_id: Id
@@ -220,7 +220,7 @@ class NewWorker(Request):
     lease_seconds: Annotated[float, Field(ge=0.05, le=86_400, allow_inf_nan=False)] | None = None
 
 
-class Fences(Request):
+class Fences(RequestBody):
     """The leases that a worker runs; in the answer, those that it still holds."""
 
     fences: Annotated[list[Annotated[int, Field(ge=1, le=2**63 - 1)]], Field(max_length=10_000)] = Field(
@@ -228,7 +228,7 @@ class Fences(Request):
     )
 
 
-class OffersWanted(Request):
+class OffersWanted(RequestBody):
     """How many slots a worker wants on offer, and their terms."""
 
     wanted: Annotated[int, Field(ge=0, le=10_000)]
@@ -237,20 +237,20 @@ class OffersWanted(Request):
     max_seconds: Annotated[int, Field(ge=1, le=10 * 365 * 86_400)] | None = None
 
 
-class LeaseWanted(Request):
+class LeaseWanted(RequestBody):
     """What a worker asks for: a slot that was `won`, or an `unsold` one's task."""
 
     source: Annotated[str, Field(pattern="^(won|unsold)$")] = "won"
 
 
-class Step(Request):
+class Step(RequestBody):
     """How far a run has come."""
 
     step: Annotated[str, Field(pattern="^(started|exited|metered)$")]
     note: Line = ""
 
 
-class NewUsage(Request):
+class NewUsage(RequestBody):
     """What a run used, and where that was learnt from; null is not known, never 0."""
 
     meter: Id
@@ -265,7 +265,7 @@ class NewUsage(Request):
     model: Line = ""
 
 
-class NewOutput(Request):
+class NewOutput(RequestBody):
     """How a run ended, and the last of what it wrote."""
 
     ended: Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_started", "lost"]
@@ -277,7 +277,7 @@ class NewOutput(Request):
     seconds: Annotated[float, Field(ge=0, le=1e9, allow_inf_nan=False)] = 0.0
 
 
-class NewPullRequest(Request):
+class NewPullRequest(RequestBody):
     """A pull request as it was seen."""
 
     url: Annotated[str, Field(min_length=1, max_length=500)]
@@ -286,7 +286,7 @@ class NewPullRequest(Request):
     merged_at: Instant | None = None
 
 
-class Outcome(Request):
+class RunOutcome(RequestBody):
     """What came of a run."""
 
     succeeded: bool
@@ -298,7 +298,7 @@ class Outcome(Request):
     cause: Cause = ""
 
 
-class NewAccount(Request):
+class NewAccount(RequestBody):
     """A wallet to open."""
 
     account_id: Id
@@ -306,7 +306,7 @@ class NewAccount(Request):
     owner_id: Id | None = None
 
 
-class NewTransfer(Request):
+class NewTransfer(RequestBody):
     """Tokens to move to another account."""
 
     credit: Id
@@ -315,7 +315,7 @@ class NewTransfer(Request):
     idempotency_key: Id | None = None
 
 
-class NewMint(Request):
+class NewMint(RequestBody):
     """Tokens to issue."""
 
     amount_tokens: Price
@@ -323,7 +323,7 @@ class NewMint(Request):
     idempotency_key: Id | None = None
 
 
-class NewBurn(Request):
+class NewBurn(RequestBody):
     """Tokens to take out of the market."""
 
     amount_tokens: Price
@@ -331,7 +331,7 @@ class NewBurn(Request):
     idempotency_key: Id | None = None
 
 
-class NewQuest(Request):
+class NewQuest(RequestBody):
     """A quest to add; its wallet is opened with it."""
 
     quest_id: Id
@@ -342,7 +342,7 @@ class NewQuest(Request):
     account_id: Id | None = None
 
 
-class QuestChange(Request):
+class QuestChange(RequestBody):
     """What changes about a quest."""
 
     title: Line | None = None
@@ -351,13 +351,13 @@ class QuestChange(Request):
     strategy: StrategyWord | None = None
 
 
-class Entitlement(Request):
+class Entitlement(RequestBody):
     """Whether the floor serves a quest."""
 
     entitled: bool
 
 
-class NewTask(Request):
+class NewTask(RequestBody):
     """A task to add to a quest's backlog."""
 
     task_id: Id
@@ -380,7 +380,7 @@ class ImportedTask(NewTask):
     source: Id = ""
 
 
-class ImportedQuest(Request):
+class ImportedQuest(RequestBody):
     """A quest to add with its tasks, or to change."""
 
     quest_id: Id
@@ -389,14 +389,14 @@ class ImportedQuest(Request):
     strategy: StrategyWord = "market"
 
 
-class Import(Request):
+class Import(RequestBody):
     """Tasks to add or change, all of them or none, and the quests they belong to."""
 
     tasks: Annotated[list[ImportedTask], Field(max_length=10_000)]
     quests: Annotated[list[ImportedQuest], Field(max_length=10_000)] = Field(default_factory=list)
 
 
-class NewStatus(Request):
+class NewStatus(RequestBody):
     """Where to take a task by hand."""
 
     status: Annotated[str, Field(pattern="^(open|running|done|failed|held)$")]

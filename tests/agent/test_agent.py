@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from scidex.agent.agent import Agent, Report, Work
+from scidex.agent.agent import Agent, AgentWork, Report
 from scidex.agent.commands import command_of_task
 from scidex.agent.evaluators import Impact
 from scidex.agent.evaluators.exit_code import ExitCodeEvaluator
@@ -50,7 +50,7 @@ def market(db):
 @pytest.fixture
 def agent_with(market, tmp_path) -> Callable[..., Agent]:
     def make(*, evaluator=None, max_seconds=20.0, clock=None, **options) -> Agent:
-        work = Work(
+        work = AgentWork(
             command_of_task,
             tmp_path / "runs",
             executor=LocalExecutor(grace_seconds=0.5),
@@ -382,7 +382,7 @@ def test_stopping_ends_a_long_run_and_gives_it_and_what_waits_back(market, agent
 
 
 def test_a_loop_outlives_what_the_market_refuses(market, tmp_path, caplog):
-    work = Work(command_of_task, tmp_path / "runs")
+    work = AgentWork(command_of_task, tmp_path / "runs")
     agent = Agent("worker:nobody", work, market=EmbeddedMarket(market), poll_seconds=0.01)
 
     run_until(agent, lambda: len(caplog.records) == 3)
@@ -393,7 +393,7 @@ def test_a_loop_outlives_what_the_market_refuses(market, tmp_path, caplog):
 
 
 def test_runs_keep_their_directories_only_where_asked(market, tmp_path):
-    work = Work(command_of_task, tmp_path / "runs", evaluator=Fixed(1.0), keep_directories=False)
+    work = AgentWork(command_of_task, tmp_path / "runs", evaluator=Fixed(1.0), keep_directories=False)
     agent = Agent("worker:ada", work, market=EmbeddedMarket(market))
     add_task(market, "write", SUCCEED)
     work_off(agent)

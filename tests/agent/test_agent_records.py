@@ -7,7 +7,7 @@ import threading
 
 import pytest
 
-from scidex.agent.agent import Agent, Work
+from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task, needs_of, shell_command
 from scidex.agent.evaluators import Impact
 from scidex.agent.executors import RunResult
@@ -41,7 +41,7 @@ def run_one(db, tmp_path, command, *, task_id: str = "write", **work):
     backlog.add_task(task_id, "docs", expected_value_usd=4.0, payload={"command": command}, db=db)
     local = LocalExecutor(grace_seconds=0.5)
     options = {"executor": local, "max_seconds": 20.0, **work}
-    agent = Agent("worker:ada", Work(command_of_task, tmp_path / "runs", **options), market=EmbeddedMarket(db))
+    agent = Agent("worker:ada", AgentWork(command_of_task, tmp_path / "runs", **options), market=EmbeddedMarket(db))
     assert list(agent.take()) == []
     # By the clock that offered the slot, which may be some milliseconds ahead of this process.
     assert cycle.run_cycle(now=db.now(), db=db).error is None
@@ -136,7 +136,7 @@ def test_nothing_is_run_that_cannot_be_metered(market, tmp_path):
 def test_a_worker_whose_runs_cannot_begin_says_so_in_a_line_and_offers_nothing_for_a_while(market, tmp_path, caplog):
     for task_id in ("first", "second"):
         backlog.add_task(task_id, "docs", expected_value_usd=4.0, payload={"command": SAYS}, db=market)
-    work = Work(command_of_task, tmp_path / "runs", meter=NoKeys())
+    work = AgentWork(command_of_task, tmp_path / "runs", meter=NoKeys())
     agent = Agent("worker:ada", work, market=EmbeddedMarket(market), seats=2)
     assert list(agent.take()) == []
     assert cycle.run_cycle(now=market.now(), db=market).error is None
@@ -207,4 +207,4 @@ def test_a_shells_line_holds_nothing_that_a_task_says_of_itself(tmp_path):
 
 
 def test_the_usage_file_is_the_meter_where_none_is_named(tmp_path):
-    assert isinstance(Work(command_of_task, tmp_path).meter, UsageFileMeter)
+    assert isinstance(AgentWork(command_of_task, tmp_path).meter, UsageFileMeter)

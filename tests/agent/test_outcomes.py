@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from scidex.agent.agent import Agent, Report, Work
+from scidex.agent.agent import Agent, AgentWork, Report
 from scidex.agent.commands import same_command
 from scidex.agent.evaluators.exit_code import ExitCodeEvaluator
 from scidex.agent.executors.local import LocalExecutor
@@ -43,7 +43,7 @@ def run(
 ) -> Report | None:
     """Let an agent run a line of Python for one task, and return its report; None where it was given back."""
     claude = PrintedMeter(PROGRAMS["claude"], file)
-    work = Work(
+    work = AgentWork(
         same_command(sys.executable, "-c", code),
         directory / "runs",
         executor=LocalExecutor(grace_seconds=0.5, kept_bytes=kept),

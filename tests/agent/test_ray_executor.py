@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from scidex.agent.agent import Agent, Work
+from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task
 from scidex.agent.executors import Run
 from scidex.agent.executors.cluster import connect
@@ -217,7 +217,7 @@ def test_agents_share_a_cluster_and_wait_for_each_other(on, cluster, tmp_path):
 
 ASKS = """
 import pathlib, sys
-from scidex.agent.agent import Agent, Work
+from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task
 from scidex.agent.executors import Run
 from scidex.agent.executors.ray import RayExecutor
@@ -309,7 +309,7 @@ def test_a_task_whose_worker_is_killed_is_settled_once(on, db, tmp_path, monkeyp
     token_ledger.create_account("worker:ada", kind="worker", db=db)
     command = [sys.executable, "-c", HANGS_ONCE + "open('usage.json', 'w').write('{\"tokens\": 7}')"]
     backlog.add_task("write", "docs", expected_value_usd=1.0, payload={"command": command}, db=db)
-    work = Work(command_of_task, tmp_path, executor=on("a"), max_seconds=60.0)
+    work = AgentWork(command_of_task, tmp_path, executor=on("a"), max_seconds=60.0)
     agent = Agent("worker:ada", work, market=EmbeddedMarket(db))
     list(agent.take())
     cycle.run_cycle(now=db.now(), db=db)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scidex.agent.agent import Agent, Work
+from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task
 from scidex.agent.evaluators.pull_requests import repositories_in
 from scidex.agent.executors.local import LocalExecutor
@@ -116,7 +116,9 @@ def test_an_agents_run_works_in_its_worktree_and_its_own_files_stay_out_of_it(db
         ' && echo \'{"tokens": 7}\' > "$SCIDEX_USAGE_FILE" && echo "$SCIDEX_BRANCH"'
     )
     backlog.add_task("write", "docs", expected_value_usd=4.0, payload={"command": ["/bin/sh", "-c", line]}, db=db)
-    work = Work(command_of_task, tmp_path / "runs", LocalExecutor(grace_seconds=0.5), worktrees=Worktrees(repository))
+    work = AgentWork(
+        command_of_task, tmp_path / "runs", LocalExecutor(grace_seconds=0.5), worktrees=Worktrees(repository)
+    )
     agent = Agent("worker:ada", work, market=EmbeddedMarket(db))
     assert list(agent.take()) == []
     cycle.run_cycle(now=db.now(), db=db)

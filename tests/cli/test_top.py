@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from scidex.cli.live.screen import View, lines_of, sparkline
-from scidex.cli.live.snapshot import Running, Snapshot, Waiting, Watcher
+from scidex.cli.live.snapshot import Running, Snapshot, SnapshotReader, Waiting
 from scidex.exchange import backlog, compute_auction, cycle
 from scidex.market.embedded import EmbeddedMarket
 from scidex.records import CycleStatus
@@ -42,7 +42,7 @@ def busy_url(market_url) -> str:
 
 def test_a_snapshot_says_what_runs_and_what_waits_and_why(busy_url):
     with connect(busy_url) as db:
-        watcher = Watcher(EmbeddedMarket(db))
+        watcher = SnapshotReader(EmbeddedMarket(db))
         seen = watcher.look("scidex-agent")
 
         assert [(one.task_id, one.status) for one in seen.running] == [("task-1", "won")]
@@ -62,7 +62,7 @@ def test_a_task_that_runs_without_a_sale_is_shown_too(busy_url):
     with connect(busy_url) as db:
         backlog.set_task_status("plan", "running", db=db)
 
-        seen = Watcher(EmbeddedMarket(db)).look("scidex-agent")
+        seen = SnapshotReader(EmbeddedMarket(db)).look("scidex-agent")
 
     assert [(one.task_id, one.price_tokens) for one in seen.running] == [("task-1", 0), ("plan", None)]
 

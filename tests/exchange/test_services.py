@@ -60,7 +60,7 @@ def sold(db, task_id="a", price=10, **terms):
 
 
 def settled(done):
-    """The sale that a finished assignment settled."""
+    """The clear that a finished assignment settled."""
     assert done.clear is not None
     return done.clear
 

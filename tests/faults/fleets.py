@@ -15,7 +15,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
-from scidex.agent.agent import Agent, Work
+from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.offers import Offers
@@ -106,7 +106,7 @@ def work(
     remote = url.startswith("http")
     with Client(url, key, deadline_seconds=5.0) if remote else connect(url) as opened:
         market: Any = opened if remote else EmbeddedMarket(opened)
-        told = Work(command_of_task, Path(directory), executor=LocalExecutor(grace_seconds=0.2), max_seconds=60)
+        told = AgentWork(command_of_task, Path(directory), executor=LocalExecutor(grace_seconds=0.2), max_seconds=60)
         threads = [
             threading.Thread(
                 target=Agent(

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from scidex.agent.agent import Agent, Report, Work
+from scidex.agent.agent import Agent, AgentWork, Report
 from scidex.agent.commands import same_command
 from scidex.agent.evaluators import Impact
 from scidex.agent.executors import Run, RunResult
@@ -86,7 +86,7 @@ class Machine:
         self._saw = saw
         self._chance = random.Random(f"{spec.account_id} {seed}")
         fated = _Fated(fate_of)
-        self._work = Work(
+        self._work = AgentWork(
             same_command("{task_id}"),
             directory,
             executor=fated,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from scidex.lab.market import Market
+from scidex.lab.market import MarketPolicy
 from scidex.lab.simulation import run
 from scidex.lab.worlds import draw
 from tests.lab.worlds import (
@@ -96,7 +96,7 @@ def test_the_floor_gives_24_entitled_sybils_no_more_than_its_part_of_the_slots()
         assert 0 < market.given_free <= slots * market.profile.floor_most_percent / 100 + 1
 
 
-class Cycling(Market):
+class Cycling(MarketPolicy):
     """A market in which an attacker hides its tokens in its other account while the day's income is paid."""
 
     def open_day(self):

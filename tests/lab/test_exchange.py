@@ -10,7 +10,7 @@ import pytest
 
 from scidex.exchange import backlog, compute_auction, cycle, leases, services, token_ledger, workers
 from scidex.exchange.compute_auction import configure_pool
-from scidex.lab.market import Market
+from scidex.lab.market import MarketPolicy
 from scidex.lab.measures import efficiency
 from scidex.lab.optimum import clairvoyant
 from scidex.lab.policies import names
@@ -106,7 +106,7 @@ class Fleet:
             self.verdicts.setdefault(number + after, []).append((work.assignment_id, usd))
 
 
-class Retold(Market):
+class Retold(MarketPolicy):
     """The simulated market with the lotteries of the exchange's rounds, that notes what each round did."""
 
     def __init__(self, *arguments, seeds, **options):
@@ -172,7 +172,7 @@ def test_with_lotteries_of_its_own_and_workers_that_die_a_fleet_gets_the_value_o
     spec = WorldSpec(quests=6, slots=2, days=6)
     monkeypatch.setenv("SCIDEX_CYCLE_SECONDS", str(interval(spec).total_seconds()))
     world = draw(spec, 5)
-    simulated = run(world, Market(spec, world.priority, PROFILES["recommended"]))
+    simulated = run(world, MarketPolicy(spec, world.priority, PROFILES["recommended"]))
     with connect(f"sqlite:///{shutil.copy(sqlite_template, tmp_path / 'market.db')}") as db:
         open_market(world, db, {})
         fleet = Fleet(world, db, dies_every=100)

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 
 from scidex.lab import measures
-from scidex.lab.simulation import Run
+from scidex.lab.simulation import SimulatedRun
 from scidex.lab.worlds import WorldSpec, draw
 
 WORLD = draw(WorldSpec(quests=2, slots=1, days=1, cycles_per_day=5), 0)
 
 
 def a_run(served, wanting):
-    return Run(world=WORLD, ran=np.array([0]), served=np.array(served), wanting=np.array(wanting, dtype=bool))
+    return SimulatedRun(world=WORLD, ran=np.array([0]), served=np.array(served), wanting=np.array(wanting, dtype=bool))
 
 
 def test_a_wait_is_the_cycles_in_a_row_with_open_tasks_and_without_a_slot():

@@ -11,11 +11,11 @@ from scidex.bidding.listings import window
 from scidex.lab import measures
 from scidex.lab.appraisal import Listed
 from scidex.lab.backlogs import Backlog, Results, at
-from scidex.lab.market import Market
+from scidex.lab.market import MarketPolicy
 from scidex.lab.misreports import ALL_MISREPORTS, MISREPORTS, MORE_MISREPORTS
 from scidex.lab.optimum import clairvoyant
 from scidex.lab.policies import BASELINES
-from scidex.lab.sampling import Plan, policy_of
+from scidex.lab.sampling import StudyPlan, policy_of
 from scidex.lab.simulation import Disguise, run
 from scidex.lab.worlds import WorldSpec, draw
 from scidex.profiles import PROFILES, profile_named
@@ -25,7 +25,7 @@ NAMES = (*BASELINES, "market")
 
 
 def run_of(policy, world, profile=RECOMMENDED):
-    return run(world, policy_of(Plan(world=world.spec, policy=policy, profile=profile), world, 0))
+    return run(world, policy_of(StudyPlan(world=world.spec, policy=policy, profile=profile), world, 0))
 
 
 def backlog(*tasks, cycle=0):
@@ -121,13 +121,13 @@ def test_a_calibrated_rank_learns_who_exaggerates():
 
 
 def market_of(world, **overrides):
-    return Market(world.spec, world.priority, profile_named("recommended", **overrides))
+    return MarketPolicy(world.spec, world.priority, profile_named("recommended", **overrides))
 
 
 @pytest.mark.parametrize("profile", sorted(PROFILES))
 def test_every_token_is_issued_and_then_in_a_wallet_with_the_treasury_or_burnt(profile):
     world = draw(SMALL, 0)
-    market = Market(world.spec, world.priority, PROFILES[profile])
+    market = MarketPolicy(world.spec, world.priority, PROFILES[profile])
     run(world, market)
     wallets = market.economy.wallets
 
@@ -162,7 +162,7 @@ def test_the_floor_serves_who_waited_and_stands_aside_for_none():
 def test_a_quest_that_is_not_entitled_is_not_served_by_the_floor():
     world = draw(SMALL, 0)
     nobody = np.zeros(world.spec.quests, dtype=bool)
-    market = Market(world.spec, world.priority, RECOMMENDED, entitled=nobody)
+    market = MarketPolicy(world.spec, world.priority, RECOMMENDED, entitled=nobody)
     run(world, market)
 
     assert market.given_free == 0
@@ -266,7 +266,7 @@ def test_a_quest_that_claims_nothing_gets_nothing_for_it():
     claim = np.where(world.quest == 2, 0.0, world.claim)
     nobody = np.zeros(SMALL.quests, dtype=bool)
     profile = profile_named("recommended", **ORDER)
-    market = Market(SMALL, world.priority, profile, entitled=nobody)
+    market = MarketPolicy(SMALL, world.priority, profile, entitled=nobody)
 
     assert run(replace(world, claim=claim), market).value_of(2) == 0
 

@@ -9,13 +9,13 @@ import sys
 import pytest
 
 from scidex.errors import InvalidArgument
-from scidex.lab.sampling import HELD_OUT, Plan, sample
+from scidex.lab.sampling import HELD_OUT, StudyPlan, sample
 from scidex.lab.study import study
 from scidex.lab.worlds import WorldSpec
 from tests.cli.running import ROOT, scidex
 from tests.lab.worlds import SMALL
 
-TINY = Plan(world=WorldSpec(quests=3, slots=1, days=2, inflators=1), seeds=2, misreport=True)
+TINY = StudyPlan(world=WorldSpec(quests=3, slots=1, days=2, inflators=1), seeds=2, misreport=True)
 
 
 def test_a_study_is_the_same_each_time_and_in_however_many_processes():
@@ -25,8 +25,8 @@ def test_a_study_is_the_same_each_time_and_in_however_many_processes():
 
 
 def test_findings_are_means_over_the_seeds():
-    found = study(Plan(world=SMALL, seeds=2))
-    samples = [sample(Plan(world=SMALL), seed) for seed in (0, 1)]
+    found = study(StudyPlan(world=SMALL, seeds=2))
+    samples = [sample(StudyPlan(world=SMALL), seed) for seed in (0, 1)]
 
     assert found.efficiency == pytest.approx(sum(one.efficiency for one in samples) / 2)
     assert found.longest_wait == max(one.longest_wait for one in samples)
@@ -45,7 +45,7 @@ def test_the_misreport_that_gains_most_is_tried_again_on_held_out_seeds():
 
 def test_progress_is_told_seed_by_seed():
     told = []
-    study(Plan(world=TINY.world, seeds=2), progress=lambda done, total: told.append((done, total)))
+    study(StudyPlan(world=TINY.world, seeds=2), progress=lambda done, total: told.append((done, total)))
 
     assert told == [(1, 2), (2, 2)]
 
@@ -55,14 +55,14 @@ def test_progress_is_told_seed_by_seed():
 )
 def test_a_plan_that_cannot_be_simulated_is_refused(field, value):
     with pytest.raises(InvalidArgument) as refused:
-        Plan(**{field: value})
+        StudyPlan(**{field: value})
 
     assert refused.value.field == field
 
 
 def test_misreports_need_an_honest_quest():
     with pytest.raises(InvalidArgument):
-        Plan(world=WorldSpec(quests=2, inflators=2), misreport=True)
+        StudyPlan(world=WorldSpec(quests=2, inflators=2), misreport=True)
 
 
 # --- the command

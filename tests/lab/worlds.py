@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from scidex.lab.market import Market
+from scidex.lab.market import MarketPolicy
 from scidex.lab.policies import names
 from scidex.lab.simulation import run
 from scidex.lab.worlds import WorldSpec, draw
@@ -60,7 +60,7 @@ def owners_of(world, attacker):
     return [*names(SMALL.quests), *[names(SMALL.quests)[attacker]] * (world.spec.quests - SMALL.quests)]
 
 
-def market_for(world, attacker, *, profile=RECOMMENDED, seed=0, all_entitled=False, kind=Market):
+def market_for(world, attacker, *, profile=RECOMMENDED, seed=0, all_entitled=False, kind=MarketPolicy):
     """A market in which an operator entitled the quests that it knows of, and not the attacker's new names."""
     entitled = np.arange(world.spec.quests) < (world.spec.quests if all_entitled else SMALL.quests)
     owners = owners_of(world, attacker)

@@ -196,7 +196,7 @@ def test_those_who_join_get_no_more_than_the_rest_of_the_bucket(owners, bucket, 
 
 
 def part(owner, priority, tokens, rest=Fraction(1)):
-    return income.Part(owner, priority, rest, tokens)
+    return income.PartOfDay(owner, priority, rest, tokens)
 
 
 def test_a_priority_that_was_set_late_moves_what_it_would_have_moved():

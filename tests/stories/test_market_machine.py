@@ -218,7 +218,7 @@ class Market:
             bid = compute_auction.get_bid(bid_id, db=history.db)
             was = books.bids.get(bid_id)
             if was is not None and was.status != bid.status:
-                # A sale may have been settled in the same step that a reader first sees it won.
+                # A clear may have been settled in the same step that a reader first sees it won.
                 assert may_step(BID_STEPS, was.status, bid.status), (was, bid)
                 if bid.status == "expired":
                     saw("a bid expired")

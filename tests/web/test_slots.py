@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 import httpx2
 import pytest
 
-from scidex.agent.agent import Agent, Report, Work
+from scidex.agent.agent import Agent, AgentWork, Report
 from scidex.agent.commands import command_of_task
 from scidex.agent.offers import Offers
 from scidex.client import Client
@@ -251,7 +251,7 @@ def test_an_agent_works_alike_on_a_database_and_against_a_server(db, address, tm
         market: Market = client if far else EmbeddedMarket(db)
         agent = Agent(
             "worker:ada",
-            Work(command_of_task, tmp_path / "runs"),
+            AgentWork(command_of_task, tmp_path / "runs"),
             market=market,
             seats=2,
             offers=Offers(reserve_price_tokens=10),

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 from scidex.agent.evaluators import Impact
-from scidex.agent.executors import Executor, Run, RunResult
+from scidex.agent.executors import CommandRun, Executor, RunResult
 from scidex.agent.workplace import Workplace, parse_object
 from scidex.errors import shown
 
@@ -32,7 +32,7 @@ class CommandEvaluator:
         """Return what the command says a run was worth. Never raises."""
         try:
             environment = place.record(result)
-            said = self.executor.run(Run(self.command, place.works_in, self.max_seconds, environment))
+            said = self.executor.run(CommandRun(self.command, place.works_in, self.max_seconds, environment))
             return Impact(_impact_usd(said), self.attester_id)
         except (OSError, ValueError) as error:
             return Impact(None, note=f"the evaluator {error}")

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import quote
 
-from scidex.agent.executors import Executor, Run, RunResult
+from scidex.agent.executors import CommandRun, Executor, RunResult
 from scidex.agent.executors.local import ENVIRONMENT, LocalExecutor
 from scidex.agent.workplace import parse_object
 from scidex.errors import shown
@@ -158,7 +158,7 @@ class PullRequests:
 
     def _said(self, *words: str) -> str:
         with tempfile.TemporaryDirectory(prefix="scidex-gh-") as place:
-            result = self.executor.run(Run((self.program, *words), Path(place), self.max_seconds))
+            result = self.executor.run(CommandRun((self.program, *words), Path(place), self.max_seconds))
         if not result.succeeded:
             raise ValueError(_complaint(words, result))
         return result.stdout

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from scidex.agent.evaluators import Impact
-from scidex.agent.executors import Executor, Run, RunResult
+from scidex.agent.executors import CommandRun, Executor, RunResult
 from scidex.agent.workplace import Workplace
 
 _GIT_SECONDS = 120.0
@@ -47,7 +47,7 @@ class TestsEvaluator:
     def _tried(self, checkout: Path, clone: Path, commit: str) -> Impact:
         self._git("clone", "--quiet", "--no-local", "--no-checkout", str(clone), str(checkout), at=checkout.parent)
         self._git("-c", "core.hooksPath=/dev/null", "checkout", "--quiet", "--detach", commit, at=checkout)
-        tried = self.executor.run(Run(self.command, checkout, self.max_seconds))
+        tried = self.executor.run(CommandRun(self.command, checkout, self.max_seconds))
         if tried.ended != "exited" or tried.exit_code is None or tried.exit_code < 0:
             raise ValueError(tried.reason)
         usd = self.usd if tried.exit_code == 0 else 0.0
@@ -60,7 +60,7 @@ class TestsEvaluator:
         return commit, datetime.fromtimestamp(int(seconds), UTC)
 
     def _git(self, *words: str, at: Path) -> str:
-        said = self.executor.run(Run(("git", *words), at, _GIT_SECONDS))
+        said = self.executor.run(CommandRun(("git", *words), at, _GIT_SECONDS))
         if not said.succeeded:
             raise ValueError(f"git {words[0]} {said.reason}: {said.stderr.strip()[:200]}")
         return said.stdout

@@ -18,7 +18,7 @@ from typing import Any
 from scidex.agent.executors.guard import order_of
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.executors.parcels import Parcel, pack, unpack
-from scidex.agent.executors.runs import Run, RunResult
+from scidex.agent.executors.runs import CommandRun, RunResult
 from scidex.errors import ExecutorUnavailable, InvalidArgument
 
 _CONNECT_SECONDS = 5.0
@@ -82,7 +82,7 @@ class Place:
         """Wait so long for room; return whether there is. Raises ClusterLost."""
         return self._ready.is_there(seconds) and bool(self._ready.get())
 
-    def run(self, run: Run, local: LocalExecutor, files: Mapping[str, bytes]) -> Answer:
+    def run(self, run: CommandRun, local: LocalExecutor, files: Mapping[str, bytes]) -> Answer:
         """Begin the run there."""
         return Answer(self._worker.run.remote(run, local, files))
 
@@ -149,7 +149,7 @@ class RunWorker:
         """Know that somebody waits for the run."""
         self._heard_at = time.monotonic()
 
-    def run(self, run: Run, local: LocalExecutor, files: Mapping[str, bytes]) -> Parcel:
+    def run(self, run: CommandRun, local: LocalExecutor, files: Mapping[str, bytes]) -> Parcel:
         """Run a command under a guard, in its directory, which is made here where this node does not share it."""
         is_shared = run.directory.is_dir()
         try:
@@ -174,7 +174,7 @@ class RunWorker:
             time.sleep(_LOOK_SECONDS)
         os._exit(1)
 
-    def _guarded(self, run: Run, local: LocalExecutor) -> RunResult:
+    def _guarded(self, run: CommandRun, local: LocalExecutor) -> RunResult:
         # If this worker is killed the pipe closes, and the guard, which is not its child, ends the run.
         with subprocess.Popen(
             [sys.executable, "-m", "scidex.agent.executors.guard"],

@@ -18,10 +18,10 @@ from pathlib import Path
 from typing import Any
 
 from scidex.agent.executors.local import LocalExecutor
-from scidex.agent.executors.runs import Run, RunResult
+from scidex.agent.executors.runs import CommandRun, RunResult
 
 
-def order_of(run: Run, executor: LocalExecutor) -> bytes:
+def order_of(run: CommandRun, executor: LocalExecutor) -> bytes:
     """Return the line that asks a guard for a run under an executor's limits."""
     told = {
         **asdict(run),
@@ -39,7 +39,7 @@ def guard(asker: FileIO) -> RunResult:
     order: dict[str, Any] = json.loads(asker.readline())
     works_in = order["run"]["works_in"]
     places = {"directory": Path(order["run"]["directory"]), "works_in": None if works_in is None else Path(works_in)}
-    run = Run(**{**order["run"], **places})
+    run = CommandRun(**{**order["run"], **places})
     executor = _Abandonable(**order["limits"])
     stop = threading.Event()
     threading.Thread(target=_listen, args=(asker, executor, stop), daemon=True).start()

@@ -16,7 +16,7 @@ from typing import IO
 
 from scidex.agent.executors.output import BoundedOutput, Transcript
 from scidex.agent.executors.processes import RunProcesses
-from scidex.agent.executors.runs import Ended, Run, RunResult
+from scidex.agent.executors.runs import CommandRun, Ended, RunResult
 from scidex.errors import InvalidArgument, shown
 
 # What commands need in order to find programs, home and language. Anything else, above all the address of a database
@@ -69,7 +69,7 @@ class LocalExecutor:
             if getattr(self, name) is not None and not hasattr(resource, "prlimit"):
                 raise InvalidArgument(field=name, value=getattr(self, name), fact="needs Linux, which has such limits")
 
-    def run(self, run: Run, stop: threading.Event | None = None) -> RunResult:
+    def run(self, run: CommandRun, stop: threading.Event | None = None) -> RunResult:
         """Run a command to its end, its limits, or until `stop` is set; nothing of it is left running. Never raises."""
         began = time.monotonic()
         mark = f"{_MARK}={secrets.token_hex(16)}"
@@ -99,7 +99,7 @@ class LocalExecutor:
         limits = {resource.RLIMIT_CPU: self.cpu_seconds, resource.RLIMIT_DATA: self.memory_bytes}
         return {number: most for number, most in limits.items() if most is not None}
 
-    def _start(self, run: Run, mark: str) -> subprocess.Popen[bytes]:
+    def _start(self, run: CommandRun, mark: str) -> subprocess.Popen[bytes]:
         if not run.command:
             raise ValueError("it has no words")
         run.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -198,7 +198,7 @@ class _Watch:
             self._selector.unregister(pipe)
 
 
-def _reason(ended: Ended, exit_code: int, run: Run, limits: LocalExecutor) -> str:
+def _reason(ended: Ended, exit_code: int, run: CommandRun, limits: LocalExecutor) -> str:
     match ended:
         case "timed_out":
             return f"ended after {run.max_seconds:g} s: its time was up"
@@ -214,6 +214,6 @@ def _reason(ended: Ended, exit_code: int, run: Run, limits: LocalExecutor) -> st
             return f"exited with {exit_code}" if exit_code >= 0 else f"ended by signal {-exit_code}"
 
 
-def _why_not_started(run: Run, error: Exception) -> str:
+def _why_not_started(run: CommandRun, error: Exception) -> str:
     name = run.command[0] if run.command else ""
     return f"could not start {shown(name)}: {shown(str(error))}"

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from scidex.agent.executors.cluster import Answer, ClusterLost, Place, connect
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.executors.parcels import Parcel, pack, unpack
-from scidex.agent.executors.runs import Run, RunResult
+from scidex.agent.executors.runs import CommandRun, RunResult
 
 _LOOK_SECONDS = 0.1
 # What a dead node's worker had running is killed by its guard within this time; only then may it begin elsewhere.
@@ -45,7 +45,7 @@ class RayExecutor:
     def __post_init__(self) -> None:
         connect(self.address)
 
-    def run(self, run: Run, stop: threading.Event | None = None) -> RunResult:
+    def run(self, run: CommandRun, stop: threading.Event | None = None) -> RunResult:
         """Run a command to its end, its limits, or until `stop` is set; nothing of it is left running. Never raises."""
         began = time.monotonic()
         stop = stop or threading.Event()
@@ -67,11 +67,11 @@ class RayExecutor:
             if stop.wait(_PAUSE_SECONDS):
                 return _stopped(time.monotonic() - began)
 
-    def _as_sent(self, run: Run) -> Run:
+    def _as_sent(self, run: CommandRun) -> CommandRun:
         forwarded = {name: os.environ[name] for name in self.forwarded if name in os.environ}
         return replace(run, environment={**forwarded, **run.environment}, needs={**self.needs, **run.needs})
 
-    def _attempt(self, run: Run, stop: threading.Event) -> RunResult:
+    def _attempt(self, run: CommandRun, stop: threading.Event) -> RunResult:
         """Run a command once. Raises ClusterLost where its place died under it."""
         began = time.monotonic()
         place = Place(run.needs, self.most_silence_seconds)
@@ -85,7 +85,7 @@ class RayExecutor:
         finally:
             place.leave()
 
-    def _waited_for(self, parcel: Answer, place: Place, run: Run, stop: threading.Event) -> RunResult:
+    def _waited_for(self, parcel: Answer, place: Place, run: CommandRun, stop: threading.Event) -> RunResult:
         late_at = time.monotonic() + run.max_seconds + self.local.grace_seconds + _MOST_LATE_SECONDS
         speak_at = 0.0
         while not parcel.is_there(_LOOK_SECONDS):
@@ -99,7 +99,7 @@ class RayExecutor:
                 speak_at = now + self.most_silence_seconds / _WORDS_A_SILENCE
         return _opened(parcel.get(), run)
 
-    def _ended(self, parcel: Answer, place: Place, run: Run) -> RunResult:
+    def _ended(self, parcel: Answer, place: Place, run: CommandRun) -> RunResult:
         """Ask a run to end, and return what came of it; one whose worker does not answer is killed with it."""
         with suppress(ClusterLost):
             place.stop()
@@ -116,7 +116,7 @@ def _until(is_there: Callable[[float], bool], stop: threading.Event, seconds: fl
     return True
 
 
-def _opened(parcel: Parcel, run: Run) -> RunResult:
+def _opened(parcel: Parcel, run: CommandRun) -> RunResult:
     try:
         unpack(parcel.files, run.directory)
     except OSError as error:

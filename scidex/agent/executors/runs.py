@@ -12,7 +12,7 @@ Ended = Literal["exited", "timed_out", "flooded", "swollen", "stopped", "not_sta
 
 
 @dataclass(frozen=True)
-class Run:
+class CommandRun:
     """
     A command to run: its words, the directory it works in, how long it may take, and what it needs of a cluster.
 
@@ -68,5 +68,5 @@ class RunResult:
 class Executor(Protocol):
     """Runs commands somewhere."""
 
-    def run(self, run: Run, stop: threading.Event | None = None) -> RunResult:
+    def run(self, run: CommandRun, stop: threading.Event | None = None) -> RunResult:
         """Run a command to its end, its limits, or until `stop` is set; nothing of it is left running. Never raises."""

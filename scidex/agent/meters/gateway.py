@@ -27,7 +27,7 @@ _LOOK_SECONDS = 1.0
 _LATER_SECONDS = (60.0, 300.0)
 
 
-class Key(NamedTuple):
+class GatewayKey(NamedTuple):
     """A key of one run: what the run calls by, and the name that the gateway knows it by."""
 
     secret: str
@@ -49,16 +49,16 @@ class Gateway(Protocol):
     def books_within_seconds(self) -> float:
         """How long after the answer to a call it may book what that is charged."""
 
-    def make_key(self, place: Workplace, most_usd: float, max_seconds: float) -> Key:
+    def make_key(self, place: Workplace, most_usd: float, max_seconds: float) -> GatewayKey:
         """Make a key that may spend so much."""
 
-    def spent(self, key: Key) -> float:
+    def spent(self, key: GatewayKey) -> float:
         """Return the USD that are booked on a key."""
 
-    def close(self, key: Key) -> None:
+    def close(self, key: GatewayKey) -> None:
         """Refuse all further calls by a key."""
 
-    def environment(self, key: Key) -> dict[str, str]:
+    def environment(self, key: GatewayKey) -> dict[str, str]:
         """Return what makes a run's programs call by its key."""
 
 
@@ -77,7 +77,7 @@ class GatewayMeter:
     most_usd: float
     settle_seconds: float = 30.0
     look_seconds: float = _LOOK_SECONDS
-    _keys: dict[Path, Key] = field(default_factory=dict, repr=False)
+    _keys: dict[Path, GatewayKey] = field(default_factory=dict, repr=False)
     _later: list[_Look] = field(default_factory=list, repr=False)
     _lock: threading.Lock = field(default_factory=threading.Lock, repr=False)
 
@@ -134,14 +134,14 @@ class GatewayMeter:
                     self._later.append(look._replace(usage=usage, at=look.at[1:]))
         return found
 
-    def _usage(self, key: Key, known: Usage) -> Usage:
+    def _usage(self, key: GatewayKey, known: Usage) -> Usage:
         try:
             spent = self.gateway.spent(key)
         except ValueError:
             return known
         return known if spent == 0 else self._billed(spent, "booked later")
 
-    def _settled(self, key: Key, note: str) -> Usage:
+    def _settled(self, key: GatewayKey, note: str) -> Usage:
         """Return what was spent once two looks agree after the gateway must have booked it."""
         booked_at = time.monotonic() + self.gateway.books_within_seconds
         deadline = booked_at + self.settle_seconds
@@ -164,7 +164,7 @@ class GatewayMeter:
     def _billed(self, spent: float, note: str) -> Usage:
         return Usage(meter=self.gateway.name, provenance="billed", cost_usd=spent, cost_provenance="billed", note=note)
 
-    def _close(self, key: Key) -> bool:
+    def _close(self, key: GatewayKey) -> bool:
         try:
             self.gateway.close(key)
         except ValueError as error:
@@ -175,7 +175,7 @@ class GatewayMeter:
 
 class _Look(NamedTuple):
     run_id: str
-    key: Key
+    key: GatewayKey
     usage: Usage
     at: list[float]
 

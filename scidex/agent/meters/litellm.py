@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scidex.agent.meters import reading
-from scidex.agent.meters.gateway import Key, amount, call
+from scidex.agent.meters.gateway import GatewayKey, amount, call
 from scidex.agent.workplace import Workplace
 
 # The key outlives its run a little, so that what it spent can be read; it is blocked by then.
@@ -27,7 +27,7 @@ class LiteLLM:
     books_within_seconds: float = 16.0
     name: str = "litellm"
 
-    def make_key(self, place: Workplace, most_usd: float, max_seconds: float) -> Key:
+    def make_key(self, place: Workplace, most_usd: float, max_seconds: float) -> GatewayKey:
         """Make a key that may spend so much, and ends some time after its run. Raises ValueError."""
         told = place.assignment
         order = {
@@ -40,18 +40,18 @@ class LiteLLM:
         key = self._call("POST", "/key/generate", json=order).get("key")
         if not isinstance(key, str) or not key:
             raise ValueError("gives no key")
-        return Key(key, key)
+        return GatewayKey(key, key)
 
-    def spent(self, key: Key) -> float:
+    def spent(self, key: GatewayKey) -> float:
         """Return the USD that are booked on a key. Raises ValueError."""
         found = self._call("GET", "/key/info", params={"key": key.name})
         return amount(reading.mapping(found.get("info"), "info").get("spend"), "spend")
 
-    def close(self, key: Key) -> None:
+    def close(self, key: GatewayKey) -> None:
         """Block a key. Raises ValueError."""
         self._call("POST", "/key/block", json={"key": key.name})
 
-    def environment(self, key: Key) -> dict[str, str]:
+    def environment(self, key: GatewayKey) -> dict[str, str]:
         """Return what makes clients of each kind of API speak to the proxy, by this key."""
         url = self.url.rstrip("/")
         return {

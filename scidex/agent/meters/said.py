@@ -88,7 +88,7 @@ class Count(NamedTuple):
         return self.total.less(before) if self.is_later_than(before) else self.total
 
 
-class Session(NamedTuple):
+class AgentSession(NamedTuple):
     """A session that can be resumed: what this run used of it, its first total in the run, and its last one."""
 
     session_id: str
@@ -101,10 +101,10 @@ class Said(NamedTuple):
     """What a run used by its program's own account, and the sessions that it is made of, where those can be resumed."""
 
     usage: Usage
-    sessions: tuple[Session, ...] = ()
+    sessions: tuple[AgentSession, ...] = ()
 
 
-def session_of(session_id: str, counts: Iterable[Count]) -> Session:
+def session_of(session_id: str, counts: Iterable[Count]) -> AgentSession:
     """
     Return a session by its totals in the order that they were printed.
 
@@ -118,10 +118,10 @@ def session_of(session_id: str, counts: Iterable[Count]) -> Session:
         used = used.plus(count.since(last))
         first = count if last.is_empty else first
         last = count.total
-    return Session(session_id, used, first, last)
+    return AgentSession(session_id, used, first, last)
 
 
-def all_used(sessions: Iterable[Session]) -> Totals:
+def all_used(sessions: Iterable[AgentSession]) -> Totals:
     """Return what the run used of all its sessions."""
     used = Totals()
     for session in sessions:

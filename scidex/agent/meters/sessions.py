@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from scidex.agent.meters.said import Session, Totals
+from scidex.agent.meters.said import AgentSession, Totals
 
 _log = logging.getLogger(__name__)
 
@@ -31,7 +31,7 @@ class SessionBook:
 
     folder: Path = field(default_factory=_folder)
 
-    def before(self, meter: str, sessions: Iterable[Session], run_id: str) -> dict[str, Totals]:
+    def before(self, meter: str, sessions: Iterable[AgentSession], run_id: str) -> dict[str, Totals]:
         """Return the totals of sessions at the end of earlier runs."""
         found = {}
         for session in sessions:
@@ -41,7 +41,7 @@ class SessionBook:
                 found[session.session_id] = before if last_run == run_id else after
         return found
 
-    def keep(self, meter: str, sessions: Iterable[Session], run_id: str, before: dict[str, Totals]) -> None:
+    def keep(self, meter: str, sessions: Iterable[AgentSession], run_id: str, before: dict[str, Totals]) -> None:
         """Keep the totals of sessions at the end of a run."""
         for session in sessions:
             if session.session_id and not session.total.is_empty:

@@ -10,7 +10,7 @@ from rich.live import Live
 
 from scidex.cli.live.keyboard import NextKey, keys
 from scidex.cli.live.screen import View, lines_of
-from scidex.cli.live.snapshot import Snapshot, Watcher, fault_of
+from scidex.cli.live.snapshot import Snapshot, SnapshotReader, fault_of
 from scidex.errors import ScidexError
 from scidex.loops import Loop
 
@@ -20,7 +20,7 @@ _KEY_SECONDS = 0.2
 class LiveView:
     """A pool as it goes on, until someone quits."""
 
-    def __init__(self, watcher: Watcher, first: Snapshot, every_seconds: float) -> None:
+    def __init__(self, watcher: SnapshotReader, first: Snapshot, every_seconds: float) -> None:
         self._watcher = watcher
         self._snapshot = first
         self._every = every_seconds

@@ -33,7 +33,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Running:
-    """A task that runs in a slot that was sold, or without a sale."""
+    """A task that runs in a slot that was sold, or without a clear."""
 
     task_id: str
     title: str
@@ -60,7 +60,7 @@ class Snapshot:
 
 
 @dataclass
-class Watcher:
+class SnapshotReader:
     """Takes snapshots of a market, and remembers the titles of its tasks."""
 
     market: Market
@@ -106,7 +106,7 @@ class Watcher:
         )
 
     def _unsold(self, pool: str, sold: set[str]) -> Iterator[Running]:
-        """Yield what runs without a sale, as in the fallback."""
+        """Yield what runs without a clear, as in the fallback."""
         for task in self.market.list_tasks(status="running", pool=pool, limit=_MOST_ROWS):
             if task.task_id not in sold:
                 yield Running(task.task_id, task.title, "", "running", None, task.updated_at)

@@ -9,7 +9,7 @@ from typing import Any
 from scidex.errors import BidNotOpen, UnknownBid
 from scidex.exchange.book import competitors, holds
 from scidex.exchange.book import pools as books
-from scidex.exchange.book.pools import RESTING, Counted, Market
+from scidex.exchange.book.pools import RESTING, Counted, OpenPool
 from scidex.exchange.ledger import wallets
 from scidex.records import Bid
 from scidex.store.database import Row, Transaction
@@ -56,7 +56,7 @@ def write_decided_bids(work: Work, *, pool: str, most: int) -> int:
     """Write down the status of bids that cleared rounds decided, and return how many were written."""
     market = books.lock_pools(work.tx, [pool])[pool]
     decided = work.tx.rows("decided_bids", pool=pool, open_round_id=market.open_round_id, most=most)
-    # What became of a slot that was won is told by its sale, so the bid itself stays won.
+    # What became of a slot that was won is told by its clear, so the bid itself stays won.
     ends = ("lost", "expired")
     work.tx.run_many(
         "write_status",
@@ -66,13 +66,13 @@ def write_decided_bids(work: Work, *, pool: str, most: int) -> int:
     return len(decided)
 
 
-def due_bids(tx: Transaction, market: Market, now: datetime) -> list[dict[str, Any]]:
+def due_bids(tx: Transaction, market: OpenPool, now: datetime) -> list[dict[str, Any]]:
     """Return a pool's open bids whose time to live has passed."""
     rounds = (RESTING, market.open_round_id)
     return [bid for round_id in rounds for bid in tx.rows("expired_bids", pool=market.pool, round_id=round_id, now=now)]
 
 
-def expire(tx: Transaction, due: list[dict[str, Any]], markets: dict[str, Market]) -> None:
+def expire(tx: Transaction, due: list[dict[str, Any]], markets: dict[str, OpenPool]) -> None:
     """End bids whose time to live has passed."""
     if not due:
         return
@@ -86,7 +86,7 @@ def close(
     tx: Transaction,
     bids: Iterable[Row],
     locked: dict[str, wallets.Wallet],
-    markets: dict[str, Market],
+    markets: dict[str, OpenPool],
     *,
     status: str,
     reason: str,

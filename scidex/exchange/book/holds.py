@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scidex.exchange.book.competitors import SUSPENDED, lock_tasks, rerank_tasks, standing_change
-from scidex.exchange.book.pools import RESTING, Market, read_pools
+from scidex.exchange.book.pools import RESTING, OpenPool, read_pools
 from scidex.exchange.ledger.wallets import BidHold, Wallet
 from scidex.mechanism.hold import covered, most_owed
 from scidex.store.database import Row, Transaction
@@ -54,7 +54,7 @@ def prices_of(bids: Iterable[Row]) -> Prices:
     return prices
 
 
-def hold_of(market: Market, prices: Prices) -> BidHold:
+def hold_of(market: OpenPool, prices: Prices) -> BidHold:
     """
     Return what a bidder's open bids in a pool set aside: the most that it can come to owe in the next round.
 
@@ -69,7 +69,7 @@ def hold_of(market: Market, prices: Prices) -> BidHold:
 
 
 def open_bids(
-    tx: Transaction, bidder_ids: Iterable[str], markets: dict[str, Market]
+    tx: Transaction, bidder_ids: Iterable[str], markets: dict[str, OpenPool]
 ) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Return the open bids of bidders in pools, by (bidder, pool)."""
     rounds = [RESTING, *(market.open_round_id for market in markets.values())]
@@ -81,7 +81,7 @@ def open_bids(
 
 
 def rehold(
-    tx: Transaction, wallets: dict[str, Wallet], pairs: Iterable[tuple[str, str]], markets: dict[str, Market]
+    tx: Transaction, wallets: dict[str, Wallet], pairs: Iterable[tuple[str, str]], markets: dict[str, OpenPool]
 ) -> None:
     """Set aside anew, in locked wallets, for the open bids of (bidder, pool) pairs after some of them ended."""
     wanted = set(pairs)
@@ -90,7 +90,7 @@ def rehold(
         wallets[bidder_id].set_hold(pool, hold_of(markets[pool], prices_of(bids[bidder_id, pool])))
 
 
-def cover(tx: Transaction, wallet: Wallet, market: Market, bids: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
+def cover(tx: Transaction, wallet: Wallet, market: OpenPool, bids: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
     """
     Keep as many of a wallet's open bids in a pool standing as its tokens cover, best first; suspend the others.
 

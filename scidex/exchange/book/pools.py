@@ -33,7 +33,7 @@ _EVERYTHING = 2**62
 
 
 @dataclass(frozen=True)
-class Market:
+class OpenPool:
     """A pool as it is configured, and its open round."""
 
     pool: str
@@ -50,7 +50,7 @@ class Market:
         """What the pool's mechanism takes beside the bids and the asks."""
         return {} if self.theta is None else {"theta": Fraction(self.theta)}
 
-    def after_this_round(self) -> Market:
+    def after_this_round(self) -> OpenPool:
         """Return this market with no open round, for what remains when the round has cleared: resting bids."""
         return replace(self, open_round_id=RESTING)
 
@@ -64,7 +64,7 @@ class Counted:
     round_id: int
 
 
-def lock_pools(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False) -> dict[str, Market]:
+def lock_pools(tx: Transaction, pools: Iterable[str], *, to_clear: bool = False) -> dict[str, OpenPool]:
     """
     Lock pools until the transaction ends, alone to clear them, else beside other bidders; return them by name.
 
@@ -85,7 +85,7 @@ def lock_name(pool: str) -> str:
     return f"pool {pool}"
 
 
-def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, Market]:
+def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, OpenPool]:
     """Return pools by name. Raises UnknownPool."""
     wanted = list(names)
     found = markets_by_name(tx.rows("pools_named", pools=wanted))
@@ -95,17 +95,17 @@ def read_pools(tx: Transaction, names: Iterable[str]) -> dict[str, Market]:
     return found
 
 
-def markets_by_name(rows: Iterable[Mapping[str, Any]]) -> dict[str, Market]:
+def markets_by_name(rows: Iterable[Mapping[str, Any]]) -> dict[str, OpenPool]:
     """Return pools from their rows."""
-    return {row["pool"]: Market(**row) for row in rows}
+    return {row["pool"]: OpenPool(**row) for row in rows}
 
 
-def count(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) -> None:
+def count(tx: Transaction, markets: dict[str, OpenPool], bids: Iterable[Counted]) -> None:
     """Count new bids into their pools' books."""
     tx.run_many("count_bids", _by_stripe(markets, bids))
 
 
-def uncount(tx: Transaction, markets: dict[str, Market], bids: Iterable[Counted]) -> None:
+def uncount(tx: Transaction, markets: dict[str, OpenPool], bids: Iterable[Counted]) -> None:
     """Count bids that ended out of their pools' books."""
     tx.run_many("uncount_bids", _by_stripe(markets, bids))
 
@@ -115,7 +115,7 @@ def stripe_of(bidder_id: str) -> int:
     return zlib.crc32(bidder_id.encode()) % _STRIPES
 
 
-def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict[str, Any]]:
+def _by_stripe(markets: dict[str, OpenPool], bids: Iterable[Counted]) -> list[dict[str, Any]]:
     # Sorted, so that writers never deadlock.
     counts: Counter[tuple[str, int, bool]] = Counter()
     for bid in bids:
@@ -134,7 +134,7 @@ def _by_stripe(markets: dict[str, Market], bids: Iterable[Counted]) -> list[dict
 
 def best_bids(
     tx: Transaction,
-    market: Market,
+    market: OpenPool,
     *,
     slots: int,
     now: datetime,
@@ -172,7 +172,7 @@ def best_bids(
 
 
 def _range(
-    tx: Transaction, market: Market, round_id: int, now: datetime, most: int, running: set[str]
+    tx: Transaction, market: OpenPool, round_id: int, now: datetime, most: int, running: set[str]
 ) -> list[Standing]:
     """Return the best bids of a round, and add to `running` those of their tasks that hold a slot."""
     resting = round_id == RESTING
@@ -183,7 +183,7 @@ def _range(
 
 
 def _followers(
-    tx: Transaction, market: Market, resting: list[Standing], provider_owners: set[str], now: datetime
+    tx: Transaction, market: OpenPool, resting: list[Standing], provider_owners: set[str], now: datetime
 ) -> list[Standing]:
     """Return the resting bids that follow one whose owner sells in this round, so that it does not compete."""
     tasks = sorted({bid.task for bid in resting if bid.owner in provider_owners})

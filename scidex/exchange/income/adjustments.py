@@ -15,7 +15,7 @@ from scidex.exchange.income.budget import day_of
 from scidex.exchange.ledger import wallets
 from scidex.exchange.ledger.wallets import Move, Wallet
 from scidex.money import income
-from scidex.money.income import Part
+from scidex.money.income import PartOfDay
 from scidex.money.split import proportional_split
 from scidex.profiles import Profile
 from scidex.settings import ISSUANCE, MOST_TOKENS
@@ -59,7 +59,7 @@ class Day:
     def corrections(self, reset: Mapping[str, int]) -> dict[str, int]:
         """Return what each account gets more, or gives back."""
         parts = {
-            name: Part(row["earner"], row["priority"], self._rest_of(row), row["tokens"])
+            name: PartOfDay(row["earner"], row["priority"], self._rest_of(row), row["tokens"])
             for name, row in self.parts.items()
         }
         return income.corrections(self.base_tokens, parts, reset)
@@ -202,7 +202,7 @@ def _pay(work: Work, day: Day, locked: dict[str, Wallet], paid: Mapping[str, int
     wallets.transfer(work, locked, [Move(ISSUANCE, name, tokens, reason) for name, tokens in due.items()])
     garnished = {}
     if day.profile is not None:
-        garnished = payday.garnish_own(work, locked, due, payday.Run(day.pool, day.day, day.profile))
+        garnished = payday.garnish_own(work, locked, due, payday.Payday(day.pool, day.day, day.profile))
     holds.resume(work.tx, [locked[name] for name in due])
     return garnished
 

@@ -67,7 +67,7 @@ def pay(work: Work, *, pool: str, day: str, profile: Profile, keeps_parts: bool)
     work.changed = tx.run("claim_indexed_income", **claim, **index._asdict()) == 1
     if not work.changed:
         return 0
-    _pay_shares(work, locked, shares, pending, payees, bucket, Run(pool, day, profile))
+    _pay_shares(work, locked, shares, pending, payees, bucket, Payday(pool, day, profile))
     if keeps_parts:
         base = {name: shares[name].base_tokens if name in shares else 0 for name in owners_of(payees.priorities)}
         keep_parts(tx, pool, day, payees.priorities, base)
@@ -76,7 +76,7 @@ def pay(work: Work, *, pool: str, day: str, profile: Profile, keeps_parts: bool)
     return paid
 
 
-class Run(NamedTuple):
+class Payday(NamedTuple):
     """A day's income of a pool, and what it is paid by."""
 
     pool: str
@@ -96,7 +96,7 @@ def _pay_shares(
     pending: list[dict[str, Any]],
     payees: Payee,
     bucket: int,
-    run: Run,
+    run: Payday,
 ) -> None:
     paid = {account_id: share.tokens for account_id, share in shares.items() if share.tokens}
     moves = [Move(ISSUANCE, account_id, tokens, f"income {run.name}") for account_id, tokens in paid.items()]
@@ -186,7 +186,7 @@ def sold_of_day(tx: Transaction, pool: str, *, from_first: bool = False) -> int 
     """
     Return how many slots a pool sells in a day, by the day up to its last round; None where it has held no round.
 
-    With `from_first` the first round of a market that is not a day old only begins the time that its sales are over.
+    With `from_first` the first round of a market that is not a day old only begins the time that its clears are over.
     """
     span = tx.rows("span_of_rounds", pool=pool)[0]
     if span["last_at"] is None:
@@ -248,7 +248,9 @@ def _count(tx: Transaction, pool: str, pending: list[dict[str, Any]], earned: Ma
     tx.run_many("save_attested_impacts", counted)
 
 
-def _garnish(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], payees: Payee, run: Run) -> dict[str, int]:
+def _garnish(
+    work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], payees: Payee, run: Payday
+) -> dict[str, int]:
     """Take the part of each income that pays its owner's arrears, from whichever account; return what was taken."""
     owner_of = {name: owner for owner, accounts in payees.owners.items() for name in accounts}
     owed = arrears.owed(work.tx, {*paid, *owner_of})
@@ -269,7 +271,7 @@ def _garnish(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], pay
     return taken
 
 
-def garnish_own(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], run: Run) -> dict[str, int]:
+def garnish_own(work: Work, locked: dict[str, Wallet], paid: Mapping[str, int], run: Payday) -> dict[str, int]:
     """Take the part of each income that pays the arrears of its own account; return what was taken."""
     return _garnish(work, locked, paid, Payee({}, {}, {}), run)
 
@@ -281,7 +283,7 @@ def _repay(debt: dict[str, int], tokens: int) -> None:
         assert tokens >= 0, "no more is repaid than was taken"
 
 
-def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str, int], run: Run) -> dict[str, int]:
+def _cap(work: Work, locked: dict[str, Wallet], payees: Payee, fair: Mapping[str, int], run: Payday) -> dict[str, int]:
     """Burn what owners have past their cap, their quests' wallets first; return what was burnt, by account."""
     burnt: dict[str, int] = {}
     for accounts in payees.owners.values():

@@ -14,25 +14,25 @@ from scidex.store.database import Transaction
 from scidex.store.db_writes import Work
 
 
-class Terms(TypedDict):
+class RefillTerms(TypedDict):
     """What impact is worth: the settings that a settlement and an attestation depend on."""
 
     tokens_per_usd: int
     refill_percent: int
 
 
-def terms(settings: Settings) -> Terms:
+def terms(settings: Settings) -> RefillTerms:
     """Return the terms of now, to be journaled with what they apply to."""
-    return Terms(tokens_per_usd=settings.tokens_per_usd, refill_percent=settings.refill_percent)
+    return RefillTerms(tokens_per_usd=settings.tokens_per_usd, refill_percent=settings.refill_percent)
 
 
-def due_for(clear: Clear, terms: Terms) -> int:
+def due_for(clear: Clear, terms: RefillTerms) -> int:
     """Return the refill that a settled slot is due by the present word on its impact."""
     attested = clear.actual_impact if clear.attested_by is not None else None
     return refill_due(attested, **terms)
 
 
-def terms_of(tx: Transaction, clear: Clear, terms: Terms, profile: Profile | None) -> Terms:
+def terms_of(tx: Transaction, clear: Clear, terms: RefillTerms, profile: Profile | None) -> RefillTerms:
     """
     Return the terms of a slot's refill: those of its pool where it was configured, else the process's own.
 

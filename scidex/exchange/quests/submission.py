@@ -13,7 +13,7 @@ from scidex.errors import BidsRefused
 from scidex.exchange.book import bids, competitors, endings, holds
 from scidex.exchange.book import pools as books
 from scidex.exchange.book.endings import NOT_COVERED, NOT_WANTED
-from scidex.exchange.book.pools import RESTING, Market
+from scidex.exchange.book.pools import RESTING, OpenPool
 from scidex.exchange.income import price_levels
 from scidex.exchange.ledger import wallets
 from scidex.exchange.ledger.wallets import Wallet
@@ -115,7 +115,7 @@ class _Changes(NamedTuple):
 class _Standing:
     """The open bids of the wallets at hand: those for backlogs, which follow the wishes, and all others, which stay."""
 
-    def __init__(self, tx: Transaction, locked: Mapping[str, Wallet], markets: Mapping[str, Market]) -> None:
+    def __init__(self, tx: Transaction, locked: Mapping[str, Wallet], markets: Mapping[str, OpenPool]) -> None:
         self._locked = locked
         self._markets = markets
         self._ours: dict[Triple, Row] = {}
@@ -210,7 +210,7 @@ def _request(asked: Mapping[str, Any], *, for_backlog: int) -> dict[str, Any]:
     return {**asked, **given, "time_in_force": "round", "idempotency_key": None}
 
 
-def _cancel(work: Work, markets: dict[str, Market], ended: Iterable[tuple[int, str]]) -> None:
+def _cancel(work: Work, markets: dict[str, OpenPool], ended: Iterable[tuple[int, str]]) -> None:
     """Cancel bids for backlogs, whose pools are locked; what they set aside is free at once."""
     reasons = dict(ended)
     if not reasons:

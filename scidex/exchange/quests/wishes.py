@@ -14,7 +14,7 @@ from scidex.bidding import Position, pacing, rank_cap, strategy_named
 from scidex.bidding.calibration import Calibration
 from scidex.errors import InvalidArgument, UnknownStrategy, shown
 from scidex.exchange.book import market_settings
-from scidex.exchange.book.pools import Market
+from scidex.exchange.book.pools import OpenPool
 from scidex.exchange.ledger.wallets import Wallet
 from scidex.exchange.quests import track_records
 from scidex.money.tokens import in_tokens
@@ -85,7 +85,7 @@ class Planner:
         *,
         tasks: list[dict[str, Any]],
         wallets: Mapping[str, Wallet],
-        markets: Mapping[str, Market],
+        markets: Mapping[str, OpenPool],
         strategy: str | None,
         tokens_per_usd: int,
         cycle_seconds: float,

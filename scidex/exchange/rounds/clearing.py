@@ -11,13 +11,13 @@ from scidex.errors import UnknownPool
 from scidex.exchange.book import competitors, endings
 from scidex.exchange.book import holds as bid_holds
 from scidex.exchange.book import pools as books
-from scidex.exchange.book.pools import RESTING, Counted, Market
+from scidex.exchange.book.pools import RESTING, Counted, OpenPool
 from scidex.exchange.ledger import wallets
 from scidex.exchange.rounds import floors
 from scidex.exchange.rounds.floors import Floor, Gift, Offer
 from scidex.exchange.rounds.outcome import (
     Outcome,
-    Sale,
+    SoldSlot,
     clears_of,
     decide,
     digest_of,
@@ -32,7 +32,7 @@ from scidex.settings import TREASURY
 from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, as_json, effect
 
-# Of more sales than this the first are sent before the others are put into columns.
+# Of more sold slots than this the first are sent before the others are put into columns.
 _MANY = 1_000
 
 
@@ -74,7 +74,7 @@ class _Decided(NamedTuple):
     floor: Floor | None
 
 
-def _decided(work: Work, market: Market, offers: list[Offer], floor: Floor | None, version: int) -> _Decided:
+def _decided(work: Work, market: OpenPool, offers: list[Offer], floor: Floor | None, version: int) -> _Decided:
     """Decide a round without what its floor gives away, unless the treasury would have to buy that and cannot."""
     gift = floor.gift if floor else None
     # Whose slot the treasury buys gets the round's price as well, and so does not bid either.
@@ -95,7 +95,7 @@ def _decided(work: Work, market: Market, offers: list[Offer], floor: Floor | Non
 def _set_aside(tx: Transaction, outcome: Outcome, price: int) -> bool:
     """Set aside what the treasury is to pay for the floor's slot; return whether it has so much."""
     # The winners' wallets are locked with its own, in the order of their ids.
-    treasury = wallets.lock(tx, {TREASURY, *(sale.bid.bidder for sale in outcome.sales)})[TREASURY]
+    treasury = wallets.lock(tx, {TREASURY, *(one.bid.bidder for one in outcome.sold)})[TREASURY]
     if price > treasury.available:
         return False
     treasury.hold_more(price)
@@ -104,7 +104,7 @@ def _set_aside(tx: Transaction, outcome: Outcome, price: int) -> bool:
 
 
 def _decide_for_certain(
-    work: Work, market: Market, offers: list[Offer], owners: set[str], version: int, *, taken: str | None = None
+    work: Work, market: OpenPool, offers: list[Offer], owners: set[str], version: int, *, taken: str | None = None
 ) -> tuple[Sifted, Outcome, Row]:
     """
     Decide a round, and lock the tasks that it depends on; decide again if another pool sold one meanwhile.
@@ -126,7 +126,7 @@ def _decide_for_certain(
         outcome = decide(market.mechanism, market.parameters, sifted.competing, offers)
         competitors.lock_tasks(work.tx, (bid.task for bid in sifted.competing))
         # That a winner's task is not sold twice is for the database to say, once it is written.
-        sold = {sale.bid.task for sale in outcome.sales}
+        sold = {one.bid.task for one in outcome.sold}
         losers = [bid.task for bid in sifted.competing if bid.task not in sold]
         live, sizes = work.tx.gather(
             [
@@ -138,7 +138,7 @@ def _decide_for_certain(
             return sifted, outcome, sizes[0]
 
 
-def _no_round(market: Market, now: datetime) -> Round:
+def _no_round(market: OpenPool, now: datetime) -> Round:
     return Round(
         round_id=None,
         pool=market.pool,
@@ -156,7 +156,9 @@ def _no_round(market: Market, now: datetime) -> Round:
     )
 
 
-def _bring_resting_bids_up_to_date(work: Work, market: Market, due: list[dict[str, Any]], sleepers: list[str]) -> None:
+def _bring_resting_bids_up_to_date(
+    work: Work, market: OpenPool, due: list[dict[str, Any]], sleepers: list[str]
+) -> None:
     """End resting bids that have expired, once each, and wake suspended ones that are covered again."""
     if due:
         endings.expire(work.tx, due, {market.pool: market})
@@ -169,7 +171,7 @@ def _bring_resting_bids_up_to_date(work: Work, market: Market, due: list[dict[st
 
 def _record(
     work: Work,
-    market: Market,
+    market: OpenPool,
     offers: list[Offer],
     owners: set[str],
     sifted: Sifted,
@@ -208,26 +210,26 @@ def _record(
     return cleared
 
 
-def _sell(work: Work, market: Market, outcome: Outcome) -> None:
+def _sell(work: Work, market: OpenPool, outcome: Outcome) -> None:
     """Write down what was sold."""
-    tx, sales, round_id = work.tx, outcome.sales, market.open_round_id
+    tx, sold, round_id = work.tx, outcome.sold, market.open_round_id
     # PostgreSQL is at the first eighth while the others are put into columns, which takes about as long.
-    first = len(sales) // 8 if len(sales) > _MANY else 0
-    _insert_clears(work, market, outcome, sales[:first])
-    _insert_clears(work, market, outcome, sales[first:])
-    tx.post("sell_asks", slot_ids=[sale.slot.slot_id for sale in sales])
-    won_resting = [sale.bid for sale in sales if sale.bid.resting]
+    first = len(sold) // 8 if len(sold) > _MANY else 0
+    _insert_clears(work, market, outcome, sold[:first])
+    _insert_clears(work, market, outcome, sold[first:])
+    tx.post("sell_asks", slot_ids=[one.slot.slot_id for one in sold])
+    won_resting = [one.bid for one in sold if one.bid.resting]
     tx.run_many("sell_resting_bids", [{"id": bid.id, "round_id": round_id} for bid in won_resting])
     books.uncount(tx, {market.pool: market}, (Counted(market.pool, bid.bidder, RESTING) for bid in won_resting))
 
 
-def _insert_clears(work: Work, market: Market, outcome: Outcome, sales: list[Sale]) -> None:
-    slots, bids = [sale.slot for sale in sales], [sale.bid for sale in sales]
+def _insert_clears(work: Work, market: OpenPool, outcome: Outcome, sold: list[SoldSlot]) -> None:
+    slots, bids = [one.slot for one in sold], [one.bid for one in sold]
     runner_up_task, runner_up_price = runner_up_of(outcome)
     work.tx.run_columns(
         "insert_clears",
         slot_id=[slot.slot_id for slot in slots],
-        clearing_price_tokens=[sale.price for sale in sales],
+        clearing_price_tokens=[one.price for one in sold],
         winning_task_id=[bid.task for bid in bids],
         runner_up_task_id=runner_up_task,
         slot_started_at=work.now,
@@ -237,20 +239,20 @@ def _insert_clears(work: Work, market: Market, outcome: Outcome, sales: list[Sal
         bidder_id=[bid.bidder for bid in bids],
         provider_id=[slot.provider_id for slot in slots],
         max_price_tokens=[bid.price for bid in bids],
-        provider_proceeds_tokens=[sale.proceeds for sale in sales],
+        provider_proceeds_tokens=[one.proceeds for one in sold],
         runner_up_price_tokens=runner_up_price,
     )
 
 
 def _move_on(
-    work: Work, market: Market, sifted: Sifted, outcome: Outcome, sizes: Row, digest: str, gift: Gift | None
+    work: Work, market: OpenPool, sifted: Sifted, outcome: Outcome, sizes: Row, digest: str, gift: Gift | None
 ) -> None:
     """Set aside what winners owe, take what can no longer win out of the books, and open the next round."""
-    _shrink_holds(work.tx, market, outcome.sales)
+    _shrink_holds(work.tx, market, outcome.sold)
     if sizes["resting_bids"]:
         # Other resting bids for what was sold leave the book, and so do those whose task another pool sold meanwhile.
         given = {gift.task_id} if gift else set()
-        competitors.rerank_tasks(work.tx, {sale.bid.task for sale in outcome.sales} | given | sifted.running)
+        competitors.rerank_tasks(work.tx, {one.bid.task for one in outcome.sold} | given | sifted.running)
     work.tx.post(
         "advance_pool",
         pool=market.pool,
@@ -261,11 +263,11 @@ def _move_on(
     )
 
 
-def _shrink_holds(tx: Transaction, market: Market, sales: list[Sale]) -> None:
+def _shrink_holds(tx: Transaction, market: OpenPool, sold: list[SoldSlot]) -> None:
     """Set aside what winners owe and no more: the premium, and what their other bids of this round held, are free."""
     owed: Counter[str] = Counter()
-    for sale in sales:
-        owed[sale.bid.bidder] += sale.price
+    for one in sold:
+        owed[one.bid.bidder] += one.price
     accounts, holds = tx.gather(wallets.lock_calls(owed))
     locked = wallets.read(accounts, wallets.while_rounds_stay(tx, holds, locked_pools=[market.pool]))
     next_market = market.after_this_round()

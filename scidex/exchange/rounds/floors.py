@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import NamedTuple
 
 from scidex.exchange.book import competitors, market_settings
-from scidex.exchange.book.pools import Market
+from scidex.exchange.book.pools import OpenPool
 from scidex.money.floor import WHOLE_SLOT, next_credit, next_served
 from scidex.profiles import Profile
 from scidex.records import Clear
@@ -64,7 +64,7 @@ class Floor(NamedTuple):
         return self._replace(gift=self.gift._replace(price_tokens=price_tokens))
 
 
-def choose(work: Work, market: Market, entitled: Sequence[Row], offers: Sequence[Offer]) -> Floor | None:
+def choose(work: Work, market: OpenPool, entitled: Sequence[Row], offers: Sequence[Offer]) -> Floor | None:
     """
     Return the floor's round, and in it the gift for the quest that has waited longest, if that is due.
 
@@ -91,7 +91,7 @@ def choose(work: Work, market: Market, entitled: Sequence[Row], offers: Sequence
     return floor._replace(gift=gift, credit=floor.credit - WHOLE_SLOT, claimed_usd=claimed_usd)
 
 
-def give(work: Work, market: Market, floor: Floor) -> None:
+def give(work: Work, market: OpenPool, floor: Floor) -> None:
     """Write down the slot that is given away, if there is one."""
     tx, gift = work.tx, floor.gift
     if gift is None:
@@ -123,10 +123,10 @@ def price_of_gift(tx: Transaction, clear: Clear) -> int:
 
 def clear_of(gift: Gift, *, pool: str, round_id: int, at: datetime) -> Clear:
     """
-    Return the sale of a slot that the floor gave away: at price 0 and without a bid.
+    Return the clear of a slot that the floor gave away: at price 0 and without a bid.
 
     What its provider gets is the treasury's to pay. Its `bid_id` is the number of its round, negated: a round has one
-    such sale at most.
+    such clear at most.
     """
     return Clear(
         slot_id=gift.slot_id,
@@ -161,7 +161,7 @@ def _slot_for(owner_id: str, offers: Sequence[Offer]) -> Offer | None:
     """
     Return the slot that would be given to an owner's quest: the latest and highest-priced of the treasury's.
 
-    Where the treasury has none it buys the lowest-priced of the others', which a round with a sale pays for in full.
+    Where the treasury has none it buys the lowest-priced of the others', which a round with a clear pays for in full.
     Nobody sells a slot to the floor for a quest of their own.
     """
     of_treasury = [offer for offer in offers if offer.provider_id == TREASURY]

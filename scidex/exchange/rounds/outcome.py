@@ -9,7 +9,7 @@ from datetime import datetime
 from operator import attrgetter
 from typing import Any, NamedTuple
 
-from scidex.exchange.book.pools import Market
+from scidex.exchange.book.pools import OpenPool
 from scidex.exchange.rounds import floors
 from scidex.exchange.rounds.floors import Gift, Offer
 from scidex.mechanism.eligibility import TASK_RUNNING, Sifted
@@ -22,7 +22,7 @@ from scidex.store.database import Row
 from scidex.store.db_writes import as_json
 
 
-class Sale(NamedTuple):
+class SoldSlot(NamedTuple):
     """A slot and the bid that won it."""
 
     slot: Offer
@@ -34,7 +34,7 @@ class Sale(NamedTuple):
 class Outcome(NamedTuple):
     """What a round's bids and asks decide; the slots are sold in the order in which they were offered."""
 
-    sales: list[Sale]
+    sold: list[SoldSlot]
     price: int | None
     runner_up: Standing | None
 
@@ -55,13 +55,13 @@ def decide(mechanism: str, parameters: Mapping[str, Any], competing: list[Standi
         **parameters,
     )
     return Outcome(
-        sales=_sales(clearing, bids, slots),
+        sold=_sold(clearing, bids, slots),
         price=None if clearing.price is None else math.floor(clearing.price),
         runner_up=None if clearing.runner_up is None else bids[clearing.runner_up],
     )
 
 
-def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping[Hashable, Offer]) -> list[Sale]:
+def _sold(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping[Hashable, Offer]) -> list[SoldSlot]:
     if not clearing.trades:
         return []
     bid_ids, ask_ids, pays, gets = zip(*clearing.trades, strict=True)
@@ -73,15 +73,15 @@ def _sales(clearing: Clearing, bids: Mapping[Hashable, Standing], slots: Mapping
         map(math.floor, pays),
         map(math.floor, gets),
     )
-    return sorted(map(Sale._make, zip(*columns, strict=True)), key=attrgetter("slot.sequence"))
+    return sorted(map(SoldSlot._make, zip(*columns, strict=True)), key=attrgetter("slot.sequence"))
 
 
-def with_gift(clears: list[Clear], gift: Gift | None, market: Market, now: datetime) -> list[Clear]:
-    """Return the sales of a round with the slot that the floor gave away, which has no bid, after them."""
+def with_gift(clears: list[Clear], gift: Gift | None, market: OpenPool, now: datetime) -> list[Clear]:
+    """Return the clears of a round with the slot that the floor gave away, which has no bid, after them."""
     return [*clears, floors.clear_of(gift, pool=market.pool, round_id=market.open_round_id, at=now)] if gift else clears
 
 
-def clears_of(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
+def clears_of(market: OpenPool, outcome: Outcome, now: datetime) -> list[Clear]:
     pool, round_id = market.pool, market.open_round_id
     task, best_lost = runner_up_of(outcome)
     # By place, as there may be very many: in the order of Clear's fields.
@@ -109,7 +109,7 @@ def clears_of(market: Market, outcome: Outcome, now: datetime) -> list[Clear]:
             "won",
             "",
         )
-        for slot, bid, price, proceeds in outcome.sales
+        for slot, bid, price, proceeds in outcome.sold
     ]
 
 
@@ -119,15 +119,15 @@ def runner_up_of(outcome: Outcome) -> tuple[str | None, int | None]:
 
 
 def remembered_of(
-    market: Market, offers: list[Offer], owners: set[str], sifted: Sifted, outcome: Outcome, gift: Gift | None
+    market: OpenPool, offers: list[Offer], owners: set[str], sifted: Sifted, outcome: Outcome, gift: Gift | None
 ) -> dict[str, Any]:
     """
     Return what decided this round and could not be found again: resting bids that lost, slots that nobody bought.
 
     Round bids stay in the book as they were. Of a rule that looks at the margin alone the best losers suffice.
     """
-    won = {sale.bid.id for sale in outcome.sales}
-    sold = {sale.slot.slot_id for sale in outcome.sales}
+    won = {one.bid.id for one in outcome.sold}
+    sold = {one.slot.slot_id for one in outcome.sold}
     # Trade reduction sells one slot fewer than it finds; the margin is then the pair after the sold ones.
     margin = len(won) + 2
     whole = MECHANISMS[market.mechanism].reads_whole_book
@@ -143,5 +143,5 @@ def remembered_of(
 
 
 def digest_of(facts: Row, theta: str | None, remembered: str, clears: Iterable[Clear]) -> str:
-    sales = [(c.slot_id, c.bid_id, c.clearing_price_tokens, c.provider_proceeds_tokens) for c in clears]
-    return hashlib.sha256(as_json([facts, theta, remembered, sales]).encode()).hexdigest()
+    sold = [(c.slot_id, c.bid_id, c.clearing_price_tokens, c.provider_proceeds_tokens) for c in clears]
+    return hashlib.sha256(as_json([facts, theta, remembered, sold]).encode()).hexdigest()

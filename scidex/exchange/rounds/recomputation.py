@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from scidex.errors import JournalMismatch, UnknownRound
-from scidex.exchange.book.pools import Market
+from scidex.exchange.book.pools import OpenPool
 from scidex.exchange.rounds.floors import Gift, Offer
 from scidex.exchange.rounds.outcome import (
     Outcome,
@@ -37,7 +37,7 @@ def recompute(db: Database, round_id: int) -> Round:
         remembered = json.loads(row["book"])
         gift = Gift(**remembered["floor"]) if "floor" in remembered else None
         sold = [Offer(**offer) for offer in tx.rows("asks_of_round", round_id=round_id)]
-        market = Market(
+        market = OpenPool(
             row["pool"], row["mechanism"], row["theta"], row["tie_rule"], round_id, row["seed"], "", row["cleared_at"]
         )
         offers = sorted(
@@ -68,7 +68,7 @@ _FACTS = (
 )
 
 
-def _book_of_cleared(tx: Transaction, market: Market, slots: int, remembered: Row) -> list[Standing]:
+def _book_of_cleared(tx: Transaction, market: OpenPool, slots: int, remembered: Row) -> list[Standing]:
     losers = [Standing(*bid) for bid in remembered["resting"]]
     running = set(remembered["running"])
     whole = MECHANISMS[market.mechanism].reads_whole_book

@@ -8,7 +8,7 @@ from typing import Any
 
 from scidex.bidding.calibration import Calibration
 from scidex.exchange.book import competitors, endings, holds, market_settings
-from scidex.exchange.book.pools import RESTING, Market, read_pools
+from scidex.exchange.book.pools import RESTING, OpenPool, read_pools
 from scidex.exchange.views.listings import known_bid, known_round
 from scidex.exchange.views.quotes import price_took
 from scidex.mechanism.eligibility import OWN_ASK, SUPERSEDED, TASK_RUNNING
@@ -88,7 +88,7 @@ class _Told:
             )
         return self._competing(market)
 
-    def _suspended(self, market: Market) -> Explanation:
+    def _suspended(self, market: OpenPool) -> Explanation:
         bid = self._bid
         others = holds.open_bids(self._tx, [bid.bidder_id], {bid.pool: market})[bid.bidder_id, bid.pool]
         standing = [one for one in others if one["reason"] != competitors.SUSPENDED]
@@ -103,7 +103,7 @@ class _Told:
             wallet=False,
         )
 
-    def _competing(self, market: Market) -> Explanation:
+    def _competing(self, market: OpenPool) -> Explanation:
         bid = self._bid
         rank = sum(self._better(round_id, self._now) for round_id in (RESTING, market.open_round_id)) + 1
         asks = self._tx.rows("asks_on_offer", pool=bid.pool, now=self._now)
@@ -123,7 +123,7 @@ class _Told:
             competes_next_at=next_at if next_at is not None and next_at < bid.ttl_at else None,
         )
 
-    def _price_now(self, market: Market, rank: int, reserves: list[int]) -> int | None:
+    def _price_now(self, market: OpenPool, rank: int, reserves: list[int]) -> int | None:
         """Return the least bid that would win now against all others; those behind this one at its price lose to it."""
         mine = self._bid.max_price_tokens
         best = self._tx.values(
@@ -140,8 +140,8 @@ class _Told:
 
     def _won(self, facts: Row) -> Explanation:
         bid, rank = self._bid, self._better(self._bid.round_id, facts["cleared_at"]) + 1
-        sale = self._tx.rows("clear_of_bid", bid_id=bid.id)[0]
-        paid, premium = sale["clearing_price_tokens"], bid.max_price_tokens - sale["clearing_price_tokens"]
+        clear = self._tx.rows("clear_of_bid", bid_id=bid.id)[0]
+        paid, premium = clear["clearing_price_tokens"], bid.max_price_tokens - clear["clearing_price_tokens"]
         won = f"It won: number {rank} of the bids for {_slots(facts)}"
         price = f"it bid {bid.max_price_tokens:,} tokens and the price was {paid:,}"
         if bid.status == "voided":

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Any
 
 from scidex.errors import UnknownAccount, UnknownBid, UnknownRound
-from scidex.exchange.book.pools import RESTING, Market, read_pools
+from scidex.exchange.book.pools import RESTING, OpenPool, read_pools
 from scidex.mechanism.tie_breaking import commitment
 from scidex.records import Bid, BidderStats, Clear, Pool, Round, RoundSummary
 from scidex.store.database import Database, Row, Transaction
@@ -24,10 +24,10 @@ def pool(db: Database, name: str) -> Pool:
 def pools(db: Database) -> list[Pool]:
     """Return every pool, by name."""
     with db.reading() as tx:
-        return [_told(Market(**row)) for row in tx.rows("all_pools")]
+        return [_told(OpenPool(**row)) for row in tx.rows("all_pools")]
 
 
-def _told(market: Market) -> Pool:
+def _told(market: OpenPool) -> Pool:
     return Pool(
         pool=market.pool,
         mechanism=market.mechanism,

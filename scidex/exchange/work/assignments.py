@@ -1,4 +1,4 @@
-"""Work without a sale, given out to agents: what `services` does for it inside its transaction."""
+"""Work without a clear, given out to agents: what `services` does for it inside its transaction."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from scidex.store.database import Row, Transaction
 from scidex.store.db_writes import Work, effect
 
 
-class Choice(NamedTuple):
+class TaskChoice(NamedTuple):
     """A task to give out, what it counts for in its quest's share of the day, and the slot it takes off the market."""
 
     source: str
@@ -37,9 +37,9 @@ class Choice(NamedTuple):
 
 def choose(
     tx: Transaction, now: datetime, *, agent_id: str, pool: str, mode: str, bucket_tokens: int, worker_id: str = ""
-) -> Choice | None:
+) -> TaskChoice | None:
     """
-    Return the task that is an agent's to run without a sale, in the order of the proportional split, or None.
+    Return the task that is an agent's to run without a clear, in the order of the proportional split, or None.
 
     It takes a slot off the market, one that `worker_id` offered where there is one.
     """
@@ -62,7 +62,7 @@ def choose(
             continue
         if task := tx.row(statement, quest_id=quest_id, pool=pool, now=now, **round_id):
             charged = task["estimated_cost_tokens"] or 0
-            return Choice(source, task["task_id"], quest_id, charged, share.allocated_tokens, slot_id)
+            return TaskChoice(source, task["task_id"], quest_id, charged, share.allocated_tokens, slot_id)
     return None
 
 
@@ -76,7 +76,7 @@ def _unsold_slot(tx: Transaction, now: datetime, last: Row, **whose: str) -> Row
 def next_task(
     work: Work, *, agent_id: str, pool: str, mode: str, bucket_tokens: int, worker_id: str = ""
 ) -> Assignment | None:
-    """Give an agent the next task without a sale, mark it running and charge its quest's share of the day."""
+    """Give an agent the next task without a clear, mark it running and charge its quest's share of the day."""
     tx = work.tx
     check_agent(tx, agent_id)
     tx.lock([f"next task {pool}"], shared=False)
@@ -84,7 +84,7 @@ def next_task(
     pools.lock_pools(tx, [pool])
     asked: dict[str, Any] = {"agent_id": agent_id, "pool": pool, "mode": mode, "bucket_tokens": bucket_tokens}
     found = work.make_up("choice", lambda: choose(tx, work.now, worker_id=worker_id, **asked))
-    choice = None if found is None else Choice(*found)
+    choice = None if found is None else TaskChoice(*found)
     work.changed = choice is not None and _take(work, choice)
     if choice is None or not work.changed:
         return None
@@ -115,7 +115,7 @@ def check_agent(tx: Transaction, agent_id: str) -> None:
         raise InvalidId(field="agent_id", value=agent_id, fact="must not be a system account")
 
 
-def _take(work: Work, choice: Choice) -> bool:
+def _take(work: Work, choice: TaskChoice) -> bool:
     """Mark the chosen task running and take its slot off the market; return whether both were still to be had."""
     tx = work.tx
     states.lock(tx, [choice.task_id])

@@ -38,7 +38,7 @@ def lease_next(work: Work, *, worker_id: str) -> Lease | None:
 
 @effect("lease_task")
 def lease_task(work: Work, *, worker_id: str, mode: str, bucket_tokens: int) -> Lease | None:
-    """Give a worker the next task without a sale, and lease it in the same transaction."""
+    """Give a worker the next task without a clear, and lease it in the same transaction."""
     worker = workers.lock_alive(work.tx, worker_id)
     asked = {"agent_id": worker["account_id"], "worker_id": worker_id, "pool": worker["pool"], "mode": mode}
     given = assignments.next_task(work, **asked, bucket_tokens=bucket_tokens)
@@ -59,7 +59,7 @@ def expire_lease(work: Work, *, run_id: str, fence: int, source: str, most_losse
     A task that ended `most_losses` workers in a row is held.
     """
     run = endings.run_of(work.tx, run_id)
-    undo = _undoing_sale(work, run_id) if source == "auction" else _undoing_assignment(work, run_id)
+    undo = _undoing_clear(work, run_id) if source == "auction" else _undoing_assignment(work, run_id)
     held = fences.live(work, run_id)
     work.changed = held is not None and held["fence"] == fence and held["ends_at"] <= work.now
     if held is None or not work.changed:
@@ -72,7 +72,7 @@ def expire_lease(work: Work, *, run_id: str, fence: int, source: str, most_losse
     return True
 
 
-def _undoing_sale(work: Work, slot_id: str) -> Callable[[str], object]:
+def _undoing_clear(work: Work, slot_id: str) -> Callable[[str], object]:
     clear = settlement.lock_sold(work.tx, slot_id)
     return lambda reason: settlement.void_sold(work, clear, reason)
 

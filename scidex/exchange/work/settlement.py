@@ -1,4 +1,4 @@
-"""What follows a sale: settling it, attesting its impact, or undoing it."""
+"""What follows a clear: settling it, attesting its impact, or undoing it."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scidex.errors import (
 )
 from scidex.exchange.book import holds, market_settings, pools
 from scidex.exchange.income import impacts, refills
-from scidex.exchange.income.refills import Terms
+from scidex.exchange.income.refills import RefillTerms
 from scidex.exchange.ledger import arrears, wallets
 from scidex.exchange.ledger.wallets import Move, Wallet
 from scidex.exchange.quests import states
@@ -39,7 +39,7 @@ def settle(
     actual_impact: float | None,
     attested_by: str | None,
     fence: int | None,
-    terms: Terms,
+    terms: RefillTerms,
 ) -> Clear:
     """Debit the winner by the clearing price, pay the provider, write down cost and impact; the task is done."""
     clear = settle_sold(
@@ -64,7 +64,7 @@ def settle_sold(
     actual_impact: float | None,
     attested_by: str | None,
     fence: int | None,
-    terms: Terms,
+    terms: RefillTerms,
     note: str = "",
 ) -> Clear:
     """Settle a slot, at a cost of None where it is not known; what becomes of its task is for the caller to say."""
@@ -98,7 +98,7 @@ def settle_sold(
 
 
 @effect("attest")
-def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, terms: Terms) -> Clear:
+def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, terms: RefillTerms) -> Clear:
     """Write down a settled slot's impact, known later or revised, and refill by it; price and cost stay."""
     tx = work.tx
     # No bucket is split by impact, and the pool is not configured anew, while this looks at both.
@@ -133,7 +133,7 @@ def attest(work: Work, *, slot_id: str, actual_impact: float, attested_by: str, 
 
 @effect("void")
 def void(work: Work, *, slot_id: str, reason: str) -> Clear:
-    """Undo a sale whose slot died: the winner's tokens are free again, and its task may be bid for."""
+    """Undo a clear whose slot died: the winner's tokens are free again, and its task may be bid for."""
     clear = lock_sold(work.tx, slot_id)
     if clear.status == "settled":
         raise AlreadySettled(field="slot_id", slot_id=slot_id, status=clear.status)
@@ -145,7 +145,7 @@ def void(work: Work, *, slot_id: str, reason: str) -> Clear:
 
 
 def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
-    """Undo a locked sale that is not settled; what becomes of its lease is for the caller to say."""
+    """Undo a locked clear that is not settled; what becomes of its lease is for the caller to say."""
     tx, slot_id = work.tx, clear.slot_id
     tx.post("void_clear", slot_id=slot_id, reason=reason, slot_finished_at=work.now)
     winner = wallets.lock(tx, [clear.bidder_id])[clear.bidder_id]
@@ -165,9 +165,9 @@ def void_sold(work: Work, clear: Clear, reason: str) -> Clear:
 
 def lock_sold(tx: Transaction, slot_id: str) -> Clear:
     """
-    Lock a sale's task, its pool and those where bids for that task are open; return the sale as it is now.
+    Lock a clear's task, its pool and those where bids for that task are open; return the clear as it is now.
 
-    Whoever settles, voids, leases or declares for a sale locks its task alone, and so the sale.
+    Whoever settles, voids, leases or declares for a clear locks its task alone, and so the clear.
     """
     sold = _sold(tx, slot_id)
     states.lock(tx, [sold.winning_task_id], pools=[sold.pool])
@@ -229,7 +229,7 @@ def _write_settlement(work: Work, settled: Clear) -> None:
         judged_at=settled.judged_at,
         attest_ends_at=settled.attest_ends_at,
     )
-    assert changed == 1, "the sale was locked"
+    assert changed == 1, "the clear was locked"
     _append_attestation(work, settled, revision=0)
 
 
@@ -244,7 +244,7 @@ def _append_attestation(work: Work, clear: Clear, *, revision: int) -> None:
     )
 
 
-def _pay(work: Work, settled: Clear, terms: Terms, profile: Profile | None) -> None:
+def _pay(work: Work, settled: Clear, terms: RefillTerms, profile: Profile | None) -> None:
     due = refills.due_for(settled, refills.terms_of(work.tx, settled, terms, profile))
     issuers = [ISSUANCE] if due else []
     locked = wallets.lock(work.tx, [settled.bidder_id, settled.provider_id, TREASURY, *issuers])
@@ -312,7 +312,7 @@ def _charge_by_declaration(
         arrears.take(work, locked, settled.bidder_id, more, reason, to=TREASURY)
 
 
-def _refill(work: Work, attested: Clear, terms: Terms, *, revision: int) -> None:
+def _refill(work: Work, attested: Clear, terms: RefillTerms, *, revision: int) -> None:
     profile = market_settings.configured(work.tx, attested.pool)
     locked = wallets.lock(work.tx, [attested.bidder_id, ISSUANCE])
     if impacts.earns_share(work.tx, attested, profile):

@@ -8,7 +8,7 @@ from typing import Any
 
 from scidex.errors import AlreadySettled, AlreadyStarted, SlotVoided, TaskNotOpen
 from scidex.exchange.book import market_settings
-from scidex.exchange.income.refills import Terms
+from scidex.exchange.income.refills import RefillTerms
 from scidex.exchange.quests import states
 from scidex.exchange.work import endings, fences, runs, settlement
 from scidex.money.overrun import stop_at
@@ -55,7 +55,7 @@ def start_slot(work: Work, *, slot_id: str) -> None:
 
 
 def start_sold(work: Work, clear: Clear) -> None:
-    """Mark a locked sale and its task as running. Raises SlotVoided, AlreadyStarted, TaskNotOpen."""
+    """Mark a locked clear and its task as running. Raises SlotVoided, AlreadyStarted, TaskNotOpen."""
     tx, slot_id = work.tx, clear.slot_id
     if clear.status == "voided":
         raise SlotVoided(field="slot_id", slot_id=slot_id)
@@ -78,7 +78,7 @@ def finish_slot(
     attested_by: str | None,
     note: str,
     most_attempts: int,
-    terms: Terms,
+    terms: RefillTerms,
     fence: int | None = None,
     usage: dict[str, Any] | None = None,
     cause: str | None = None,
@@ -111,7 +111,7 @@ def finish_slot(
 
 
 def _blame_worker(work: Work, slot_id: str, fault: str, *, fence: int | None, usage: dict[str, Any] | None) -> Finished:
-    """Undo a sale whose run failed by its worker's fault; a worker at which nothing succeeds is stopped."""
+    """Undo a clear whose run failed by its worker's fault; a worker at which nothing succeeds is stopped."""
     run = endings.run_of(work.tx, slot_id)
     clear = give_back_slot(work, slot_id=slot_id, reason=fault, fence=fence, cause="machine")
     if usage is not None:
@@ -136,7 +136,7 @@ def give_back_slot(
     cause: str | None = None,
     retry_at: datetime | None = None,
 ) -> Clear:
-    """Undo a sale as its worker: with the fence number of its lease, where it has one."""
+    """Undo a clear as its worker: with the fence number of its lease, where it has one."""
     run = None if cause is None else endings.run_of(work.tx, slot_id)
     clear = settlement.lock_sold(work.tx, slot_id)
     if clear.status == "settled":

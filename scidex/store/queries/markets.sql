@@ -102,7 +102,7 @@ VALUES (:slot_id, :clearing_price_tokens, :winning_task_id, :runner_up_task_id,
     :runner_up_price_tokens, 'won');
 
 -- name: lock_clear
--- Lock one slot's sale.
+-- Lock one slot's clear.
 SELECT slot_id FROM compute_auction_clears WHERE slot_id = :slot_id FOR UPDATE;
 
 -- name: clear
@@ -214,7 +214,7 @@ UPDATE compute_auction_clears SET status = 'settled', actual_cost_tokens = :actu
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 
 -- name: void_clear!
--- Undo a sale whose slot died.
+-- Undo a clear whose slot died.
 UPDATE compute_auction_clears SET status = 'voided', reason = :reason, slot_finished_at = :slot_finished_at
 WHERE slot_id = :slot_id AND status IN ('won', 'running');
 

@@ -29,7 +29,7 @@ SELECT CAST(COALESCE(SUM(sold), 0) AS BIGINT) FROM compute_auction_rounds
 WHERE pool = :pool AND cleared_at > :since_at;
 
 -- name: recent_rounds
--- The slots and sales of a pool's last rounds.
+-- The slots and clears of a pool's last rounds.
 SELECT slots, sold FROM compute_auction_rounds WHERE pool = :pool
 ORDER BY cleared_at DESC, round_id DESC LIMIT :page;
 

@@ -286,7 +286,7 @@ def attest(slot_id: Name, attestation: schemas.Attestation, who: Who, db: Db) ->
 @routes.post("/slots/{slot_id:id}/void", response_model=schemas.Clear)
 @allows("work", "admin")
 def void(slot_id: Name, why: schemas.Reason, who: Who, db: Db) -> Clear:
-    """Undo a sale whose slot died, as its provider; the winner's tokens are free again."""
+    """Undo a clear whose slot died, as its provider; the winner's tokens are free again."""
     ownership.check_provides(who, slot_id, db=db)
     return compute_auction.void(slot_id, reason=why.reason, db=db)
 

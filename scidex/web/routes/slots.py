@@ -58,7 +58,7 @@ def keep_offers(worker_id: Name, offers: schemas.OffersWanted, who: Who, db: Db)
 @routes.post("/workers/{worker_id:id}/leases", response_model=schemas.OneLeaseOrNone)
 @allows("work", "admin")
 def lease_next(worker_id: Name, wanted: schemas.LeaseWanted, who: Who, db: Db) -> Lease | None:
-    """Lease the oldest won slot that waits for a worker, or a task without a sale; null where there is none."""
+    """Lease the oldest won slot that waits for a worker, or a task without a clear; null where there is none."""
     ownership.check_worker(who, worker_id, db=db)
     ask = leases.lease_next if wanted.source == "won" else leases.lease_task
     return ask(worker_id, db=db)
@@ -121,7 +121,7 @@ def note_step(fence: FenceNumber, step: schemas.Step, who: Who, db: Db) -> Lease
 
 @routes.post("/leases/{fence}/finish", response_model=schemas.Finished)
 @allows("work", "admin")
-def finish(fence: FenceNumber, outcome: schemas.Outcome, who: Who, db: Db) -> Finished:
+def finish(fence: FenceNumber, outcome: schemas.RunOutcome, who: Who, db: Db) -> Finished:
     """Tell what came of a run: its slot is settled, and its task done or open again."""
     ownership.check_lease(who, fence, db=db)
     ownership.check_may_attest(who, outcome.attested_by)

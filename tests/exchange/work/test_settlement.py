@@ -1,4 +1,4 @@
-"""What follows a sale: paid, attested, or undone."""
+"""What follows a clear: paid, attested, or undone."""
 
 from __future__ import annotations
 

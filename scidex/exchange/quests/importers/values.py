@@ -36,7 +36,7 @@ _NUMBER = re.compile(r"\$?\s*((?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?|\.\d+)", re.A
 ValueTable = Mapping[str, Any]
 
 
-class Worth(NamedTuple):
+class PriorityValue(NamedTuple):
     """What a task is worth in USD, and what of its priority could not be read."""
 
     usd: float
@@ -49,7 +49,7 @@ class ValueOf:
     def __init__(self, table: ValueTable | None) -> None:
         self._tables = _tables(table or {})
 
-    def task(self, quest_id: Any, priority: Any, labels: Iterable[str]) -> Worth:
+    def task(self, quest_id: Any, priority: Any, labels: Iterable[str]) -> PriorityValue:
         """
         Return what a task is worth; a label `value:50` says so outright.
 
@@ -59,17 +59,17 @@ class ValueOf:
         names = list(labels)
         said = labelled_number(names, "value")
         if said is not None:
-            return Worth(said)
+            return PriorityValue(said)
         word = _word_of(priority, names)
         level = _level_of(word)
         for quest in (quest_id, _ANY_QUEST):
             table = self._tables.get(quest, {}) if isinstance(quest, str) else {}
             known = [table[name] for name in (word, level, *names) if name in table]
             if known:
-                return Worth(known[0])
+                return PriorityValue(known[0])
         if level is None:
-            return Worth(DEFAULT_VALUES_USD[_MIDDLE], unread=shown(word))
-        return Worth(DEFAULT_VALUES_USD[level])
+            return PriorityValue(DEFAULT_VALUES_USD[_MIDDLE], unread=shown(word))
+        return PriorityValue(DEFAULT_VALUES_USD[level])
 
 
 def labelled(labels: Iterable[str], name: str) -> str | None:
