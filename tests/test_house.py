@@ -166,6 +166,50 @@ def test_the_wheel_carries_all_that_an_installed_package_needs(tmp_path):
     assert wanted - packed == set()
 
 
+# --- one word for one thing
+
+# Classes of one name in two rooms, because the two are the same thing at two places.
+SAME_THING = {
+    # What a mechanism is given is what a market keeps, without what a clearing need not know.
+    "Ask": {"scidex.records", "scidex.mechanism.values"},
+    "Bid": {"scidex.records", "scidex.mechanism.values", "scidex.mcp_server.answers"},
+    # What is told to LLM agents is the market's own record, by its name and with fewer fields.
+    "Book": {"scidex.mechanism.book", "scidex.mcp_server.answers"},
+    "Explanation": {"scidex.records", "scidex.mcp_server.answers"},
+    "Quote": {"scidex.records", "scidex.mcp_server.answers"},
+    "Task": {"scidex.records", "scidex.mcp_server.answers"},
+    "Wallet": {"scidex.exchange.ledger.wallets", "scidex.mcp_server.answers"},
+    # A table of a fleet's file is named for what it describes.
+    "Account": {"scidex.records", "scidex.fleet.schema"},
+    "Agent": {"scidex.agent.agent", "scidex.fleet.schema"},
+    "Pool": {"scidex.records", "scidex.fleet.schema"},
+    "Quest": {"scidex.records", "scidex.fleet.schema"},
+}
+
+
+def homes_of_classes(sources: dict[str, str]) -> dict[str, set[str]]:
+    """Return the modules in which each class that has several is defined."""
+    homes: dict[str, set[str]] = {}
+    for module, source in sources.items():
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, set()).add(module)
+    return {name: found for name, found in homes.items() if len(found) > 1}
+
+
+def test_a_class_of_one_name_is_one_thing():
+    sources = {
+        str(path.relative_to(ROOT).with_suffix("")).replace("/", "."): path.read_text()
+        for path in (ROOT / "scidex").rglob("*.py")
+    }
+
+    assert homes_of_classes(sources) == SAME_THING
+
+
+def test_a_second_class_of_a_name_is_noticed():
+    assert homes_of_classes({"a": "class Run: ...", "b": "class Run: ...\nclass Bid: ..."}) == {"Run": {"a", "b"}}
+
+
 # --- and each check can fail
 
 
