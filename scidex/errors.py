@@ -354,6 +354,14 @@ class NoMarket(StoreError):
     """There is no market here."""
 
 
+class DatabaseGone(StoreError):
+    """The database's file is missing or empty, and files that belong to it are still there."""
+
+
+class WritesMissing(StoreError):
+    """The database lacks writes that were made: its log was lost, or an older copy took its place."""
+
+
 class BackupFailed(StoreError):
     """The database could not be copied, or brought back."""
 

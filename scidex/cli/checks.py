@@ -16,6 +16,7 @@ from scidex.exchange import compute_auction, cycle, ev_scorer, keys, token_ledge
 from scidex.records import CycleStatus, Key, QuestTrouble
 from scidex.settings import from_environment
 from scidex.store import Database, connect
+from scidex.store.files import is_private
 from scidex.store.migrate import migrations
 from scidex.store.roles import excess_rights
 from scidex.web import operator_key
@@ -66,6 +67,7 @@ def _of_database(url: str | None) -> Iterator[Finding]:
 def _of_market(db: Database) -> Iterator[Finding]:
     checks: tuple[Callable[[Database, datetime], Iterator[Finding]], ...] = (
         check_role,
+        check_file,
         check_clock,
         check_rounds,
         check_quests,
@@ -98,6 +100,14 @@ def check_role(db: Database, now: datetime) -> Iterator[Finding]:
         )
     elif rights:
         yield Finding("role", OK, "it can do what a server does, and nothing else")
+
+
+def check_file(db: Database, now: datetime) -> Iterator[Finding]:
+    """Say whether other users of this machine can read a SQLite file, and so what is secret in it."""
+    path = db.url.removeprefix("sqlite:///")
+    if db.dialect == "sqlite" and not is_private(path):
+        found = "other users of this machine can read the database, and the seed of the open round's lottery in it"
+        yield Finding("file", WARNING, found, f"chmod 600 {path} {path}-wal {path}-shm")
 
 
 def check_clock(db: Database, now: datetime) -> Iterator[Finding]:

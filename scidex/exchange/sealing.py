@@ -95,4 +95,7 @@ def _seal(db: Database, reached: int, now: datetime) -> int:
         "marks": seals.marks_of(chain),
         "made_at": now,
     }
-    return len(chain) if write_unjournaled(db, lambda tx: tx.run("add_seal", **seal)) else 0
+    if not write_unjournaled(db, lambda tx: tx.run("add_seal", **seal)):
+        return 0
+    db.note_head(seal["seal_number"], chain[-1].entry_id, chain[-1].digest)
+    return len(chain)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from scidex.errors import BackupFailed, InvalidArgument
+from scidex.store import files
 
 _PRIVATE = 0o600
 # Pages copied between two looks of writers at the file; a market of a gigabyte is some 60 such steps.
@@ -72,6 +73,8 @@ def restore(path: Path, url: str, *, on_progress: Progress | None = None) -> Non
     target = _file_of(url)
     if target.exists():
         raise InvalidArgument(field="db", value=url, fact="must be a database that is not there yet")
+    if log := files.log_left(str(target)):
+        raise InvalidArgument(field="db", value=url, fact=f"must have no log left of another: move {log} elsewhere")
     try:
         with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro&immutable=1", uri=True)) as source:
             whole = source.execute("PRAGMA integrity_check").fetchone()[0]
@@ -89,6 +92,7 @@ def restore(path: Path, url: str, *, on_progress: Progress | None = None) -> Non
             copy.execute("PRAGMA journal_mode = WAL")
         _flush(part)
         os.link(part, target)
+        files.forget_head(str(target))
     except FileExistsError:
         raise InvalidArgument(field="db", value=url, fact="must be a database that is not there yet") from None
     except (OSError, sqlite3.Error) as error:

@@ -121,6 +121,10 @@ class Database(ABC):
         """Wait until a topic is heard of again or it is time to look anyway, at most so many seconds."""
 
     @abstractmethod
+    def note_head(self, seal_number: int, entry_id: int, digest: str) -> None:
+        """Note outside the database how far its journal is sealed, where nothing else would miss what is lost of it."""
+
+    @abstractmethod
     def close(self) -> None:
         """Close every connection."""
 

@@ -218,6 +218,9 @@ class PostgresDatabase(Database):
     def listen(self, topic: str, heard: int, seconds: float) -> None:
         self._news.wait(topic, heard, min(seconds, _LOOK_SECONDS))
 
+    def note_head(self, seal_number: int, entry_id: int, digest: str) -> None:
+        """Nothing to do: what is lost of a PostgreSQL database is for its server to miss."""
+
     def close(self) -> None:
         self._listener.close()
         self._pool.close(timeout=1.0)

@@ -15,7 +15,8 @@ from itertools import repeat
 from typing import Any, NamedTuple
 
 from scidex.clock import utc_now
-from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError
+from scidex.errors import DatabaseBusy, DatabaseUnavailable, InvalidDatabaseUrl, ScidexError, StoreError, WritesMissing
+from scidex.store import files
 from scidex.store.database import Database, Result, Row, Transaction, text_of
 from scidex.store.hints import News
 from scidex.store.statements import Statement, load
@@ -26,6 +27,7 @@ _MEMBER = re.compile(r"IN \(SELECT value FROM json_each\(:(\w+)\)\)")
 _MOST_GROUPED = 256
 # Other processes cannot tell of a change, so whoever waits for one looks this often.
 _LOOK_SECONDS = 0.2
+_IN_MEMORY = ":memory:"
 # Threads that read at the same time. Each connection holds two files, and a server has many more threads than this.
 _MOST_READERS = 16
 # What a connection keeps of the file, in KiB. A commit of another makes a reader drop what it has, so it needs less.
@@ -184,6 +186,8 @@ class SqliteDatabase(Database):
     def __init__(self, url: str, *, deadline_seconds: float) -> None:
         self.url = url
         self._path = _path_of(url)
+        if self._path != _IN_MEMORY:
+            files.prepare(self._path)
         self._deadline_seconds = deadline_seconds
         self._waiting: deque[_Job] = deque()
         self._writer_turn = threading.RLock()
@@ -191,6 +195,11 @@ class SqliteDatabase(Database):
         self._readers = _Readers(self._connect_reader, deadline_seconds)
         self._writer = self._connect_writer()
         self._writing = SqliteTransaction(self._writer)
+        try:
+            self._check_head()
+        except BaseException:
+            self._writer.close()
+            raise
         self._writes_in_progress = False
         self._committing = False
         # The thread whose writes share a commit now, and what broke that.
@@ -315,7 +324,7 @@ class SqliteDatabase(Database):
 
     @contextmanager
     def reading(self) -> Iterator[Transaction]:
-        if self._path == ":memory:":
+        if self._path == _IN_MEMORY:
             with self._writer_turn:
                 yield self._writing
             return
@@ -346,6 +355,25 @@ class SqliteDatabase(Database):
 
     def listen(self, topic: str, heard: int, seconds: float) -> None:
         self._news.wait(topic, heard, min(seconds, _LOOK_SECONDS))
+
+    def note_head(self, seal_number: int, entry_id: int, digest: str) -> None:
+        if self._path != _IN_MEMORY:
+            files.note_head(self._path, files.Head(seal_number, entry_id, digest))
+
+    def _check_head(self) -> None:
+        """Make sure that the journal is as far as it was once, and the same. Raises WritesMissing."""
+        noted = None if self._path == _IN_MEMORY else files.noted_head(self._path)
+        if noted is None:
+            return
+        has_journal = self._writing.values("has_schema")[0]
+        last: int = self._writing.values("last_journal_number")[0] if has_journal else 0
+        digests = self._writing.values("digest_of_seal", seal_number=noted.seal_number) if has_journal else []
+        if last < noted.entry_id or digests not in ([], [noted.digest]):
+            raise WritesMissing(
+                noted_entry=noted.entry_id,
+                last_entry=last,
+                remedy=f"bring a backup back; if this is one, and meant to be, remove {self._path}.head",
+            )
 
     def close(self) -> None:
         self._readers.close()

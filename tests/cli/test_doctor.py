@@ -9,6 +9,7 @@ import sqlite3
 import threading
 from contextlib import closing
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 
@@ -41,6 +42,17 @@ def doctor(cli, free_port):
 
 def states(found: dict[str, dict[str, str]]) -> dict[str, str]:
     return {name: finding["state"] for name, finding in found.items()}
+
+
+def test_a_file_that_others_can_read_is_a_warning(doctor, market_url):
+    if not market_url.startswith("sqlite"):
+        pytest.skip("PostgreSQL's files are its server's")
+    path = Path(market_url.removeprefix("sqlite:///"))
+    path.chmod(0o644)
+    code, found = doctor()
+
+    assert (code, found["file"]["state"]) == (0, "warning")
+    assert found["file"]["remedy"].startswith(f"chmod 600 {path}")
 
 
 def test_a_market_that_is_well(doctor, market_url, free_port):

@@ -2,6 +2,10 @@
 -- The step of the journal's chain that was made last.
 SELECT seal_number, last_entry, digest FROM journal_seals ORDER BY seal_number DESC LIMIT 1;
 
+-- name: digest_of_seal
+-- The digest of the journal up to the end of a seal.
+SELECT digest FROM journal_seals WHERE seal_number = :seal_number;
+
 -- name: add_seal!
 -- Seal entries; no row is changed where somebody else was sooner.
 INSERT INTO journal_seals (seal_number, first_entry, last_entry, entries, digest, marks, made_at)
