@@ -3,7 +3,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-SOURCES := $(wildcard scidex tests benchmarks api.py hatch_build.py)
+SOURCES := $(wildcard scidex tests tools benchmarks api.py hatch_build.py)
 
 # uv where it is there, else the environment's own pip.
 UV := $(shell command -v uv 2>/dev/null)

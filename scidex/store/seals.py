@@ -13,6 +13,7 @@ from scidex.store.database import text_of
 NOTHING = "0" * 64
 """The digest of a journal without entries."""
 
+# Without marks an audit could name the seal that is broken, and not the entry. They take some 20 bytes an entry.
 _MARK_CHARACTERS = 12
 
 

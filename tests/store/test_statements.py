@@ -56,16 +56,6 @@ def test_no_statement_is_unused():
     assert unused == set()
 
 
-def test_every_statement_that_is_named_exists():
-    asked = re.compile(
-        r"\btx\.(?:rows|row|tuples|values|run|run_many|post)\(\s*\"(\w+)\"|\(\"(\w+)\", \{\"account_ids\"", re.MULTILINE
-    )
-    known = set(load("postgres"))
-    for path in (ROOT / "scidex").rglob("*.py"):
-        for match in asked.finditer(path.read_text(encoding="utf-8")):
-            assert (match[1] or match[2]) in known, f"{path.name}: {match[0]}"
-
-
 # --- both databases understand all of them
 
 

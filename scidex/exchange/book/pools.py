@@ -27,6 +27,8 @@ RESTING = 0
 CLEARING = 2
 """The version of the rules by which a round is cleared now; a round of an earlier journal is replayed by its own."""
 
+# One count of a pool would be a row for which all its bidders queue until each has committed: eight threads on
+# PostgreSQL place 1.4 times as many bids with sixteen.
 _STRIPES = 16
 _SLACK = 64
 _EVERYTHING = 2**62
