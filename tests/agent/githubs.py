@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 from typing import Any
 
-from scidex.agent.executors import Run, RunResult
+from scidex.agent.executors import CommandRun, RunResult
 from tests.agent.work import result
 
 HEAD = "a" * 40
@@ -49,7 +49,7 @@ class GitHub:
         ]
         self.api["check-runs"] = {"total_count": len(runs), "check_runs": runs}
 
-    def run(self, run: Run, stop: threading.Event | None = None) -> RunResult:
+    def run(self, run: CommandRun, stop: threading.Event | None = None) -> RunResult:
         """Answer a call of `gh`."""
         words = run.command[1:]
         self.asked.append(words)
@@ -69,11 +69,11 @@ PROGRAM = """#!{python}
 import json, sys
 sys.path[:0] = {path!r}
 from pathlib import Path
-from scidex.agent.executors import Run
+from scidex.agent.executors import CommandRun
 from tests.agent.githubs import GitHub
 hub = GitHub()
 hub.__dict__.update(json.load(open({facts!r})), refuses=set(json.load(open({facts!r}))["refuses"]))
-said = hub.run(Run(("gh", *sys.argv[1:]), Path("."), 1.0))
+said = hub.run(CommandRun(("gh", *sys.argv[1:]), Path("."), 1.0))
 sys.stdout.write(said.stdout); sys.stderr.write(said.stderr); sys.exit(said.exit_code)
 """
 

@@ -9,15 +9,15 @@ from pathlib import Path
 
 import pytest
 
-from scidex.agent.executors import Run, RunResult
+from scidex.agent.executors import CommandRun, RunResult
 from scidex.agent.executors.local import LocalExecutor
 from scidex.errors import InvalidArgument
 
 QUICK = LocalExecutor(grace_seconds=0.3, kept_bytes=2_000, most_output_bytes=1_000_000)
 
 
-def python(code: str, directory: Path, *, max_seconds: float = 20.0, **environment: str) -> Run:
-    return Run((sys.executable, "-c", code), directory, max_seconds, environment)
+def python(code: str, directory: Path, *, max_seconds: float = 20.0, **environment: str) -> CommandRun:
+    return CommandRun((sys.executable, "-c", code), directory, max_seconds, environment)
 
 
 def is_alive(pid: int) -> bool:
@@ -68,7 +68,7 @@ def test_a_command_ended_by_a_signal_says_so(tmp_path):
 
 
 def test_a_command_that_does_not_exist_is_not_started(tmp_path):
-    result = QUICK.run(Run(("no-such-program", "--now"), tmp_path, 5.0))
+    result = QUICK.run(CommandRun(("no-such-program", "--now"), tmp_path, 5.0))
 
     assert (result.ended, result.exit_code) == ("not_started", None)
     assert "no-such-program" in result.reason
@@ -88,7 +88,7 @@ def test_a_command_that_does_not_exist_is_not_started(tmp_path):
     ],
 )
 def test_a_command_the_system_refuses_is_not_started(tmp_path, command, environment):
-    result = QUICK.run(Run(command, tmp_path, 5.0, environment))
+    result = QUICK.run(CommandRun(command, tmp_path, 5.0, environment))
 
     assert result.ended == "not_started"
     assert len(result.reason) < 200
@@ -97,7 +97,7 @@ def test_a_command_the_system_refuses_is_not_started(tmp_path, command, environm
 def test_a_directory_that_cannot_be_made_is_a_command_not_started(tmp_path):
     (tmp_path / "taken").write_text("a file")
 
-    result = QUICK.run(Run(("true",), tmp_path / "taken", 5.0))
+    result = QUICK.run(CommandRun(("true",), tmp_path / "taken", 5.0))
 
     assert result.ended == "not_started"
     assert "taken" in result.reason
@@ -252,7 +252,7 @@ def test_a_command_gets_the_named_environment_alone(tmp_path, monkeypatch):
     monkeypatch.setenv("WANTED", "yes")
     executor = LocalExecutor(environment=("PATH", "LANG", "WANTED"))
 
-    result = executor.run(Run(("env",), tmp_path, 5.0, {"SCIDEX_TASK_ID": "task-1"}))
+    result = executor.run(CommandRun(("env",), tmp_path, 5.0, {"SCIDEX_TASK_ID": "task-1"}))
 
     given = dict(line.split("=", 1) for line in result.stdout.splitlines())
     assert given.keys() == {"PATH", "LANG", "WANTED", "SCIDEX_TASK_ID", "SCIDEX_RUN"}
@@ -266,7 +266,7 @@ def test_a_command_that_asks_for_input_gets_none(tmp_path):
 
 
 def test_the_words_of_a_command_are_not_read_by_a_shell(tmp_path):
-    result = QUICK.run(Run(("echo", "$HOME", "&&", "*", "`id`"), tmp_path, 5.0))
+    result = QUICK.run(CommandRun(("echo", "$HOME", "&&", "*", "`id`"), tmp_path, 5.0))
 
     assert result.stdout == "$HOME && * `id`\n"
 
@@ -275,18 +275,18 @@ def test_no_file_stays_open_after_a_run(tmp_path):
     def opened() -> int:
         return len(list(Path("/proc/self/fd").iterdir()))
 
-    QUICK.run(Run(("true",), tmp_path, 5.0))
+    QUICK.run(CommandRun(("true",), tmp_path, 5.0))
     before = opened()
     for code in ("pass", "import time; time.sleep(600)"):
         QUICK.run(python(code, tmp_path, max_seconds=0.3))
-    QUICK.run(Run(("no-such-program",), tmp_path, 5.0))
+    QUICK.run(CommandRun(("no-such-program",), tmp_path, 5.0))
 
     assert opened() == before
 
 
 def test_a_run_tells_how_long_it_took(tmp_path):
     began = time.monotonic()
-    result = QUICK.run(Run(("true",), tmp_path, 5.0))
+    result = QUICK.run(CommandRun(("true",), tmp_path, 5.0))
 
     assert 0 < result.seconds <= time.monotonic() - began
 

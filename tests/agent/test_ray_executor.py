@@ -16,7 +16,7 @@ import pytest
 
 from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task
-from scidex.agent.executors import Run
+from scidex.agent.executors import CommandRun
 from scidex.agent.executors.cluster import connect
 from scidex.agent.executors.local import LocalExecutor
 from scidex.agent.executors.ray import RayExecutor
@@ -47,9 +47,9 @@ def on(cluster) -> Callable[..., RayExecutor]:
     return make
 
 
-def python(code: str, directory: Path, *, max_seconds: float = 60.0, **environment: str) -> Run:
+def python(code: str, directory: Path, *, max_seconds: float = 60.0, **environment: str) -> CommandRun:
     directory.mkdir(exist_ok=True)
-    return Run((sys.executable, "-c", code), directory, max_seconds, environment)
+    return CommandRun((sys.executable, "-c", code), directory, max_seconds, environment)
 
 
 def is_alive(pid: int) -> bool:
@@ -104,7 +104,7 @@ print("done")
 class Running:
     """A run in a thread of its own."""
 
-    def __init__(self, executor, run: Run) -> None:
+    def __init__(self, executor, run: CommandRun) -> None:
         self.stop = threading.Event()
         self.results: list = []
         self._run, self._executor = run, executor
@@ -160,7 +160,7 @@ def test_a_command_gets_the_named_environment_alone(on, tmp_path, monkeypatch):
 def test_a_directory_that_cannot_be_made_is_said(on, tmp_path):
     (tmp_path / "file").touch()
 
-    result = on().run(Run(("true",), tmp_path / "file" / "run", 5.0))
+    result = on().run(CommandRun(("true",), tmp_path / "file" / "run", 5.0))
 
     assert (result.ended, "could not be made" in result.reason) == ("not_started", True)
 
@@ -191,7 +191,7 @@ def test_a_run_that_no_node_has_room_for_is_lost_and_not_failed(on, tmp_path):
 
 def test_what_a_run_needs_wins_over_what_is_usual(on, tmp_path):
     run = python("pass", tmp_path)
-    larger = Run(run.command, run.directory, 5.0, needs={"cpus": 2.0})
+    larger = CommandRun(run.command, run.directory, 5.0, needs={"cpus": 2.0})
 
     assert on("a").run(run).succeeded
     assert on("a", most_wait_seconds=0.5).run(larger).ended == "lost"
@@ -217,12 +217,11 @@ def test_agents_share_a_cluster_and_wait_for_each_other(on, cluster, tmp_path):
 
 ASKS = """
 import pathlib, sys
-from scidex.agent.agent import Agent, AgentWork
 from scidex.agent.commands import command_of_task
-from scidex.agent.executors import Run
+from scidex.agent.executors import CommandRun
 from scidex.agent.executors.ray import RayExecutor
 executor = RayExecutor({address!r}, needs={needs}, most_silence_seconds=2.0)
-print(executor.run(Run((sys.executable, "-c", {code!r}), pathlib.Path("run").absolute(), 60.0)).stdout)
+print(executor.run(CommandRun((sys.executable, "-c", {code!r}), pathlib.Path("run").absolute(), 60.0)).stdout)
 """
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from scidex.agent.agent import Agent, AgentWork, Report
 from scidex.agent.commands import same_command
 from scidex.agent.evaluators import Impact
-from scidex.agent.executors import Run, RunResult
+from scidex.agent.executors import CommandRun, RunResult
 from scidex.agent.meters import PlainMeter, Usage
 from scidex.agent.offers import Offers
 from scidex.agent.workplace import Workplace
@@ -37,7 +37,7 @@ class _Fated:
     def __init__(self, fate_of: Callable[[str], TaskSpec | None]) -> None:
         self._fate_of = fate_of
 
-    def run(self, run: Run, stop: threading.Event | None = None) -> RunResult:
+    def run(self, run: CommandRun, stop: threading.Event | None = None) -> RunResult:
         """Say how a run ended that has taken its time."""
         fate = self._fate_of(run.command[0])
         seconds = 60.0 if fate is None else fate.run_seconds
