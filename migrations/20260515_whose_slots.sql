@@ -9,7 +9,7 @@ UPDATE workers SET provider_id = account_id;
 -- Slots that wait for a worker, in the order in which they are leased: a fleet's are the treasury's.
 DROP INDEX compute_auction_clears_live_provider;
 CREATE INDEX compute_auction_clears_waiting
-    ON compute_auction_clears (provider_id, pool, round_id, slot_id) WHERE status = 'won' AND provider_id <> '';
+    ON compute_auction_clears (provider_id, pool, round_id, slot_id) WHERE status = 'won';
 
 -- What the treasury pays for a slot that the floor gave away: its own cost it nothing.
 ALTER TABLE floor_gifts ADD COLUMN price_tokens BIGINT NOT NULL DEFAULT 0 CHECK (price_tokens >= 0);
@@ -52,13 +52,3 @@ UNION ALL
 SELECT a.assignment_id, a.source, a.task_id, a.quest_id, a.agent_id, a.pool, a.status, a.actual_cost_tokens,
     a.actual_impact, a.started_at, a.finished_at
 FROM task_assignments a WHERE a.started_at IS NOT NULL;
-
--- The words about a provider make the index above its own: what looks for a bidder's slots is never planned with it.
-DROP VIEW compute_auction_won_slots;
-
-CREATE VIEW compute_auction_won_slots AS
-SELECT bidder_id AS account_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
-WHERE status IN ('won', 'running') AND slot_finished_at IS NULL AND status = 'won'
-UNION
-SELECT provider_id, slot_id, winning_task_id, pool, round_id, bid_id FROM compute_auction_clears
-WHERE status = 'won' AND provider_id <> '' AND provider_id <> 'system:treasury';

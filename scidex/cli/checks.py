@@ -16,7 +16,7 @@ from scidex.exchange import compute_auction, cycle, ev_scorer, keys, token_ledge
 from scidex.records import CycleStatus, Key, QuestTrouble
 from scidex.settings import from_environment
 from scidex.store import Database, connect
-from scidex.store.files import is_private
+from scidex.store.files import file_of
 from scidex.store.migrate import migrations
 from scidex.store.roles import excess_rights
 from scidex.web import operator_key
@@ -104,8 +104,8 @@ def check_role(db: Database, now: datetime) -> Iterator[Finding]:
 
 def check_file(db: Database, now: datetime) -> Iterator[Finding]:
     """Say whether other users of this machine can read a SQLite file, and so what is secret in it."""
-    path = db.url.removeprefix("sqlite:///")
-    if db.dialect == "sqlite" and not is_private(path):
+    path = file_of(db.url)
+    if path is not None and path.stat().st_mode & 0o077:
         found = "other users of this machine can read the database, and the seed of the open round's lottery in it"
         yield Finding("file", WARNING, found, f"chmod 600 {path} {path}-wal {path}-shm")
 

@@ -84,10 +84,10 @@ def address_of(database: str, directory: Path) -> str:
         if not os.environ.get(variable):
             raise typer.BadParameter(f"{variable} is not set, which the fleet's file names", param_hint="database")
         return os.environ[variable]
-    path = database.removeprefix("sqlite:///")
-    if path in (database, ":memory:"):
-        return database
-    return f"sqlite:///{directory / path}"
+    from scidex.store.files import file_of
+
+    path = file_of(database)
+    return database if path is None else f"sqlite:///{directory / path}"
 
 
 @contextmanager
@@ -108,8 +108,8 @@ def opened(url: str | None) -> Iterator[Database]:
 def check_is_there(url: str) -> None:
     """Make sure that a SQLite file is there and not empty before it is opened, which would fill it. Raises NoMarket."""
     from scidex.errors import NoMarket
+    from scidex.store.files import file_of
 
-    path = url.removeprefix("sqlite:///")
-    file = Path(path)
-    if path not in (url, ":memory:") and not (file.exists() and file.stat().st_size):
+    file = file_of(url)
+    if file is not None and not (file.exists() and file.stat().st_size):
         raise NoMarket(database=url, remedy="make one with: scidex init")

@@ -92,11 +92,12 @@ def _served(fleet: Fleet, directory: Path) -> Iterator[ServedMarket]:
 def _make_room(address: str) -> None:
     """Make the directory of a SQLite file, and keep what is in it out of the repository."""
     from scidex.fleet.reference import SCHEMA_FILE, json_schema
+    from scidex.store.files import file_of
 
-    path = address.removeprefix("sqlite:///")
-    if path in (address, ":memory:"):
+    file = file_of(address)
+    if file is None:
         return
-    folder = Path(path).parent
+    folder = file.parent
     if not folder.exists():
         folder.mkdir(parents=True, mode=0o700)
         (folder / ".gitignore").write_text("*\n")

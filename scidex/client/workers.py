@@ -71,7 +71,7 @@ class WorkerCalls:
         return self._lease(worker_id, "won")
 
     def lease_task(self, worker_id: str) -> Lease | None:
-        """Lease a task without a clear, where there is one for this worker."""
+        """Lease a task outside the auction, where there is one for this worker."""
         return self._lease(worker_id, "unsold")
 
     def held_by(self, worker_id: str) -> list[Lease]:

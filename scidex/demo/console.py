@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scidex.demo.audits import AUDITS, BY_QUEST, Audit
-from scidex.demo.tally import AgentTally, Tally, winners
+from scidex.demo.tally import RunSums, Tally, winners
 from scidex.records import CycleReport, Round
 
 _HEADINGS = f"{'time':>5}  {'round':>5}  {'bids':>5}  {'sold':>5}  {'price':>7}   {'done since the last':<28} won by"
@@ -45,7 +45,7 @@ class Show:
         self._line(f"  to stop     {'Ctrl-C' if seconds is None else f'Ctrl-C, or wait {seconds:g} s'}")
         self._line()
 
-    def cycle(self, report: CycleReport, since: AgentTally) -> None:
+    def cycle(self, report: CycleReport, since: RunSums) -> None:
         """Print a round's line."""
         if report.error is not None:
             self._line(f"{self._time()}  the round did not complete: {report.error}", style="red")
@@ -90,7 +90,7 @@ class Show:
         """Print something that went wrong."""
         self._line(sentence, style="red")
 
-    def _round(self, cleared: Round, since: AgentTally) -> str:
+    def _round(self, cleared: Round, since: RunSums) -> str:
         price = "-" if cleared.clearing_price_tokens is None else f"{cleared.clearing_price_tokens:,}"
         done = f"{since.tasks} tasks: {since.impact_usd:.2f} USD found" if since.tasks else ""
         if since.failed:
@@ -112,9 +112,9 @@ def _quests(tally: Tally, wallets: dict[str, int]) -> Table:
     for quest_id, audit in BY_QUEST.items():
         if f"quest:{quest_id}" not in wallets:
             continue
-        score = tally.by_quest.get(quest_id, AgentTally())
-        counts = (score.tasks, score.sold, score.paid_tokens)
-        dollars = (score.expected_usd, score.impact_usd)
+        sums = tally.by_quest.get(quest_id, RunSums())
+        counts = (sums.tasks, sums.sold, sums.paid_tokens)
+        dollars = (sums.expected_usd, sums.impact_usd)
         tokens = (audit.wallet_tokens, wallets[f"quest:{quest_id}"])
         table.add_row(
             quest_id, *map("{:,}".format, counts), *map("{:,.2f} $".format, dollars), *map("{:,}".format, tokens)
@@ -124,9 +124,9 @@ def _quests(tally: Tally, wallets: dict[str, int]) -> Table:
 
 def _agents(tally: Tally, wallets: dict[str, int]) -> Table:
     table = _table("agent", "tasks", "failed", "source read", "found", "earned")
-    for agent, score in sorted(tally.by_agent.items()):
-        counts = (score.tasks, score.failed, score.cost_tokens)
-        table.add_row(agent, *map("{:,}".format, counts), f"{score.impact_usd:,.2f} $", f"{wallets[agent]:,}")
+    for agent, sums in sorted(tally.by_agent.items()):
+        counts = (sums.tasks, sums.failed, sums.cost_tokens)
+        table.add_row(agent, *map("{:,}".format, counts), f"{sums.impact_usd:,.2f} $", f"{wallets[agent]:,}")
     return table
 
 

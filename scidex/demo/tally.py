@@ -11,8 +11,8 @@ from scidex.records import Round
 
 
 @dataclass
-class AgentTally:
-    """What was done for one quest, or by one agent."""
+class RunSums:
+    """Sums over runs: all of them, one quest's, or one agent's."""
 
     tasks: int = 0
     failed: int = 0
@@ -38,28 +38,28 @@ class AgentTally:
 class Tally:
     """What was done since the start: in all, for each quest, and by each agent. Safe to share between threads."""
 
-    total: AgentTally = field(default_factory=AgentTally)
-    by_quest: dict[str, AgentTally] = field(default_factory=dict)
-    by_agent: dict[str, AgentTally] = field(default_factory=dict)
-    _recent: AgentTally = field(default_factory=AgentTally)
+    total: RunSums = field(default_factory=RunSums)
+    by_quest: dict[str, RunSums] = field(default_factory=dict)
+    by_agent: dict[str, RunSums] = field(default_factory=dict)
+    _recent: RunSums = field(default_factory=RunSums)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add_run(self, report: Report) -> None:
         """Count one run."""
         with self._lock:
-            for score in self._scores_of(report):
-                score.add(report)
+            for sums in self._sums_with(report):
+                sums.add(report)
 
-    def since_last_asked(self) -> AgentTally:
+    def since_last_asked(self) -> RunSums:
         """Return what was done since this was asked before."""
         with self._lock:
-            recent, self._recent = self._recent, AgentTally()
+            recent, self._recent = self._recent, RunSums()
             return recent
 
-    def _scores_of(self, report: Report) -> list[AgentTally]:
+    def _sums_with(self, report: Report) -> list[RunSums]:
         quest, agent = str(report.assignment.quest_id), report.assignment.agent_id
-        of_quest = self.by_quest.setdefault(quest, AgentTally())
-        return [self.total, self._recent, of_quest, self.by_agent.setdefault(agent, AgentTally())]
+        of_quest = self.by_quest.setdefault(quest, RunSums())
+        return [self.total, self._recent, of_quest, self.by_agent.setdefault(agent, RunSums())]
 
 
 def winners(cleared: Round) -> Counter[str]:

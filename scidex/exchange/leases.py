@@ -82,7 +82,7 @@ def lease_next(worker_id: str, *, now: datetime | None = None, db: Database | No
 
 def lease_task(worker_id: str, *, now: datetime | None = None, db: Database | None = None) -> Lease | None:
     """
-    Give a worker a task without a clear, as `services.next_task` does, and lease it to it; None where there is none.
+    Lease a worker a task outside the auction, as `services.next_task` gives it one; None where there is none.
 
     Raises UnknownWorker, WorkerLost.
     """

@@ -358,7 +358,7 @@ class WorkerVerbs(Protocol):
         """Lease the oldest won slot that waits for this worker."""
 
     def lease_task(self, worker_id: str) -> Lease | None:
-        """Lease a task without a clear, where there is one for this worker."""
+        """Lease a task outside the auction, where there is one for this worker."""
 
     def held_by(self, worker_id: str) -> list[Lease]:
         """Return what a worker holds, for one that never heard whether it got it."""

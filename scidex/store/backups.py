@@ -106,10 +106,10 @@ def _is_sqlite(url: str) -> bool:
 
 
 def _file_of(url: str) -> Path:
-    path = url.removeprefix("sqlite://").removeprefix("/")
-    if not url.startswith("sqlite:///") or path in ("", ":memory:"):
+    file = files.file_of(url)
+    if file is None:
         raise InvalidArgument(field="db", value=url, fact="must be a database in a file")
-    return Path(path)
+    return file
 
 
 def _copy(source: Path, target: Path, tell: Progress) -> None:

@@ -13,6 +13,12 @@ _PRIVATE = 0o600
 _HEAD_BYTES = 200
 
 
+def file_of(url: str) -> Path | None:
+    """Return the file that a database's address names; None for one in memory or on PostgreSQL."""
+    path = url.removeprefix("sqlite://").removeprefix("/")
+    return Path(path) if url.startswith("sqlite:") and path not in ("", ":memory:") else None
+
+
 class Head(NamedTuple):
     """How far a journal had come: the number of its last seal, of the last entry in it, and the digest up to there."""
 
@@ -66,11 +72,6 @@ def log_left(path: str) -> Path | None:
     """Return the log of a database that is gone; it would be mixed into the next one of that name."""
     log = Path(f"{path}-wal")
     return log if _has_bytes(log) else None
-
-
-def is_private(path: str) -> bool:
-    """Return whether no other user of the machine can read a database's file."""
-    return not Path(path).stat().st_mode & 0o077
 
 
 def _companions(file: Path) -> tuple[Path, ...]:

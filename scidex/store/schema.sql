@@ -366,7 +366,7 @@ CREATE SEQUENCE round_numbers;
 CREATE SEQUENCE transfer_numbers;
 CREATE SEQUENCE journal_numbers;
 
--- The cycle of each pool, the proportional split of the daily bucket, and work that is done without a clear.
+-- The cycle of each pool, the proportional split of the daily bucket, and work that is done outside the auction.
 
 -- When a pool clears, and whether its agents go by the auction or by the proportional split.
 CREATE TABLE market_cycles (
@@ -437,7 +437,7 @@ CREATE TABLE quest_budget_allocations (
     PRIMARY KEY (day, quest_id)
 );
 
--- Work given out without a clear: in the fallback, or in a slot that nobody bought.
+-- Work given out outside the auction: in the fallback, or in a slot that nobody bought.
 CREATE TABLE task_assignments (
     assignment_id TEXT COLLATE "C" PRIMARY KEY,
     source TEXT NOT NULL CHECK (source IN ('unsold', 'fallback')),
@@ -834,7 +834,7 @@ SELECT l.fence, l.run_id, l.source, l.task_id, l.worker_id, w.account_id, l.leas
     COALESCE(h.usage_note, l.usage_note) AS usage_note
 FROM leases l JOIN workers w ON w.worker_id = l.worker_id LEFT JOIN lease_heartbeats h ON h.fence = l.fence;
 
--- Every run that was begun, in a slot that was sold or without a clear.
+-- Every run that was begun, in a slot that was sold or outside the auction.
 CREATE VIEW task_runs AS
 SELECT c.slot_id AS run_id, 'auction' AS source, c.winning_task_id AS task_id, t.quest_id AS quest_id,
     COALESCE((

@@ -11,6 +11,7 @@ from scidex.errors import NotAuthenticated, UnknownKey
 from scidex.exchange import keys
 from scidex.settings import TREASURY
 from scidex.store import Database
+from scidex.store.files import file_of
 
 _LABEL = "of the operator, made when the market was first served"
 
@@ -44,8 +45,8 @@ def session_secret(text: str) -> bytes:
 def key_file(url: str) -> Path | None:
     """Return where the admin key of a market's database is kept: beside a file, None for a market in memory."""
     if url.startswith("sqlite:"):
-        path = url.removeprefix("sqlite://").removeprefix("/")
-        return None if path == ":memory:" else Path(f"{path}.admin-key")
+        file = file_of(url)
+        return None if file is None else Path(f"{file}.admin-key")
     return keyring.folder() / f"{hashlib.sha256(url.encode()).hexdigest()[:16]}.admin-key"
 
 

@@ -217,7 +217,6 @@ def test_agents_share_a_cluster_and_wait_for_each_other(on, cluster, tmp_path):
 
 ASKS = """
 import pathlib, sys
-from scidex.agent.commands import command_of_task
 from scidex.agent.executors import CommandRun
 from scidex.agent.executors.ray import RayExecutor
 executor = RayExecutor({address!r}, needs={needs}, most_silence_seconds=2.0)

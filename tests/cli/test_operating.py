@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -262,9 +263,13 @@ def test_an_agent_whose_program_is_not_there_takes_no_work(cli):
 
 def test_a_reader_that_has_enough_gets_no_traceback(market_url):
     line = f"{sys.executable} -m scidex task list --db {market_url} | true"
-    ended = subprocess.run(["bash", "-c", line], cwd=ROOT, capture_output=True, text=True, check=False)
-
-    assert (ended.returncode, ended.stderr) == (0, "")
+    # What is not written at once is written when the process ends, where an error is complained of in another way.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    for environment in (buffered, {**buffered, "PYTHONUNBUFFERED": "1"}):
+        ended = subprocess.run(
+            ["bash", "-c", line], cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+        )
+        assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_a_pool_is_opened_and_a_missing_one_says_how(asked, cli, at):

@@ -12,7 +12,7 @@ import pytest
 
 from scidex.errors import DatabaseGone, InvalidArgument, WritesMissing
 from scidex.exchange import compute_auction, sealing, token_ledger
-from scidex.store import Database, backups, connect, files
+from scidex.store import Database, backups, connect
 
 
 @pytest.fixture
@@ -57,7 +57,6 @@ def test_the_rights_of_a_file_that_is_there_stay_as_they_are(path):
     connect(f"sqlite:///{path}").close()
 
     assert rights_of(path) == 0o640
-    assert not files.is_private(str(path))
 
 
 @pytest.mark.parametrize("ending", ["-wal", ".admin-key", ".head"])

@@ -59,7 +59,7 @@ def _attest(evaluator: PullRequestEvaluator, known: PullRequest, facts: Facts, d
         return f"counts for {known.counts_for}"
     clear = runs.get_sale(known.run_id, db=db)
     if clear is None:
-        return "was run without a clear, which earns nothing"
+        return "was run outside the auction, which earns nothing"
     if clear.actual_impact == usd and clear.attested_by == evaluator.attester_id:
         return f"{usd:,.2f} USD, as attested before"
     compute_auction.attest(known.run_id, actual_impact=usd, attested_by=evaluator.attester_id, db=db)

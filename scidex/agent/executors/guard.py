@@ -23,23 +23,16 @@ from scidex.agent.executors.runs import CommandRun, RunResult
 
 def order_of(run: CommandRun, executor: LocalExecutor) -> bytes:
     """Return the line that asks a guard for a run under an executor's limits."""
-    told = {
-        **asdict(run),
-        "directory": str(run.directory),
-        "environment": dict(run.environment),
-        "needs": {},
-        "works_in": None if run.works_in is None else str(run.works_in),
-    }
+    told = {**asdict(run), "environment": dict(run.environment), "needs": {}}
     limits = {**asdict(executor), "environment": list(executor.environment)}
-    return json.dumps({"run": told, "limits": limits}).encode() + b"\n"
+    return json.dumps({"run": told, "limits": limits}, default=os.fspath).encode() + b"\n"
 
 
 def guard(asker: FileIO) -> RunResult:
     """Run what the asker's first line says, until it ends or the asker wants it ended, or is gone."""
     order: dict[str, Any] = json.loads(asker.readline())
-    works_in = order["run"]["works_in"]
-    places = {"directory": Path(order["run"]["directory"]), "works_in": None if works_in is None else Path(works_in)}
-    run = CommandRun(**{**order["run"], **places})
+    paths = {name: Path(order["run"][name]) for name in ("directory", "works_in") if order["run"][name] is not None}
+    run = CommandRun(**{**order["run"], **paths})
     executor = _Abandonable(**order["limits"])
     stop = threading.Event()
     threading.Thread(target=_listen, args=(asker, executor, stop), daemon=True).start()

@@ -33,7 +33,7 @@ class Waiting:
 
 @dataclass(frozen=True)
 class Running:
-    """A task that runs in a slot that was sold, or without a clear."""
+    """A task that runs in a slot that was sold, or outside the auction."""
 
     task_id: str
     title: str
@@ -106,7 +106,7 @@ class SnapshotReader:
         )
 
     def _unsold(self, pool: str, sold: set[str]) -> Iterator[Running]:
-        """Yield what runs without a clear, as in the fallback."""
+        """Yield what runs outside the auction, as in the fallback."""
         for task in self.market.list_tasks(status="running", pool=pool, limit=_MOST_ROWS):
             if task.task_id not in sold:
                 yield Running(task.task_id, task.title, "", "running", None, task.updated_at)

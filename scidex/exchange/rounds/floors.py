@@ -125,8 +125,8 @@ def clear_of(gift: Gift, *, pool: str, round_id: int, at: datetime) -> Clear:
     """
     Return the clear of a slot that the floor gave away: at price 0 and without a bid.
 
-    What its provider gets is the treasury's to pay. Its `bid_id` is the number of its round, negated: a round has one
-    such clear at most.
+    What its provider gets is the treasury's to pay. Its `bid_id` is the number of its round, negated: a round gives
+    away one slot at most.
     """
     return Clear(
         slot_id=gift.slot_id,
@@ -161,7 +161,7 @@ def _slot_for(owner_id: str, offers: Sequence[Offer]) -> Offer | None:
     """
     Return the slot that would be given to an owner's quest: the latest and highest-priced of the treasury's.
 
-    Where the treasury has none it buys the lowest-priced of the others', which a round with a clear pays for in full.
+    Where the treasury has none it buys the lowest-priced of the others', which a round that sells pays for in full.
     Nobody sells a slot to the floor for a quest of their own.
     """
     of_treasury = [offer for offer in offers if offer.provider_id == TREASURY]

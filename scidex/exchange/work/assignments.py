@@ -1,4 +1,4 @@
-"""Work without a clear, given out to agents: what `services` does for it inside its transaction."""
+"""Work outside the auction, given out to agents: what `services` does for it inside its transaction."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def choose(
     tx: Transaction, now: datetime, *, agent_id: str, pool: str, mode: str, bucket_tokens: int, worker_id: str = ""
 ) -> TaskChoice | None:
     """
-    Return the task that is an agent's to run without a clear, in the order of the proportional split, or None.
+    Return the task that is an agent's to run outside the auction, in the order of the proportional split, or None.
 
     It takes a slot off the market, one that `worker_id` offered where there is one.
     """
@@ -76,7 +76,7 @@ def _unsold_slot(tx: Transaction, now: datetime, last: Row, **whose: str) -> Row
 def next_task(
     work: Work, *, agent_id: str, pool: str, mode: str, bucket_tokens: int, worker_id: str = ""
 ) -> Assignment | None:
-    """Give an agent the next task without a clear, mark it running and charge its quest's share of the day."""
+    """Give an agent the next task outside the auction, mark it running and charge its quest's share of the day."""
     tx = work.tx
     check_agent(tx, agent_id)
     tx.lock([f"next task {pool}"], shared=False)

@@ -38,7 +38,7 @@ def lease_next(work: Work, *, worker_id: str) -> Lease | None:
 
 @effect("lease_task")
 def lease_task(work: Work, *, worker_id: str, mode: str, bucket_tokens: int) -> Lease | None:
-    """Give a worker the next task without a clear, and lease it in the same transaction."""
+    """Give a worker the next task outside the auction, and lease it in the same transaction."""
     worker = workers.lock_alive(work.tx, worker_id)
     asked = {"agent_id": worker["account_id"], "worker_id": worker_id, "pool": worker["pool"], "mode": mode}
     given = assignments.next_task(work, **asked, bucket_tokens=bucket_tokens)

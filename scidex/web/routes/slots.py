@@ -58,7 +58,7 @@ def keep_offers(worker_id: Name, offers: schemas.OffersWanted, who: Who, db: Db)
 @routes.post("/workers/{worker_id:id}/leases", response_model=schemas.OneLeaseOrNone)
 @allows("work", "admin")
 def lease_next(worker_id: Name, wanted: schemas.LeaseWanted, who: Who, db: Db) -> Lease | None:
-    """Lease the oldest won slot that waits for a worker, or a task without a clear; null where there is none."""
+    """Lease the oldest won slot that waits for a worker, or a task outside the auction; null where there is none."""
     ownership.check_worker(who, worker_id, db=db)
     ask = leases.lease_next if wanted.source == "won" else leases.lease_task
     return ask(worker_id, db=db)
